@@ -1,0 +1,28 @@
+import { cloudflareTest } from "@cloudflare/vitest-plugin";
+import { defineConfig } from "vitest/config";
+
+/** Pure code and real sockets run on Node; objects and steps run inside workerd, where they ship. */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node" },
+      },
+      {
+        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.jsonc" } })],
+        test: { name: "workerd", include: ["tests/objects/**/*.test.ts", "tests/worker/**/*.test.ts"] },
+      },
+      {
+        test: {
+          name: "wire",
+          include: ["tests/wire/**/*.test.ts", "tests/e2e/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+          // Real sockets and child processes: two at once would starve each other on two cores.
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
