@@ -1,7 +1,7 @@
 // Makes node_modules what package-lock.json says, then ends. Plain JavaScript that Node 18 runs: the machine's own Node
 // may be older than the one the project pins, and that one only exists once this file has run.
 import { spawnSync } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -37,16 +37,21 @@ function packagesOf(file) {
 }
 
 function install() {
-  console.error("sluice: installing what package-lock.json says (npm ci) ...");
-  // Under npm the path of npm itself is known; without it, the shell's. NODE_ENV=production must not leave out the tools.
-  const underNpm = process.env.npm_execpath?.endsWith(".js") ? process.env.npm_execpath : undefined;
-  const flags = ["ci", "--include=dev", "--include=optional", "--ignore-scripts=false", "--no-audit", "--no-fund"];
-  const [command, args] = underNpm === undefined ? ["npm", flags] : [process.execPath, [underNpm, ...flags]];
+  console.error("sluice: installing what package-lock.json says ...");
+  // Without the binary the package's install script never ran; npm runs it again only for a package that isn't there.
+  if (!existsSync(pinnedNode)) rmSync(join(root, "node_modules", "node"), { recursive: true, force: true });
+  // Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, which a lock file made on one
+  // platform may. --no-save leaves package.json and the lock file alone; NODE_ENV=production must not leave out the tools.
+  const flags = ["install", "--no-save", "--package-lock", "--include=dev", "--include=optional", "--ignore-scripts=false"];
+  const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
+  // Under npm the path of npm itself is known; without it, the shell's.
+  const npm = process.env.npm_execpath?.endsWith(".js") ? [process.execPath, process.env.npm_execpath] : ["npm"];
+  const [command, ...args] = [...npm, ...flags, ...quiet];
   // npm's output goes to stderr: stdout belongs to what runs after this.
   const done = spawnSync(command, args, { cwd: root, stdio: ["ignore", 2, 2], shell: process.platform === "win32" });
   if (done.status === 0 && isInstalled()) return;
   console.error(
-    `sluice: npm ci ${done.status === 0 ? "left node_modules incomplete" : `failed with exit code ${done.status ?? done.signal}`}. ` +
+    `sluice: npm install ${done.status === 0 ? "left node_modules incomplete" : `failed (${done.error?.message ?? done.signal ?? `exit code ${done.status}`})`}. ` +
       "The first run needs the package registry: check the network, then run the same command again.",
   );
   process.exit(1);

@@ -1,0 +1,48 @@
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+
+import { build } from "esbuild";
+
+import { StartError } from "./start-error.ts";
+
+/** The entry that ships. */
+export const workerEntry = fileURLToPath(new URL("../../worker/index.ts", import.meta.url));
+
+/** One ES module that holds the Worker and everything it imports. */
+export interface Bundle {
+  readonly code: string;
+  readonly bytes: number;
+}
+
+/**
+ * Bundles a Worker in memory, as `wrangler deploy` does: not minified, so that stacks read well, without Node's modules.
+ * Throws StartError with every problem when it does not build.
+ */
+export async function bundleWorker(entry: string = workerEntry): Promise<Bundle> {
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "esm",
+    target: "es2024",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    conditions: ["workerd", "worker", "browser"],
+    external: ["cloudflare:*"],
+    // The extensions that wrangler imports as text without being told.
+    loader: { ".html": "text", ".txt": "text", ".sql": "text" },
+    logLevel: "silent",
+  }).catch((error: unknown) => {
+    throw new StartError(`${entry} does not build: ${error instanceof Error ? error.message : String(error)}`);
+  });
+  const [file] = outputFiles;
+  if (file === undefined) throw new StartError(`${entry} builds to nothing`);
+  return { code: file.text, bytes: file.contents.byteLength };
+}
+
+/** The size that Cloudflare's upload limit and our budget count, in bytes. */
+export async function gzipSize(bundle: Bundle): Promise<number> {
+  const packed = await promisify(gzip)(bundle.code, { level: 9 });
+  return packed.byteLength;
+}

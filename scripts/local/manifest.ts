@@ -1,0 +1,51 @@
+import { readFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
+
+import * as v from "valibot";
+
+const WranglerFile = v.object({
+  compatibility_date: v.string(),
+  compatibility_flags: v.optional(v.array(v.string()), []),
+  durable_objects: v.object({ bindings: v.array(v.object({ name: v.string(), class_name: v.string() })) }),
+  exports: v.record(v.string(), v.object({ type: v.string(), storage: v.optional(v.string()) })),
+  vars: v.optional(v.record(v.string(), v.string()), {}),
+});
+
+/** What the local runtime takes from wrangler.jsonc, so that a new object or flag is declared in one place. */
+export interface Manifest {
+  readonly compatibilityDate: string;
+  readonly compatibilityFlags: readonly string[];
+  readonly objects: readonly ObjectBinding[];
+  readonly variables: Readonly<Record<string, string>>;
+}
+
+/** A Durable Object class of the Worker and the binding that reaches it. */
+export interface ObjectBinding {
+  readonly binding: string;
+  readonly className: string;
+}
+
+/** Reads the repository's wrangler.jsonc; throws when an object in it is not kept in SQLite, the only storage we run. */
+export async function readManifest(): Promise<Manifest> {
+  const text = await readFile(fileURLToPath(new URL("../../wrangler.jsonc", import.meta.url)), "utf8");
+  // JSON with comments and trailing commas is a JavaScript expression, and this file is our own code: no parser needed.
+  const module: { default: unknown } = await import(`data:text/javascript,${encodeURIComponent(`export default ${text}`)}`);
+  const file = v.parse(WranglerFile, module.default);
+  return {
+    compatibilityDate: file.compatibility_date,
+    compatibilityFlags: file.compatibility_flags,
+    objects: file.durable_objects.bindings.map(({ name, class_name: className }) => {
+      const declared = file.exports[className];
+      if (declared?.type !== "durable-object" || declared.storage !== "sqlite") {
+        throw new Error(`wrangler.jsonc binds ${name} to ${className}, wanted "${className}" under "exports" as a durable-object with sqlite`);
+      }
+      return { binding: name, className };
+    }),
+    variables: file.vars,
+  };
+}
+
+/** The key under which an object's storage lies on disk: the same in both profiles, so that either finds the other's state. */
+export function storageKey(className: string): string {
+  return `sluice-${className}`;
+}
