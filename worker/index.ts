@@ -1,4 +1,8 @@
-import { DurableObject, WorkerEntrypoint } from "cloudflare:workers";
-export class RateLimiter extends DurableObject {}
-export class Origin extends WorkerEntrypoint { override fetch() { return new Response("x"); } }
-export default { fetch(_r: Request, _env: Env, ctx: ExecutionContext) { return new Response(Object.keys(ctx.exports).join()); } };
+import { handle } from "./gateway.ts";
+
+export { RateLimiter } from "../objects/index.ts";
+export { Origin } from "./origin.ts";
+
+export default {
+  fetch: handle,
+} satisfies ExportedHandler<Env>;

@@ -1,0 +1,60 @@
+import { Router, type IRequest } from "itty-router";
+import type { CanonicalRequest } from "../canonical.ts";
+import type { ActiveConfig } from "../config/compile.ts";
+import { GatewayError } from "../errors.ts";
+import { adminToken, isAdmin } from "./authenticate.ts";
+import { findClients, readClient } from "./clients.ts";
+import { readConfig } from "./config.ts";
+
+/** What a resource of the admin API works with. */
+export interface AdminContext {
+  readonly env: Env;
+  readonly active: ActiveConfig;
+  /** Query of the canonical request. */
+  readonly query: URLSearchParams;
+}
+
+/**
+ * Answers a request below the admin prefix. Without a configured token nothing is there (404), so that a deployment that
+ * forgot it exposes nothing, not even that there would be something.
+ *
+ * @throws GatewayError `not-found`, `unauthorized`, `method-not-allowed`, and what the resource throws.
+ */
+export async function admin(request: Request, canonical: CanonicalRequest, env: Env, active: ActiveConfig): Promise<Response> {
+  if (adminToken(env) === undefined) throw notFound();
+  if (!(await isAdmin(request, env))) {
+    throw new GatewayError("unauthorized", {
+      detail: "The admin API wants its token as Authorization: Bearer TOKEN or X-Admin-Key: TOKEN.",
+      headers: { "www-authenticate": 'Bearer realm="sluice admin"' },
+    });
+  }
+  const context: AdminContext = { env, active, query: new URLSearchParams(canonical.query) };
+  const path = canonical.path.slice(active.config.admin.prefix.length);
+  const response: unknown = await resources.fetch({ method: canonical.method, url: `http://admin${path}`, params: {} }, context);
+  if (response instanceof Response) return response;
+  const allow = allowedMethods(path);
+  if (allow.length === 0) throw notFound();
+  throw new GatewayError("method-not-allowed", { detail: `${canonical.method} is not allowed here; allowed: ${allow.join(", ")}.`, headers: { allow: allow.join(", ") } });
+}
+
+/** What itty-router reads and fills in; a plain object, because it would write `params` onto the real request. */
+interface Routable {
+  readonly method: string;
+  readonly url: string;
+  readonly params: Record<string, string>;
+}
+
+const resources = Router<Routable & IRequest, [AdminContext]>();
+resources
+  .get("/clients", (_request, context) => findClients(context))
+  .get("/clients/:id", (request, context) => readClient(request.params["id"] ?? "", context))
+  .get("/config", (_request, context) => readConfig(context));
+
+/** Methods that some resource has at this path. */
+function allowedMethods(path: string): readonly string[] {
+  return resources.routes.filter(([, pattern]) => pattern.test(path)).map(([method]) => method);
+}
+
+function notFound(): GatewayError {
+  return new GatewayError("not-found", { detail: "Nothing is here." });
+}

@@ -1,0 +1,92 @@
+import { defaultDocument } from "../../schemas/default-config.ts";
+import { parseConfig, parseConfigText, type ConfigResult } from "../../schemas/index.ts";
+import { GatewayError } from "../errors.ts";
+import { within } from "../within.ts";
+import { compileConfig, type ActiveConfig, type ConfigSource } from "./compile.ts";
+
+/** How long an isolate serves from its copy before it looks at KV again, off the request's path. */
+const REFRESH_MS = 5_000;
+/** KV has no deadline of its own. */
+const KV_MS = 200;
+
+interface Loaded {
+  readonly text: string | undefined;
+  readonly source: ConfigSource;
+  readonly version: number;
+}
+
+let active: ActiveConfig | undefined;
+/** The text behind `active`, to see whether KV has anything new. */
+let activeText: string | undefined;
+let checkedAt = 0;
+
+/**
+ * The configuration this isolate serves by. A file given at start wins over KV, KV over the bundled default. A bad or
+ * unreachable document never replaces a good one: it is logged and the last good one serves on.
+ *
+ * @throws GatewayError `dependency-unavailable` when there is no good one yet.
+ */
+export async function activeConfig(env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<ActiveConfig> {
+  if (active === undefined) return firstConfig(env);
+  // A file or the bundled default cannot change under a running isolate.
+  if (env.PROXY_CONFIG === undefined || active.source === "file") return active;
+  const now = Date.now();
+  if (now - checkedAt > REFRESH_MS) {
+    checkedAt = now;
+    ctx.waitUntil(refresh(env));
+  }
+  return active;
+}
+
+async function firstConfig(env: Env): Promise<ActiveConfig> {
+  checkedAt = Date.now();
+  try {
+    return adopt(await load(env), env);
+  } catch (error) {
+    logRejected(error);
+    throw new GatewayError("dependency-unavailable", {
+      detail: "The gateway has no valid configuration yet.",
+      headers: { "retry-after": "5" },
+      cause: error,
+    });
+  }
+}
+
+async function refresh(env: Env): Promise<void> {
+  try {
+    const loaded = await load(env);
+    if (loaded.text !== activeText) adopt(loaded, env);
+  } catch (error) {
+    logRejected(error);
+  }
+}
+
+async function load(env: Env): Promise<Loaded> {
+  if (env.SLUICE_CONFIG !== undefined) {
+    return { text: env.SLUICE_CONFIG, source: "file", version: Number(env.SLUICE_CONFIG_VERSION ?? 0) };
+  }
+  const kv = env.PROXY_CONFIG;
+  if (kv !== undefined) {
+    const { value, metadata } = await within(kv.getWithMetadata<{ version?: number }>("config"), KV_MS, () => new Error(`KV did not answer within ${KV_MS} ms`));
+    if (value !== null) return { text: value, source: "kv", version: metadata?.version ?? 0 };
+  }
+  return { text: undefined, source: "default", version: 0 };
+}
+
+function adopt(loaded: Loaded, env: Env): ActiveConfig {
+  const { text, source, version } = loaded;
+  const result = text === undefined ? parseConfig(defaultDocument) : parseConfigText(text);
+  if (!result.ok) throw new Error(`configuration from ${source} refused: ${describe(result)}`);
+  const platform = env.CLIENT_IP_SOURCE === "socket" ? "socket" : "cloudflare";
+  active = compileConfig(result.config, { version, source, text: text ?? JSON.stringify(defaultDocument), warnings: result.warnings, platform });
+  activeText = text;
+  return active;
+}
+
+function describe(result: ConfigResult & { ok: false }): string {
+  return result.problems.map(({ path, got, wanted }) => `${path}: got ${got}, wanted ${wanted}`).join("; ");
+}
+
+function logRejected(error: unknown): void {
+  console.error(JSON.stringify({ level: "error", message: "configuration rejected", error: error instanceof Error ? error.message : String(error) }));
+}

@@ -1,0 +1,65 @@
+/** One row of the error table: what every refusal or failure that the gateway itself answers looks like. */
+interface ErrorKind {
+  readonly status: number;
+  readonly title: string;
+  /** Problem type (RFC 9457); `urn:sluice:problem:<code>` unless a registered one exists. */
+  readonly type?: string;
+  /** Proxy-Status error type (RFC 9209 2.3) for failures between gateway and origin. */
+  readonly proxyError?: string;
+}
+
+const REGISTERED = "https://iana.org/assignments/http-problem-types#";
+
+/** Every code that a client can meet. Documented one by one in docs/reference/errors.md. */
+export const ERRORS = {
+  "invalid-path": { status: 400, title: "The path is not valid" },
+  "ambiguous-path": { status: 400, title: "The path can be read in more than one way" },
+  "invalid-request": { status: 400, title: "The request is not valid" },
+  unauthorized: { status: 401, title: "Authentication is required" },
+  forbidden: { status: 403, title: "This role may not do that" },
+  "route-not-found": { status: 404, title: "No route matches this request" },
+  "not-found": { status: 404, title: "Not found" },
+  "method-not-allowed": { status: 405, title: "The method is not allowed here" },
+  "request-timeout": { status: 408, title: "The request body did not arrive in time" },
+  "payload-too-large": { status: 413, title: "The request body is too large" },
+  "uri-too-long": { status: 414, title: "The URL is too long" },
+  "misdirected-request": { status: 421, title: "This host is not served here" },
+  "headers-too-large": { status: 431, title: "The request headers are too large" },
+  "quota-exceeded": { status: 429, title: "The quota of this client is used up", type: `${REGISTERED}quota-exceeded` },
+  "internal-error": { status: 500, title: "The gateway failed", proxyError: "proxy_internal_error" },
+  "upstream-unreachable": { status: 502, title: "The origin could not be reached", proxyError: "destination_unavailable" },
+  "upstream-invalid-response": {
+    status: 502,
+    title: "The origin's response is not valid HTTP",
+    proxyError: "http_protocol_error",
+  },
+  "dependency-unavailable": { status: 503, title: "Something the gateway needs does not answer" },
+  "upstream-timeout": { status: 504, title: "The origin did not answer in time", proxyError: "http_response_timeout" },
+} as const satisfies Record<string, ErrorKind>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export interface ErrorDetails {
+  /** One sentence for the client: what was got, what was wanted, the cure. Never an unknown error's message. */
+  readonly detail: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Extension members of the problem document. */
+  readonly members?: Readonly<Record<string, unknown>>;
+  /** What the log shows and the client does not. */
+  readonly cause?: unknown;
+}
+
+/** Ends an exchange with one row of the error table. Across RPC match by `code`, never by `instanceof`. */
+export class GatewayError extends Error {
+  readonly code: ErrorCode;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly members: Readonly<Record<string, unknown>>;
+
+  constructor(code: ErrorCode, details: ErrorDetails) {
+    super(details.detail, { cause: details.cause });
+    this.name = "GatewayError";
+    this.code = code;
+    this.headers = details.headers ?? {};
+    this.members = details.members ?? {};
+  }
+}

@@ -1,0 +1,51 @@
+import type { CanonicalRequest } from "./canonical.ts";
+import type { Client } from "./client.ts";
+import type { RequestFields } from "./request-fields.ts";
+import type { PumpEnd } from "./upstream/pump.ts";
+import type { CompiledRoute } from "./config/compile.ts";
+
+/** The one value that a step sees: a request on its way through its route. */
+export interface Exchange {
+  readonly request: Request;
+  readonly canonical: CanonicalRequest;
+  /** The client's header fields, read once. */
+  readonly fields: RequestFields;
+  readonly requestId: string;
+  readonly route: CompiledRoute;
+  readonly configVersion: number;
+  readonly client: Client;
+  /** Who the client is to policies that tell clients apart. The address until a step has identified it better. */
+  principal: string;
+  /** Milliseconds since the epoch, read once when the request arrived. */
+  readonly receivedAt: number;
+  /** When the response head must be there, by `timeouts.total`. */
+  readonly deadline: number;
+  readonly env: Env;
+  readonly ctx: ExecutionContext;
+  /** Header fields that the response gets whatever it turns out to be, an error included. */
+  readonly responseHeaders: [name: string, value: string][];
+  readonly notes: ExchangeNotes;
+}
+
+/** What steps leave behind for the log line. */
+export interface ExchangeNotes {
+  /** The reason code of a refusal or failure. */
+  code?: string;
+  /** Policies that would have refused, had they not been in shadow mode. */
+  shadowed?: string[];
+  /** Policies that were decided without their owner, and how. */
+  degraded?: string[];
+  /** How a streamed response body ended; the log line waits for it. Undefined when the body was all there. */
+  body?: Promise<PumpEnd>;
+  /** Milliseconds until the origin's response head. */
+  upstreamMs?: number;
+  /** Milliseconds spent waiting for the limiter's owner. */
+  limitMs?: number;
+  /** What is known to the log alone: an unexpected error's message and stack. */
+  error?: string;
+}
+
+export type Handler = (exchange: Exchange) => Promise<Response>;
+
+/** One step of a route's chain: answers itself, or calls `next` once and may change what comes back. */
+export type Step = (exchange: Exchange, next: Handler) => Promise<Response>;

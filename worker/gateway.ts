@@ -1,0 +1,131 @@
+import { admin } from "./admin/index.ts";
+import { parseCanonical, type CanonicalRequest } from "./canonical.ts";
+import { activeConfig } from "./config/active.ts";
+import type { ActiveConfig, CompiledRoute } from "./config/compile.ts";
+import { GatewayError } from "./errors.ts";
+import type { Exchange } from "./exchange.ts";
+import { health } from "./health.ts";
+import { logExchange, type ExchangeRecord } from "./observe/log.ts";
+import { pathViews } from "./path-views.ts";
+import { codeOf, problemResponse } from "./problem.ts";
+import { readFields, type RequestFields } from "./request-fields.ts";
+import { requestIdOf } from "./request-id.ts";
+
+/** Answers one request: the gateway's own endpoints, else its route's chain; renders whatever ends an exchange early. */
+export async function handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+  const receivedAt = Date.now();
+  const fields = readFields(request.headers);
+  const requestId = requestIdOf(request.headers);
+  const record: ExchangeRecord = { request, requestId, receivedAt, notes: {} };
+  let response: Response;
+  let active: ActiveConfig | undefined;
+  const responseHeaders: [string, string][] = [];
+  try {
+    active = await activeConfig(env, ctx);
+    response = await answer({ record, fields, env, ctx, active, responseHeaders });
+  } catch (error) {
+    record.notes.code = codeOf(error);
+    record.error = error;
+    response = problemResponse(error, requestId);
+  }
+  const durationMs = Date.now() - receivedAt;
+  for (const [name, value] of responseHeaders) response.headers.set(name, value);
+  response.headers.set("x-request-id", requestId);
+  response.headers.set("x-response-time", String(durationMs));
+  if (active?.config.logging.enabled !== false) logExchange(record, response.status, durationMs, ctx);
+  return response;
+}
+
+interface Asked {
+  readonly record: ExchangeRecord;
+  readonly fields: RequestFields;
+  readonly env: Env;
+  readonly ctx: ExecutionContext;
+  readonly active: ActiveConfig;
+  readonly responseHeaders: [string, string][];
+}
+
+async function answer(asked: Asked): Promise<Response> {
+  const { record, active, env, ctx } = asked;
+  const { request } = record;
+  const canonical = canonicalOf(request);
+  record.path = canonical.path;
+  const own = await ownEndpoint(canonical, request, env, active);
+  if (own !== undefined) return own;
+  const route = routeOf(canonical, request, active);
+  record.route = route.route.id;
+  const exchange = exchangeOf(asked, canonical, route);
+  record.client = exchange.client.address;
+  return route.handle(exchange);
+}
+
+/** Methods that no route may take: TRACE would echo a client's own credentials back to a script, CONNECT is no request. */
+const NEVER_FORWARDED: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
+
+function canonicalOf(request: Request): CanonicalRequest {
+  const parsed = parseCanonical(request.method, request.url);
+  if (!parsed.ok) throw new GatewayError("invalid-path", { detail: `${parsed.detail}.` });
+  if (NEVER_FORWARDED.has(request.method)) {
+    throw new GatewayError("method-not-allowed", { detail: `${request.method} is never forwarded.`, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
+  }
+  return parsed.request;
+}
+
+async function ownEndpoint(canonical: CanonicalRequest, request: Request, env: Env, active: ActiveConfig): Promise<Response | undefined> {
+  const { path } = canonical;
+  const { prefix, enabled } = active.config.admin;
+  if (enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/")) {
+    return admin(request, canonical, env, active);
+  }
+  return health(request, canonical, env, active);
+}
+
+/** The route of a request, and proof that no other reading of its path would have met another. */
+function routeOf(canonical: CanonicalRequest, request: Request, active: ActiveConfig): CompiledRoute {
+  const { headers } = request;
+  const asked = { ...canonical, headers };
+  const match = active.matcher.match(asked);
+  switch (match.kind) {
+    case "not-found":
+      throw new GatewayError("route-not-found", { detail: "No route matches this host and path." });
+    case "misdirected":
+      throw new GatewayError("misdirected-request", { detail: "No route serves this host." });
+    case "method-not-allowed":
+      throw new GatewayError("method-not-allowed", {
+        detail: `${canonical.method} is not allowed here; allowed: ${match.allow.join(", ")}.`,
+        headers: { allow: match.allow.join(", ") },
+      });
+    case "found":
+  }
+  for (const path of pathViews(canonical.path)) {
+    const other = active.matcher.match({ ...asked, path });
+    if (other.kind !== "found" || other.entry !== match.entry) {
+      throw new GatewayError("ambiguous-path", {
+        detail: "Another reading of this path would meet a different policy; send it without encoded slashes, dots or parameters.",
+      });
+    }
+  }
+  return match.entry;
+}
+
+function exchangeOf(asked: Asked, canonical: CanonicalRequest, route: CompiledRoute): Exchange {
+  const { record, fields, active, env, ctx, responseHeaders } = asked;
+  const { request, requestId, receivedAt, notes } = record;
+  const client = active.clientOf(request, canonical.scheme);
+  return {
+    request,
+    canonical,
+    fields,
+    requestId,
+    route,
+    configVersion: active.version,
+    client,
+    principal: client.address,
+    receivedAt,
+    deadline: receivedAt + route.route.timeouts.total,
+    env,
+    ctx,
+    responseHeaders,
+    notes,
+  };
+}

@@ -1,0 +1,68 @@
+import { addressBook } from "../objects/address.ts";
+import { isAdmin } from "./admin/authenticate.ts";
+import type { CanonicalRequest } from "./canonical.ts";
+import type { ActiveConfig } from "./config/compile.ts";
+import { namingSecret } from "./limits/client-address.ts";
+import { within } from "./within.ts";
+
+/** An object that does not answer within this is not ready. */
+const PING_MS = 1000;
+
+/** The gateway's own health endpoints; undefined when the path is none of them. */
+export async function health(request: Request, canonical: CanonicalRequest, env: Env, active: ActiveConfig): Promise<Response | undefined> {
+  const { healthz, readyz, health: details } = active.config.endpoints;
+  switch (canonical.path) {
+    case healthz:
+      return answer(200, "application/json", { status: "ok" });
+    case readyz: {
+      const object = await pingObject(env);
+      return answer(object.ready ? 200 : 503, "application/json", { status: object.ready ? "ready" : "not ready", checks: { rateLimiter: object.status } });
+    }
+    case details:
+      return healthDocument(await isAdmin(request, env), env, active);
+    default:
+      return undefined;
+  }
+}
+
+/** draft-inadarei-api-health-check-06: everyone learns pass or fail, an operator learns why. */
+async function healthDocument(detailed: boolean, env: Env, active: ActiveConfig): Promise<Response> {
+  const object = await pingObject(env);
+  const status = object.ready ? "pass" : "fail";
+  const body = detailed
+    ? {
+        status,
+        version: String(active.version),
+        notes: active.warnings.map((warning) => `${warning.path}: ${warning.message}`),
+        checks: {
+          "rate-limiter:responseTime": [
+            { componentType: "datastore", status, observedValue: object.ms, observedUnit: "ms", output: object.ready ? undefined : object.status, time: new Date().toISOString() },
+          ],
+          "configuration:version": [{ componentType: "component", status: "pass", observedValue: active.version, source: active.source }],
+        },
+      }
+    : { status };
+  return answer(object.ready ? 200 : 503, "application/health+json", body);
+}
+
+interface Ping {
+  readonly ready: boolean;
+  readonly status: string;
+  readonly ms: number;
+}
+
+async function pingObject(env: Env): Promise<Ping> {
+  const startedAt = Date.now();
+  try {
+    const { name } = await addressBook(namingSecret(env)).addressClient({ parts: ["readiness"], clients: "pooled", continent: undefined });
+    const stub = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(name), { retry: { maxRetries: 0 } });
+    await within(stub.ping(), PING_MS, () => new Error(`no answer within ${PING_MS} ms`));
+    return { ready: true, status: "ok", ms: Date.now() - startedAt };
+  } catch (error) {
+    return { ready: false, status: error instanceof Error ? error.message : String(error), ms: Date.now() - startedAt };
+  }
+}
+
+function answer(status: number, type: string, body: unknown): Response {
+  return new Response(JSON.stringify(body), { status, headers: { "content-type": type, "cache-control": "no-store" } });
+}

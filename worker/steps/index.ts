@@ -1,0 +1,25 @@
+import type { Backend, Route } from "../../schemas/index.ts";
+import type { Handler, Step } from "../exchange.ts";
+import { proxy } from "../upstream/proxy.ts";
+import { guard } from "./guard.ts";
+import { limit } from "./limit.ts";
+
+/**
+ * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
+ * The chain is composed once per configuration version.
+ */
+export function chain(route: Route, backend: Backend): Handler {
+  const steps: Step[] = [];
+  if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
+  if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits));
+  return compose(steps, tail(route, backend));
+}
+
+/** The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. */
+export function tail(route: Route, backend: Backend): Handler {
+  return proxy(route, backend);
+}
+
+function compose(steps: readonly Step[], last: Handler): Handler {
+  return steps.reduceRight<Handler>((next, step) => (exchange) => step(exchange, next), last);
+}

@@ -1,0 +1,93 @@
+import type { Timeouts } from "../../schemas/index.ts";
+import { GatewayError } from "../errors.ts";
+import { within } from "../within.ts";
+import type { OutgoingBody } from "./request-body.ts";
+
+export interface UpstreamRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers: [name: string, value: string][];
+  readonly body: OutgoingBody;
+  /** A GET or HEAD that carries a body, which `fetch` takes only as a whole request; it is sent instead of `body`. */
+  readonly bodied: Request | undefined;
+  readonly timeouts: Timeouts;
+  /** Milliseconds since the epoch by which the response head must be there. */
+  readonly deadline: number;
+}
+
+/** Redirects are passed on, never followed (a 302 to a private address must not be fetched); coded bodies keep their bytes. */
+const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
+
+/**
+ * Sends one request to an origin and waits for its response head. The only caller of the upstream `fetch`.
+ *
+ * @throws GatewayError `upstream-unreachable`, `upstream-invalid-response`, `upstream-timeout`, or what ended the body.
+ */
+export async function fetchUpstream(request: UpstreamRequest): Promise<Response> {
+  let response: Response;
+  try {
+    response = await responseHead(request);
+  } catch (error) {
+    throw error instanceof GatewayError ? error : connectionFailure(error);
+  }
+  if (response.status >= 200 && response.status <= 599) return response;
+  await response.body?.cancel();
+  throw new GatewayError("upstream-invalid-response", {
+    detail: `The origin answered with status ${response.status}, which is not a final HTTP status.`,
+  });
+}
+
+async function responseHead(request: UpstreamRequest): Promise<Response> {
+  const { body, timeouts, deadline } = request;
+  const outgoing = send(request);
+  const remaining = deadline - Date.now();
+  if (body.sent === undefined) return within(outgoing, Math.min(timeouts.headers, remaining), noHead);
+  // An origin may answer before it has read everything. The headers deadline runs from when everything was sent.
+  const first = await within(Promise.race([answerOf(outgoing), body.sent]), remaining, noHead);
+  if (first instanceof GatewayError) throw first;
+  if (first instanceof Response) return first;
+  if (first !== undefined) throw (await endedBy(body.sent)) ?? first.failure;
+  return within(outgoing, Math.min(timeouts.headers, deadline - Date.now()), noHead);
+}
+
+function send(request: UpstreamRequest): Promise<Response> {
+  const { url, method, headers, body, bodied } = request;
+  if (bodied !== undefined) return fetch(withFields(url, bodied, headers), AS_IT_IS);
+  if (body.body === null) return fetch(url, { method, headers, ...AS_IT_IS });
+  return fetch(url, { method, headers, body: body.body, ...AS_IT_IS });
+}
+
+interface Failure {
+  readonly failure: unknown;
+}
+
+function answerOf(outgoing: Promise<Response>): Promise<Response | Failure> {
+  return outgoing.catch((failure: unknown) => ({ failure }));
+}
+
+/** When the body was cut by us (too large, too slow) the connection fails too; the cut is the reason, not its echo. */
+async function endedBy(sent: Promise<GatewayError | undefined>): Promise<GatewayError | undefined> {
+  return Promise.race([sent, scheduler.wait(0).then(() => undefined)]);
+}
+
+function withFields(url: string, original: Request, headers: [string, string][]): Request {
+  const copy = new Request(url, original);
+  for (const name of [...copy.headers.keys()]) copy.headers.delete(name);
+  for (const [name, value] of headers) copy.headers.append(name, value);
+  return copy;
+}
+
+function noHead(): GatewayError {
+  return new GatewayError("upstream-timeout", { detail: "The origin sent no response head in time." });
+}
+
+/** What the runtime says when bytes came that are no HTTP response, as opposed to no bytes at all. */
+const NOT_HTTP = /protocol|parse|invalid|header|content-length|status|range/i;
+
+function connectionFailure(cause: unknown): GatewayError {
+  const message = cause instanceof Error ? cause.message : String(cause);
+  if (NOT_HTTP.test(message)) {
+    return new GatewayError("upstream-invalid-response", { detail: "The origin's response is not valid HTTP.", cause });
+  }
+  return new GatewayError("upstream-unreachable", { detail: "The connection to the origin failed before a response head.", cause });
+}

@@ -1,0 +1,55 @@
+import type { Backend, Route } from "../../schemas/index.ts";
+import type { Exchange, Handler } from "../exchange.ts";
+import { fetchUpstream } from "./fetch.ts";
+import { outgoingBody, type OutgoingBody } from "./request-body.ts";
+import { requestHeaders } from "./request-headers.ts";
+import { relayedBody } from "./response-body.ts";
+import { responseHeaders } from "./response-headers.ts";
+import { compileTargetUrl } from "./target-url.ts";
+
+/** Methods whose body the Fetch standard will not send; some APIs (Elasticsearch) want it all the same. */
+const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
+/** RFC 9110 15.3.5, 15.4.5: these end at the head, and `Response` takes no body for them. */
+const NULL_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
+
+const NOTHING: OutgoingBody = { body: null, sent: undefined };
+
+/**
+ * The end of a route's chain: forwards the exchange to its backend and relays the answer. Part of the tail that objects
+ * reach through the `Origin` entrypoint.
+ */
+export function proxy(route: Route, backend: Backend): Handler {
+  const [target] = backend.targets;
+  if (target === undefined) throw new Error(`backend ${backend.name} has no target`);
+  const urlOf = compileTargetUrl(route.path, target.url);
+  const { timeouts, sizeLimits } = route;
+
+  return async function forward(exchange: Exchange): Promise<Response> {
+    const { request, canonical } = exchange;
+    const isBodied = BODILESS.has(canonical.method) && request.body !== null;
+    const sentAt = Date.now();
+    const response = await fetchUpstream({
+      url: urlOf(canonical.path, canonical.query),
+      method: canonical.method,
+      headers: requestHeaders(exchange),
+      body: isBodied ? NOTHING : await outgoingBody(request, sizeLimits, timeouts),
+      bodied: isBodied ? request : undefined,
+      timeouts,
+      deadline: exchange.deadline,
+    });
+    exchange.notes.upstreamMs = Date.now() - sentAt;
+    return relay(exchange, response, route);
+  };
+}
+
+async function relay(exchange: Exchange, origin: Response, route: Route): Promise<Response> {
+  const { status, statusText } = origin;
+  const headers = responseHeaders(origin.headers);
+  if (NULL_BODY.has(status)) {
+    await origin.body?.cancel();
+    return new Response(null, { status, statusText, headers });
+  }
+  const { body, ended } = await relayedBody(exchange.canonical.method, origin, route.timeouts);
+  if (ended !== undefined) exchange.notes.body = ended;
+  return new Response(body, { status, statusText, headers, encodeBody: "manual" });
+}
