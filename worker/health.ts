@@ -1,4 +1,4 @@
-import { addressBook } from "../objects/address.ts";
+import { addresses } from "../objects/address.ts";
 import { isAdmin } from "./admin/authenticate.ts";
 import type { CanonicalRequest } from "./canonical.ts";
 import type { ActiveConfig } from "./config/compile.ts";
@@ -54,7 +54,7 @@ interface Ping {
 async function pingObject(env: Env): Promise<Ping> {
   const startedAt = Date.now();
   try {
-    const { name } = await addressBook(namingSecret(env)).addressClient({ parts: ["readiness"], clients: "pooled", continent: undefined });
+    const { name } = await addresses(namingSecret(env)).probe();
     const stub = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(name), { retry: { maxRetries: 0 } });
     await within(stub.ping(), PING_MS, () => new Error(`no answer within ${PING_MS} ms`));
     return { ready: true, status: "ok", ms: Date.now() - startedAt };

@@ -1,4 +1,4 @@
-import { addressBook, type ObjectAddress } from "../../objects/address.ts";
+import { addresses, type ObjectAddress } from "../../objects/address.ts";
 import type { ClientReport } from "../../objects/rate-limiter/messages.ts";
 import { parseAddress } from "../../schemas/cidr.ts";
 import { networkOf } from "../client.ts";
@@ -14,7 +14,7 @@ const OWNER_MS = 2_000;
 
 /** GET /admin/clients/{id}: the live counters of one client, by the handle that `RateLimit`'s `pk` shows. */
 export async function readClient(id: string, { env }: AdminContext): Promise<Response> {
-  const address = await addressBook(namingSecret(env)).locateClient(id);
+  const address = await addresses(namingSecret(env)).locateClient(id);
   if (address === null) throw new GatewayError("not-found", { detail: "This is no client id; take it from the pk of a RateLimit header." });
   const report = await inspect(env, address);
   if (report === null) throw new GatewayError("not-found", { detail: "Nothing is remembered of this client: its limits are full." });
@@ -27,7 +27,7 @@ export async function readClient(id: string, { env }: AdminContext): Promise<Res
  */
 export async function findClients({ env, query }: AdminContext): Promise<Response> {
   const parts = identityOf(query.get("by"), query.get("value"));
-  const book = addressBook(namingSecret(env));
+  const book = addresses(namingSecret(env));
   const continents = parts[0] === "ip" ? [undefined, "AF", "AN", "AS", "EU", "NA", "OC", "SA"] : [undefined];
   const candidates = [
     ...continents.map((continent) => book.addressClient({ parts, clients: "pooled", continent })),

@@ -1,4 +1,4 @@
-import { addressBook, type ObjectAddress } from "../../objects/address.ts";
+import { addresses, type ObjectAddress } from "../../objects/address.ts";
 import type { LimitKey } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 
@@ -11,7 +11,7 @@ export function namingSecret(env: Env): string {
 /** Where the counters of this exchange's client are, as these limits tell clients apart. */
 export function clientAddress(exchange: Exchange, by: readonly LimitKey[], clients: "pooled" | "own"): ObjectAddress | Promise<ObjectAddress> {
   const continent = by.some(({ kind }) => kind === "ip") ? exchange.request.cf?.["continent"] : undefined;
-  return addressBook(namingSecret(exchange.env)).addressClient({
+  return addresses(namingSecret(exchange.env)).addressClient({
     parts: identityParts(by, exchange),
     clients,
     // Only an address stays on its continent; any other identity would get one counter on each.
