@@ -2,7 +2,7 @@ import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 
-import { build } from "esbuild";
+import { buildSync, type OutputFile } from "esbuild";
 
 import { StartError } from "./start-error.ts";
 
@@ -19,24 +19,8 @@ export interface Bundle {
  * Bundles a Worker in memory, as `wrangler deploy` does: not minified, so that stacks read well, without Node's modules.
  * Throws StartError with every problem when it does not build.
  */
-export async function bundleWorker(entry: string = workerEntry): Promise<Bundle> {
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: "esm",
-    target: "es2024",
-    platform: "neutral",
-    mainFields: ["module", "main"],
-    conditions: ["workerd", "worker", "browser"],
-    external: ["cloudflare:*"],
-    // The extensions that wrangler imports as text without being told.
-    loader: { ".html": "text", ".txt": "text", ".sql": "text" },
-    logLevel: "silent",
-  }).catch((error: unknown) => {
-    throw new StartError(`${entry} does not build: ${error instanceof Error ? error.message : String(error)}`);
-  });
-  const [file] = outputFiles;
+export function bundleWorker(entry: string = workerEntry): Bundle {
+  const [file] = build(entry);
   if (file === undefined) throw new StartError(`${entry} builds to nothing`);
   return { code: file.text, bytes: file.contents.byteLength };
 }
@@ -45,4 +29,26 @@ export async function bundleWorker(entry: string = workerEntry): Promise<Bundle>
 export async function gzipSize(bundle: Bundle): Promise<number> {
   const packed = await promisify(gzip)(bundle.code, { level: 9 });
   return packed.byteLength;
+}
+
+function build(entry: string): readonly OutputFile[] {
+  try {
+    // Synchronous, because the other way keeps a process of esbuild's for as long as the gateway runs.
+    return buildSync({
+      entryPoints: [entry],
+      bundle: true,
+      write: false,
+      format: "esm",
+      target: "es2024",
+      platform: "neutral",
+      mainFields: ["module", "main"],
+      conditions: ["workerd", "worker", "browser"],
+      external: ["cloudflare:*"],
+      // The extensions that wrangler imports as text without being told.
+      loader: { ".html": "text", ".txt": "text", ".sql": "text" },
+      logLevel: "silent",
+    }).outputFiles;
+  } catch (error) {
+    throw new StartError(`${entry} does not build: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }

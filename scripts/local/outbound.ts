@@ -1,4 +1,4 @@
-import { PLUGINS, type Service } from "miniflare";
+import { type Plugin, PLUGINS, type Service } from "miniflare";
 
 /** The network service that replaces Miniflare's own outbound Worker. */
 const NETWORK = "sluice:network";
@@ -26,7 +26,7 @@ export function rewire(stateDirectory: string, rewiring: Rewiring): void {
   rewirings.set(stateDirectory, rewiring);
   if (wrapped) return;
   wrapped = true;
-  const core = PLUGINS.core;
+  const core: Plugin = PLUGINS.core;
   const original = core.getServices.bind(core);
   core.getServices = async (options) => {
     const made = await original(options);

@@ -56,13 +56,11 @@ export interface Plan {
 export async function startLocal(options: LocalOptions): Promise<LocalRuntime> {
   const host = options.host ?? "127.0.0.1";
   const urlHost = host.includes(":") ? `[${host}]` : host;
-  const [bundle, manifest, ports] = await Promise.all([
-    bundleWorker(options.entry ?? workerEntry),
-    readManifest(),
-    claimPorts(host, options.port ?? 0, options.isolates ?? 1),
-  ]);
+  const { code } = bundleWorker(options.entry ?? workerEntry);
+  const manifest = await readManifest();
+  const ports = await claimPorts(host, options.port ?? 0, options.isolates ?? 1);
   const plan: Plan = {
-    code: bundle.code,
+    code,
     manifest,
     variables: { ...manifest.variables, ...options.variables },
     addresses: ports.map((port) => `${urlHost}:${port}`),

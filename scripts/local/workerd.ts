@@ -18,14 +18,10 @@ export async function startWorkerd(plan: Plan): Promise<Omit<LocalRuntime, "urls
   const [, stdout, stderr, control] = child.stdio;
   if (stdout === null || stderr === null || !isReadable(control)) throw new Error("workerd was started without its pipes");
   createInterface(stdout).on("line", (message) => plan.onLog({ level: "log", message }));
-  const complaints: string[] = [];
-  createInterface(stderr).on("line", (message) => {
-    complaints.push(message);
-    plan.onLog({ level: "error", message });
-  });
+  createInterface(stderr).on("line", (message) => plan.onLog({ level: "error", message }));
   const exited = once(child, "exit");
-  const failed = exited.then(() => {
-    throw new Error(`workerd ended before it listened:\n${complaints.join("\n")}`);
+  const failed = exited.then(([code, signal]) => {
+    throw new Error(`workerd ended with ${String(code ?? signal)} before it listened; its reason is above`);
   });
   await Promise.race([listening(control, plan.addresses.length), failed]);
   let stopping = false;
@@ -66,13 +62,15 @@ function workerdBinary(): string {
   return path;
 }
 
-/** Resolves once workerd has said on its control pipe that `count` sockets listen. */
-async function listening(control: Readable, count: number): Promise<void> {
+/** Resolves once workerd has said on its control pipe that `count` sockets listen; never when it ends before. */
+function listening(control: Readable, count: number): Promise<void> {
   let left = count;
-  for await (const line of createInterface(control)) {
-    const message: { event?: string } = JSON.parse(line);
-    if (message.event === "listen" && --left === 0) return;
-  }
+  return new Promise((resolve) => {
+    createInterface(control).on("line", (line) => {
+      const message: { event?: string } = JSON.parse(line);
+      if (message.event === "listen" && --left === 0) resolve();
+    });
+  });
 }
 
 function isReadable(stream: ChildProcess["stdio"][number]): stream is Readable {

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 /** The repository's root, with a trailing slash: what commands under test are started in. */
@@ -48,13 +49,22 @@ export function run(command: string, args: readonly string[], options: RunOption
   };
 }
 
-/** Whether a process with this id exists (a zombie counts as gone: it holds neither port nor file). */
+/**
+ * Whether a process with this id runs. A zombie doesn't: it holds neither port nor file, and where process 1 reaps nobody
+ * (many containers) it stays for ever.
+ */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-    return true;
   } catch {
     return false;
+  }
+  try {
+    // The state follows the command's name, which is in parentheses and may hold any character (proc_pid_stat(5)).
+    return !/\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
+  } catch {
+    // Gone meanwhile, or a system without /proc: there, zombies of others are reaped.
+    return process.platform !== "linux";
   }
 }
 
