@@ -89,5 +89,9 @@ function connectionFailure(cause: unknown): GatewayError {
   if (NOT_HTTP.test(message)) {
     return new GatewayError("upstream-invalid-response", { detail: "The origin's response is not valid HTTP.", cause });
   }
-  return new GatewayError("upstream-unreachable", { detail: "The connection to the origin failed before a response head.", cause });
+  return new GatewayError("upstream-unreachable", {
+    // workerd 1.20261102.1 reports a malformed head exactly like a lost connection, so the two cannot be told apart here.
+    detail: "No response head came from the origin: the connection failed, or what it sent is not HTTP.",
+    cause,
+  });
 }
