@@ -1,0 +1,43 @@
+/** A bounded table that forgets what was used longest ago. */
+export interface Lru<Key, Value> {
+  /** The value, which becomes the most recently used; undefined when it is not held. */
+  get(key: Key): Value | undefined;
+  /** Holds a value as the most recently used; at capacity the least recently used one goes. */
+  set(key: Key, value: Value): void;
+  delete(key: Key): void;
+  clear(): void;
+  readonly size: number;
+}
+
+/**
+ * Makes an empty table of at most `capacity` entries (an integer >= 1). Every operation is O(1): a `Map` keeps its
+ * keys in the order of insertion, and a use inserts anew.
+ */
+export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Value> {
+  const entries = new Map<Key, Value>();
+  return {
+    get(key) {
+      const value = entries.get(key);
+      if (value === undefined) return undefined;
+      entries.delete(key);
+      entries.set(key, value);
+      return value;
+    },
+    set(key, value) {
+      entries.delete(key);
+      entries.set(key, value);
+      if (entries.size <= capacity) return;
+      const oldest = entries.keys().next();
+      if (!oldest.done) entries.delete(oldest.value);
+    },
+    delete(key) {
+      entries.delete(key);
+    },
+    clear() {
+      entries.clear();
+    },
+    get size() {
+      return entries.size;
+    },
+  };
+}
