@@ -1,0 +1,111 @@
+import type { ReplayWindow } from "./replay-window.ts";
+import type { Bucket, BucketLimit } from "./token-bucket.ts";
+
+/** Everything the owner remembers of one client: one row. */
+export interface ClientState {
+  readonly policies: readonly PolicyState[];
+  /** Which refunds were credited, by sender. */
+  readonly refunds: readonly ReplayWindow[];
+  /** When an unreadable record was replaced, in ms since the epoch: a policy not listed was empty then, not full. */
+  readonly lostAt: number | undefined;
+}
+
+/** One limit of one client. */
+export interface PolicyState {
+  readonly policy: string;
+  /** The configuration version that set `limit`. */
+  readonly configVersion: number;
+  readonly limit: BucketLimit;
+  readonly bucket: Bucket;
+}
+
+/** A client never seen. */
+export const NEW_CLIENT: ClientState = { policies: [], refunds: [], lostAt: undefined };
+
+/** The state that takes the place of a record that cannot be read. */
+export function lostClient(now: number): ClientState {
+  return { policies: [], refunds: [], lostAt: now };
+}
+
+/**
+ * A client's state as one short text. Members that are empty are left out, lists stand for objects where one comes
+ * with every policy; leases will be a member of their own.
+ */
+export function packClient(state: ClientState): string {
+  const packed: Record<string, unknown> = { p: state.policies.map(packPolicy) };
+  if (state.refunds.length > 0) packed["r"] = state.refunds.map(({ sender, top, seen, at }) => [sender, top, seen, at]);
+  if (state.lostAt !== undefined) packed["lost"] = state.lostAt;
+  return JSON.stringify(packed);
+}
+
+/**
+ * What `packClient` packed, or undefined when the text is not a state that this code could have reached. Members and
+ * list entries that it does not know are ignored.
+ */
+export function unpackClient(text: string): ClientState | undefined {
+  const packed = parse(text);
+  if (typeof packed !== "object" || packed === null || !("p" in packed)) return undefined;
+  const policies = unpackList(packed.p, unpackPolicy);
+  const refunds = "r" in packed ? unpackList(packed.r, unpackRefund) : [];
+  const lostAt = "lost" in packed ? packed.lost : undefined;
+  if (policies === undefined || refunds === undefined) return undefined;
+  if (lostAt !== undefined && !isInteger(lostAt)) return undefined;
+  return { policies, refunds, lostAt };
+}
+
+function packPolicy({ policy, configVersion, limit, bucket }: PolicyState): unknown[] {
+  const { tokensPerWindow, windowMs, burst } = limit;
+  const { tokens, rem, last, outstanding } = bucket;
+  return [policy, configVersion, tokensPerWindow, windowMs, burst, tokens, rem, last, outstanding];
+}
+
+function unpackPolicy(entry: readonly unknown[]): PolicyState | undefined {
+  const [policy, ...numbers] = entry;
+  const [configVersion, tokensPerWindow, windowMs, burst, tokens, rem, last, outstanding] = numbers;
+  if (typeof policy !== "string" || !isCount(configVersion)) return undefined;
+  if (!isCount(tokensPerWindow) || !isCount(windowMs) || !isCount(burst)) return undefined;
+  if (!isCount(tokens) || !isCount(rem) || !isInteger(last) || !isCount(outstanding)) return undefined;
+  if (tokensPerWindow < 1 || windowMs < 1 || burst < 1 || !isCount(burst * windowMs)) return undefined;
+  if (rem >= windowMs || tokens > Math.max(0, burst - outstanding)) return undefined;
+  return {
+    policy,
+    configVersion,
+    limit: { tokensPerWindow, windowMs, burst },
+    bucket: { tokens, rem, last, outstanding },
+  };
+}
+
+function unpackRefund([sender, top, seen, at]: readonly unknown[]): ReplayWindow | undefined {
+  if (typeof sender !== "string" || !isCount(top) || !isCount(seen) || !isInteger(at)) return undefined;
+  return { sender, top, seen, at };
+}
+
+function unpackList<Item>(
+  list: unknown,
+  unpack: (entry: readonly unknown[]) => Item | undefined,
+): readonly Item[] | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const items: Item[] = [];
+  for (const entry of list) {
+    const item = Array.isArray(entry) ? unpack(entry) : undefined;
+    if (item === undefined) return undefined;
+    items.push(item);
+  }
+  return items;
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value);
+}
+
+function isCount(value: unknown): value is number {
+  return isInteger(value) && value >= 0;
+}
