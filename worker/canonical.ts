@@ -51,6 +51,8 @@ function parseUnusual(method: string, url: string): CanonicalResult {
   const start = indexOfAny(url, "/?#\\", authority);
   const end = indexOfAny(url, "?#", start);
   const rawPath = url.slice(start, end);
+  // RFC 9112 3.2.4: "*" is about a server as a whole, and the runtime glues it to the host name.
+  if (rawPath === "" && url.endsWith("*")) return refuse("the target * names no resource here");
   if (CONTROL.test(url)) return refuse("the URL holds a control character; percent-encode it");
   if (rawPath.includes("\\")) return refuse("the path holds a raw backslash; write %5C if it is data");
   if (BROKEN_ESCAPE.test(rawPath)) return refuse("the path holds a % that is not followed by two hexadecimal digits; write %25");

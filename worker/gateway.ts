@@ -62,7 +62,14 @@ async function answer(asked: Asked): Promise<Response> {
 /** Methods that no route may take: TRACE would echo a client's own credentials back to a script, CONNECT is no request. */
 const NEVER_FORWARDED: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT"]);
 
+/** RFC 9112 3.2. The runtime builds the URL from this field unchecked, so "host/path" would move the path that is routed. */
+const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+
 function canonicalOf(request: Request): CanonicalRequest {
+  const host = request.headers.get("host");
+  if (host !== null && !HOST.test(host)) {
+    throw new GatewayError("invalid-request", { detail: "The Host header is not one host name with an optional port." });
+  }
   const parsed = parseCanonical(request.method, request.url);
   if (!parsed.ok) throw new GatewayError("invalid-path", { detail: `${parsed.detail}.` });
   if (NEVER_FORWARDED.has(request.method)) {
