@@ -19,9 +19,9 @@ export function guard(limits: SizeLimits): Step {
     if (urlLength > limits.maxUrlLength) {
       throw new GatewayError("uri-too-long", { detail: `The URL is ${urlLength} bytes; at most ${limits.maxUrlLength} are taken.` });
     }
-    if (fields.list.length > limits.maxHeaderCount || fields.bytes > limits.maxHeaderSize) {
+    if (fields.names.length > limits.maxHeaderCount || fields.bytes > limits.maxHeaderSize) {
       throw new GatewayError("headers-too-large", {
-        detail: `The request has ${fields.list.length} header fields of ${fields.bytes} bytes; at most ${limits.maxHeaderCount} of ${limits.maxHeaderSize} bytes are taken.`,
+        detail: `The request has ${fields.names.length} header fields of ${fields.bytes} bytes; at most ${limits.maxHeaderCount} of ${limits.maxHeaderSize} bytes are taken.`,
       });
     }
     const declared = exchange.request.headers.get("content-length");

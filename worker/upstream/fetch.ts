@@ -6,7 +6,7 @@ import type { OutgoingBody } from "./request-body.ts";
 export interface UpstreamRequest {
   readonly url: string;
   readonly method: string;
-  readonly headers: [name: string, value: string][];
+  readonly headers: Headers;
   readonly body: OutgoingBody;
   /** A GET or HEAD that carries a body, which `fetch` takes only as a whole request; it is sent instead of `body`. */
   readonly bodied: Request | undefined;
@@ -70,11 +70,8 @@ async function endedBy(sent: Promise<GatewayError | undefined>): Promise<Gateway
   return Promise.race([sent, scheduler.wait(0).then(() => undefined)]);
 }
 
-function withFields(url: string, original: Request, headers: [string, string][]): Request {
-  const copy = new Request(url, original);
-  for (const name of [...copy.headers.keys()]) copy.headers.delete(name);
-  for (const [name, value] of headers) copy.headers.append(name, value);
-  return copy;
+function withFields(url: string, original: Request, headers: Headers): Request {
+  return new Request(new Request(url, original), { headers });
 }
 
 function noHead(): GatewayError {

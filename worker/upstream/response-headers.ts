@@ -1,4 +1,7 @@
-import { HOP_BY_HOP, namesIn } from "./request-headers.ts";
+import { namesIn } from "./request-headers.ts";
+
+/** What the runtime passes on of the origin's own connection; it drops `Connection`, `TE`, `Trailer` and the like itself. */
+const OF_THE_CONNECTION = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authentication-info"];
 
 /**
  * The origin's header fields as the client gets them: everything but the fields of the origin's own connection and those
@@ -6,12 +9,10 @@ import { HOP_BY_HOP, namesIn } from "./request-headers.ts";
  */
 export function responseHeaders(origin: Headers): Headers {
   const headers = new Headers(origin);
-  const connection = origin.get("connection");
-  for (const name of HOP_BY_HOP) if (connection !== null || name !== "connection") headers.delete(name);
+  for (const name of OF_THE_CONNECTION) headers.delete(name);
+  const connection = headers.get("connection");
   if (connection === null) return headers;
-  for (const name of namesIn(connection) ?? []) if (FIELD_NAME.test(name)) headers.delete(name);
+  for (const name of namesIn(connection)) headers.delete(name);
+  headers.delete("connection");
   return headers;
 }
-
-/** RFC 9110 5.1; `Headers.delete` throws on anything else. */
-const FIELD_NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
