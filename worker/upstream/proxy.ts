@@ -4,7 +4,7 @@ import { fetchUpstream } from "./fetch.ts";
 import { outgoingBody, type OutgoingBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { relayedBody } from "./response-body.ts";
-import { responseHeaders } from "./response-headers.ts";
+import { stripConnection } from "./response-headers.ts";
 import { compileTargetUrl } from "./target-url.ts";
 
 /** Methods whose body the Fetch standard will not send; some APIs (Elasticsearch) want it all the same. */
@@ -43,13 +43,16 @@ export function proxy(route: Route, backend: Backend): Handler {
 }
 
 async function relay(exchange: Exchange, origin: Response, route: Route): Promise<Response> {
-  const { status, statusText } = origin;
-  const headers = responseHeaders(origin.headers);
-  if (NULL_BODY.has(status)) {
+  let body: BodyInit | null = null;
+  if (NULL_BODY.has(origin.status)) {
     await origin.body?.cancel();
-    return new Response(null, { status, statusText, headers });
+  } else {
+    const relayed = await relayedBody(exchange.canonical.method, origin, route.timeouts);
+    if (relayed.ended !== undefined) exchange.notes.body = relayed.ended;
+    body = relayed.body;
   }
-  const { body, ended } = await relayedBody(exchange.canonical.method, origin, route.timeouts);
-  if (ended !== undefined) exchange.notes.body = ended;
-  return new Response(body, { status, statusText, headers, encodeBody: "manual" });
+  // Made from the origin's, so the runtime copies the fields once and keeps a coded body's bytes as they are.
+  const response = new Response(body, origin);
+  stripConnection(response.headers);
+  return response;
 }

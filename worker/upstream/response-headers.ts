@@ -4,15 +4,13 @@ import { namesIn } from "./request-headers.ts";
 const OF_THE_CONNECTION = ["keep-alive", "proxy-connection", "proxy-authenticate", "proxy-authentication-info"];
 
 /**
- * The origin's header fields as the client gets them: everything but the fields of the origin's own connection and those
- * that its `Connection` names. Several `Set-Cookie` stay several.
+ * Strips a response of the fields of the origin's own connection and of those that its `Connection` names. Everything
+ * else is the client's, several `Set-Cookie` as several.
  */
-export function responseHeaders(origin: Headers): Headers {
-  const headers = new Headers(origin);
+export function stripConnection(headers: Headers): void {
   for (const name of OF_THE_CONNECTION) headers.delete(name);
   const connection = headers.get("connection");
-  if (connection === null) return headers;
+  if (connection === null) return;
   for (const name of namesIn(connection)) headers.delete(name);
   headers.delete("connection");
-  return headers;
 }
