@@ -51,8 +51,8 @@ export class RawClient {
       const raw = (await this.#connection.until("\r\n\r\n"))?.toString("latin1");
       if (raw === undefined) return undefined;
       const { firstLine, headers } = parseHead(raw);
-      const status = Number(/^HTTP\/1\.1 (\d{3}) [^\r\n]*$/.exec(firstLine)?.[1]);
-      if (Number.isNaN(status)) throw new Error(`status line ${JSON.stringify(firstLine)}, wanted HTTP/1.1 NNN reason`);
+      const status = Number(/^HTTP\/1\.[01] (\d{3}) [^\r\n]*$/.exec(firstLine)?.[1]);
+      if (Number.isNaN(status)) throw new Error(`status line ${JSON.stringify(firstLine)}, wanted HTTP/1.x NNN reason`);
       if (status < 200 && status !== 101) {
         interim.push(status);
         continue;
