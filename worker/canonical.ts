@@ -19,7 +19,8 @@ export type CanonicalResult =
   | { readonly ok: false; readonly detail: string };
 
 /** Absolute URLs that WHATWG parsing would return unchanged, which is nearly all of them: no escapes, no odd characters. */
-const PLAIN_URL = /^(https?):\/\/([a-z0-9.-]+(?::[1-9]\d*)?)(\/[A-Za-z0-9\-._~!$&()*+,;=:@/]*)(\?[A-Za-z0-9\-._~!$&()*+,;=:@/?%[\]|\\]*)?$/;
+const PLAIN_URL =
+  /^(https?):\/\/([a-z0-9.-]+(?::[1-9]\d*)?)(\/[A-Za-z0-9\-._~!$&()*+,;=:@/]*)(\?[A-Za-z0-9\-._~!$&()*+,;=:@/?%[\]|\\]*)?$/;
 
 // oxlint-disable-next-line no-control-regex -- control characters are what this looks for
 const CONTROL = /[\u0000-\u001f\u007f]/;
@@ -36,7 +37,10 @@ export function parseCanonical(method: string, url: string): CanonicalResult {
     const [, scheme, host, path, query] = plain;
     // "/." begins a dot segment or a dot file; "//" is legal but let the full parser see whatever is unusual.
     if (path !== undefined && host !== undefined && !path.includes("/.") && !isDefaultPort(scheme, host)) {
-      return { ok: true, request: { method, scheme: scheme === "https" ? "https" : "http", host, path, query: query ?? "" } };
+      return {
+        ok: true,
+        request: { method, scheme: scheme === "https" ? "https" : "http", host, path, query: query ?? "" },
+      };
     }
   }
   return parseUnusual(method, url);
@@ -55,7 +59,8 @@ function parseUnusual(method: string, url: string): CanonicalResult {
   if (rawPath === "" && url.endsWith("*")) return refuse("the target * names no resource here");
   if (CONTROL.test(url)) return refuse("the URL holds a control character; percent-encode it");
   if (rawPath.includes("\\")) return refuse("the path holds a raw backslash; write %5C if it is data");
-  if (BROKEN_ESCAPE.test(rawPath)) return refuse("the path holds a % that is not followed by two hexadecimal digits; write %25");
+  if (BROKEN_ESCAPE.test(rawPath))
+    return refuse("the path holds a % that is not followed by two hexadecimal digits; write %25");
   if (FORBIDDEN_ESCAPE.test(rawPath)) return refuse("the path holds an encoded NUL, CR or LF, which no path may carry");
   const parsed = URL.parse(url);
   if (parsed === null) return refuse("the request target is not a URL");

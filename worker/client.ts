@@ -43,7 +43,9 @@ function edgePeer(request: Request): Peer {
   const told = request.headers.get("cf-connecting-ip");
   const peer = told === null ? undefined : readPeer(told);
   if (peer === undefined) {
-    throw new Error(`clientIp is "cloudflare" but CF-Connecting-IP is ${told ?? "absent"}; off Cloudflare set CLIENT_IP_SOURCE to "socket"`);
+    throw new Error(
+      `clientIp is "cloudflare" but CF-Connecting-IP is ${told ?? "absent"}; off Cloudflare set CLIENT_IP_SOURCE to "socket"`,
+    );
   }
   return peer;
 }
@@ -53,7 +55,9 @@ function socketPeer(request: Request): Peer {
   const told = request.cf?.["clientIp"];
   const peer = typeof told === "string" ? readPeer(withoutPort(told)) : undefined;
   if (peer === undefined) {
-    throw new Error(`clientIp is "socket" but the runtime gives no peer address (got ${JSON.stringify(told)}); on Cloudflare set CLIENT_IP_SOURCE to "cloudflare"`);
+    throw new Error(
+      `clientIp is "socket" but the runtime gives no peer address (got ${JSON.stringify(told)}); on Cloudflare set CLIENT_IP_SOURCE to "cloudflare"`,
+    );
   }
   return peer;
 }
@@ -74,7 +78,10 @@ function readPeer(text: string): Peer | undefined {
 /** What limits count as one client: an IPv4 address, or the /64 that an IPv6 address is in. */
 export function networkOf({ version, words, text }: Address): string {
   if (version === 4) return text;
-  return `${words.slice(0, 4).map((word) => word.toString(16)).join(":")}::/64`;
+  return `${words
+    .slice(0, 4)
+    .map((word) => word.toString(16))
+    .join(":")}::/64`;
 }
 
 function withoutPort(peer: string): string {
@@ -84,7 +91,11 @@ function withoutPort(peer: string): string {
   return colon === peer.indexOf(":") && colon !== -1 ? peer.slice(0, colon) : peer;
 }
 
-function behindProxies(header: string, trustedProxies: readonly string[], platform: "cloudflare" | "socket"): ClientReader {
+function behindProxies(
+  header: string,
+  trustedProxies: readonly string[],
+  platform: "cloudflare" | "socket",
+): ClientReader {
   const isTrusted = compileCidrs(trustedProxies);
   const peerOf = platform === "cloudflare" ? edgePeer : socketPeer;
   return (request, scheme) => {
@@ -100,7 +111,11 @@ function behindProxies(header: string, trustedProxies: readonly string[], platfo
       client = previous;
       chain.unshift(client.address);
     }
-    return { ...client, forwardedFor: chain.join(", "), scheme: isTrusted(peer.address) ? toldScheme(request, scheme) : scheme };
+    return {
+      ...client,
+      forwardedFor: chain.join(", "),
+      scheme: isTrusted(peer.address) ? toldScheme(request, scheme) : scheme,
+    };
   };
 }
 

@@ -27,7 +27,11 @@ export const ERRORS = {
   "headers-too-large": { status: 431, title: "The request headers are too large" },
   "quota-exceeded": { status: 429, title: "The quota of this client is used up", type: `${REGISTERED}quota-exceeded` },
   "internal-error": { status: 500, title: "The gateway failed", proxyError: "proxy_internal_error" },
-  "upstream-unreachable": { status: 502, title: "The origin could not be reached", proxyError: "destination_unavailable" },
+  "upstream-unreachable": {
+    status: 502,
+    title: "The origin could not be reached",
+    proxyError: "destination_unavailable",
+  },
   "upstream-invalid-response": {
     status: 502,
     title: "The origin's response is not valid HTTP",

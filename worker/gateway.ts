@@ -46,7 +46,7 @@ interface Asked {
 }
 
 async function answer(asked: Asked): Promise<Response> {
-  const { record, active, env, ctx } = asked;
+  const { record, active, env } = asked;
   const { request } = record;
   const canonical = canonicalOf(request);
   record.path = canonical.path;
@@ -68,17 +68,27 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 function canonicalOf(request: Request): CanonicalRequest {
   const host = request.headers.get("host");
   if (host !== null && !HOST.test(host)) {
-    throw new GatewayError("invalid-request", { detail: "The Host header is not one host name with an optional port." });
+    throw new GatewayError("invalid-request", {
+      detail: "The Host header is not one host name with an optional port.",
+    });
   }
   const parsed = parseCanonical(request.method, request.url);
   if (!parsed.ok) throw new GatewayError("invalid-path", { detail: `${parsed.detail}.` });
   if (NEVER_FORWARDED.has(request.method)) {
-    throw new GatewayError("method-not-allowed", { detail: `${request.method} is never forwarded.`, headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" } });
+    throw new GatewayError("method-not-allowed", {
+      detail: `${request.method} is never forwarded.`,
+      headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" },
+    });
   }
   return parsed.request;
 }
 
-async function ownEndpoint(canonical: CanonicalRequest, request: Request, env: Env, active: ActiveConfig): Promise<Response | undefined> {
+async function ownEndpoint(
+  canonical: CanonicalRequest,
+  request: Request,
+  env: Env,
+  active: ActiveConfig,
+): Promise<Response | undefined> {
   const { path } = canonical;
   const { prefix, enabled } = active.config.admin;
   if (enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/")) {
@@ -108,7 +118,8 @@ function routeOf(canonical: CanonicalRequest, request: Request, active: ActiveCo
     const other = active.matcher.match({ ...asked, path });
     if (other.kind !== "found" || other.entry !== match.entry) {
       throw new GatewayError("ambiguous-path", {
-        detail: "Another reading of this path would meet a different policy; send it without encoded slashes, dots or parameters.",
+        detail:
+          "Another reading of this path would meet a different policy; send it without encoded slashes, dots or parameters.",
       });
     }
   }

@@ -9,14 +9,22 @@ import { within } from "./within.ts";
 const PING_MS = 1000;
 
 /** The gateway's own health endpoints; undefined when the path is none of them. */
-export async function health(request: Request, canonical: CanonicalRequest, env: Env, active: ActiveConfig): Promise<Response | undefined> {
+export async function health(
+  request: Request,
+  canonical: CanonicalRequest,
+  env: Env,
+  active: ActiveConfig,
+): Promise<Response | undefined> {
   const { healthz, readyz, health: details } = active.config.endpoints;
   switch (canonical.path) {
     case healthz:
       return answer(200, "application/json", { status: "ok" });
     case readyz: {
       const object = await pingObject(env);
-      return answer(object.ready ? 200 : 503, "application/json", { status: object.ready ? "ready" : "not ready", checks: { rateLimiter: object.status } });
+      return answer(object.ready ? 200 : 503, "application/json", {
+        status: object.ready ? "ready" : "not ready",
+        checks: { rateLimiter: object.status },
+      });
     }
     case details:
       return healthDocument(await isAdmin(request, env), env, active);
@@ -36,9 +44,18 @@ async function healthDocument(detailed: boolean, env: Env, active: ActiveConfig)
         notes: active.warnings.map((warning) => `${warning.path}: ${warning.message}`),
         checks: {
           "rate-limiter:responseTime": [
-            { componentType: "datastore", status, observedValue: object.ms, observedUnit: "ms", output: object.ready ? undefined : object.status, time: new Date().toISOString() },
+            {
+              componentType: "datastore",
+              status,
+              observedValue: object.ms,
+              observedUnit: "ms",
+              output: object.ready ? undefined : object.status,
+              time: new Date().toISOString(),
+            },
           ],
-          "configuration:version": [{ componentType: "component", status: "pass", observedValue: active.version, source: active.source }],
+          "configuration:version": [
+            { componentType: "component", status: "pass", observedValue: active.version, source: active.source },
+          ],
         },
       }
     : { status };

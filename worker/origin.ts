@@ -28,11 +28,19 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
     }
   }
 
-  async #forward(request: Request, routeId: string, requestId: string, client: { address: string; forwardedFor: string }): Promise<Response> {
+  async #forward(
+    request: Request,
+    routeId: string,
+    requestId: string,
+    client: { address: string; forwardedFor: string },
+  ): Promise<Response> {
     const receivedAt = Date.now();
     const active = await activeConfig(this.env, this.ctx);
     const route = active.routes.get(routeId);
-    if (route === undefined) throw new GatewayError("route-not-found", { detail: `Route ${routeId} is not in configuration ${active.version}.` });
+    if (route === undefined)
+      throw new GatewayError("route-not-found", {
+        detail: `Route ${routeId} is not in configuration ${active.version}.`,
+      });
     const canonical = parseCanonical(request.method, request.url);
     if (!canonical.ok) throw new GatewayError("invalid-path", { detail: `${canonical.detail}.` });
     return route.tail({

@@ -18,7 +18,8 @@ export function problemResponse(error: unknown, requestId: string): Response {
     type: "type" in kind ? kind.type : `urn:sluice:problem:${code}`,
     title: kind.title,
     status: kind.status,
-    detail: known?.message ?? "The gateway failed while handling this request; its log has the reason under the request id.",
+    detail:
+      known?.message ?? "The gateway failed while handling this request; its log has the reason under the request id.",
     code,
     requestId,
     ...known?.members,

@@ -20,6 +20,8 @@ function presentedToken(headers: Headers): string | undefined {
 /** Compares digests in constant time: they are of one length, and neither length nor prefix of the token leaks. */
 async function equalSecrets(a: string, b: string): Promise<boolean> {
   const encoder = new TextEncoder();
-  const [left, right] = await Promise.all([a, b].map((secret) => crypto.subtle.digest("SHA-256", encoder.encode(secret))));
+  const [left, right] = await Promise.all(
+    [a, b].map((secret) => crypto.subtle.digest("SHA-256", encoder.encode(secret))),
+  );
   return left !== undefined && right !== undefined && crypto.subtle.timingSafeEqual(left, right);
 }

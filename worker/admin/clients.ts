@@ -15,9 +15,11 @@ const OWNER_MS = 2_000;
 /** GET /admin/clients/{id}: the live counters of one client, by the handle that `RateLimit`'s `pk` shows. */
 export async function readClient(id: string, { env }: AdminContext): Promise<Response> {
   const address = await addresses(namingSecret(env)).locateClient(id);
-  if (address === null) throw new GatewayError("not-found", { detail: "This is no client id; take it from the pk of a RateLimit header." });
+  if (address === null)
+    throw new GatewayError("not-found", { detail: "This is no client id; take it from the pk of a RateLimit header." });
   const report = await inspect(env, address);
-  if (report === null) throw new GatewayError("not-found", { detail: "Nothing is remembered of this client: its limits are full." });
+  if (report === null)
+    throw new GatewayError("not-found", { detail: "Nothing is remembered of this client: its limits are full." });
   return json(report);
 }
 
@@ -46,10 +48,19 @@ function identityOf(by: string | null, value: string | null): readonly string[] 
   }
   if (by?.startsWith("header:") === true && value !== null) return [by.toLowerCase(), value];
   if (by === "route" && value !== null) return ["route", value];
-  throw new GatewayError("invalid-request", { detail: "Wanted by=ip, by=header:NAME or by=route with a value, or by=all." });
+  throw new GatewayError("invalid-request", {
+    detail: "Wanted by=ip, by=header:NAME or by=route with a value, or by=all.",
+  });
 }
 
 async function inspect(env: Env, address: ObjectAddress): Promise<ClientReport | null> {
   const report: Promise<ClientReport | null> = ownerOf(env, address).inspect(address.client);
-  return within(report, OWNER_MS, () => new GatewayError("dependency-unavailable", { detail: `The client's owner did not answer within ${OWNER_MS} ms.` }));
+  return within(
+    report,
+    OWNER_MS,
+    () =>
+      new GatewayError("dependency-unavailable", {
+        detail: `The client's owner did not answer within ${OWNER_MS} ms.`,
+      }),
+  );
 }

@@ -20,7 +20,12 @@ export interface AdminContext {
  *
  * @throws GatewayError `not-found`, `unauthorized`, `method-not-allowed`, and what the resource throws.
  */
-export async function admin(request: Request, canonical: CanonicalRequest, env: Env, active: ActiveConfig): Promise<Response> {
+export async function admin(
+  request: Request,
+  canonical: CanonicalRequest,
+  env: Env,
+  active: ActiveConfig,
+): Promise<Response> {
   if (adminToken(env) === undefined) throw notFound();
   if (!(await isAdmin(request, env))) {
     throw new GatewayError("unauthorized", {
@@ -30,11 +35,17 @@ export async function admin(request: Request, canonical: CanonicalRequest, env: 
   }
   const context: AdminContext = { env, active, query: new URLSearchParams(canonical.query) };
   const path = canonical.path.slice(active.config.admin.prefix.length);
-  const response: unknown = await resources.fetch({ method: canonical.method, url: `http://admin${path}`, params: {} }, context);
+  const response: unknown = await resources.fetch(
+    { method: canonical.method, url: `http://admin${path}`, params: {} },
+    context,
+  );
   if (response instanceof Response) return response;
   const allow = allowedMethods(path);
   if (allow.length === 0) throw notFound();
-  throw new GatewayError("method-not-allowed", { detail: `${canonical.method} is not allowed here; allowed: ${allow.join(", ")}.`, headers: { allow: allow.join(", ") } });
+  throw new GatewayError("method-not-allowed", {
+    detail: `${canonical.method} is not allowed here; allowed: ${allow.join(", ")}.`,
+    headers: { allow: allow.join(", ") },
+  });
 }
 
 /** What itty-router reads and fills in; a plain object, because it would write `params` onto the real request. */

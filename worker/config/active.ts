@@ -67,7 +67,11 @@ async function load(env: Env): Promise<Loaded> {
   }
   const kv = env.PROXY_CONFIG;
   if (kv !== undefined) {
-    const { value, metadata } = await within(kv.getWithMetadata<{ version?: number }>("config"), KV_MS, () => new Error(`KV did not answer within ${KV_MS} ms`));
+    const { value, metadata } = await within(
+      kv.getWithMetadata<{ version?: number }>("config"),
+      KV_MS,
+      () => new Error(`KV did not answer within ${KV_MS} ms`),
+    );
     if (value !== null) return { text: value, source: "kv", version: metadata?.version ?? 0 };
   }
   return { text: undefined, source: "default", version: 0 };
@@ -78,7 +82,13 @@ function adopt(loaded: Loaded, env: Env): ActiveConfig {
   const result = text === undefined ? parseConfig(defaultDocument) : parseConfigText(text);
   if (!result.ok) throw new Error(`configuration from ${source} refused: ${describe(result)}`);
   const platform = env.CLIENT_IP_SOURCE === "socket" ? "socket" : "cloudflare";
-  active = compileConfig(result.config, { version, source, text: text ?? JSON.stringify(defaultDocument), warnings: result.warnings, platform });
+  active = compileConfig(result.config, {
+    version,
+    source,
+    text: text ?? JSON.stringify(defaultDocument),
+    warnings: result.warnings,
+    platform,
+  });
   activeText = text;
   return active;
 }
@@ -88,5 +98,11 @@ function describe(result: ConfigResult & { ok: false }): string {
 }
 
 function logRejected(error: unknown): void {
-  console.error(JSON.stringify({ level: "error", message: "configuration rejected", error: error instanceof Error ? error.message : String(error) }));
+  console.error(
+    JSON.stringify({
+      level: "error",
+      message: "configuration rejected",
+      error: error instanceof Error ? error.message : String(error),
+    }),
+  );
 }

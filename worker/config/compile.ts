@@ -39,7 +39,8 @@ export interface ConfigOrigin {
 export function compileConfig(config: Config, origin: ConfigOrigin): ActiveConfig {
   const compiled = config.routes.map((route): CompiledRoute => {
     const backend = config.backends.get(route.backend);
-    if (backend === undefined) throw new Error(`route ${route.id} names backend ${route.backend}, which validation let through`);
+    if (backend === undefined)
+      throw new Error(`route ${route.id} names backend ${route.backend}, which validation let through`);
     return { route, handle: chain(route, backend), tail: tail(route, backend) };
   });
   return {

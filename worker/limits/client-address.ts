@@ -5,11 +5,17 @@ import type { Exchange } from "../exchange.ts";
 /** Names every client of this deployment; without it an object's name could be guessed. */
 export function namingSecret(env: Env): string {
   if (env.NAMING_SECRET !== undefined) return env.NAMING_SECRET;
-  throw new Error("NAMING_SECRET is not set; make one with: openssl rand -hex 32 | npx wrangler secret put NAMING_SECRET");
+  throw new Error(
+    "NAMING_SECRET is not set; make one with: openssl rand -hex 32 | npx wrangler secret put NAMING_SECRET",
+  );
 }
 
 /** Where the counters of this exchange's client are, as these limits tell clients apart. */
-export function clientAddress(exchange: Exchange, by: readonly LimitKey[], clients: "pooled" | "own"): ObjectAddress | Promise<ObjectAddress> {
+export function clientAddress(
+  exchange: Exchange,
+  by: readonly LimitKey[],
+  clients: "pooled" | "own",
+): ObjectAddress | Promise<ObjectAddress> {
   const continent = by.some(({ kind }) => kind === "ip") ? exchange.request.cf?.["continent"] : undefined;
   return addresses(namingSecret(exchange.env)).addressClient({
     parts: identityParts(by, exchange),

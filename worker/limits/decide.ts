@@ -52,7 +52,9 @@ export function compileLimits(limits: readonly RateLimit[]): (exchange: Exchange
       for (const decision of decisions) if (decision.taken && !isRefused(decision)) giveBack(decision, exchange);
     }
     return {
-      verdicts: limits.flatMap((limit) => decisions.flatMap(({ verdicts }) => verdicts.filter((verdict) => verdict.limit === limit))),
+      verdicts: limits.flatMap((limit) =>
+        decisions.flatMap(({ verdicts }) => verdicts.filter((verdict) => verdict.limit === limit)),
+      ),
       degraded: decisions.flatMap(({ degraded }) => degraded),
       waitedMs: Date.now() - startedAt,
     };
@@ -82,7 +84,12 @@ function takeItem(limit: RateLimit): TakeItem {
 async function decideGroup(group: Group, exchange: Exchange): Promise<GroupDecision> {
   const address = await clientAddress(exchange, group.by, group.clients);
   try {
-    const message = { v: 1, configVersion: exchange.configVersion, client: address.client, items: group.items } as const;
+    const message = {
+      v: 1,
+      configVersion: exchange.configVersion,
+      client: address.client,
+      items: group.items,
+    } as const;
     const reply = await askOwner(exchange.env, address, message, group.deadlineMs);
     return { group, address, verdicts: readReply(group, address, reply), degraded: [], taken: reply.allowed };
   } catch (error) {
@@ -93,8 +100,15 @@ async function decideGroup(group: Group, exchange: Exchange): Promise<GroupDecis
 function readReply(group: Group, address: ObjectAddress, reply: TakeReply): readonly Verdict[] {
   return group.limits.map((limit, index) => {
     const item = reply.items[index];
-    if (item?.policy !== limit.id) throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.id} was asked`);
-    return { limit, partitionKey: address.client, allowed: item.allowed, remaining: item.remaining, retryAfterMs: item.retryAfterMs };
+    if (item?.policy !== limit.id)
+      throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.id} was asked`);
+    return {
+      limit,
+      partitionKey: address.client,
+      allowed: item.allowed,
+      remaining: item.remaining,
+      retryAfterMs: item.retryAfterMs,
+    };
   });
 }
 

@@ -34,7 +34,10 @@ export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, v
   ];
   const legacy = verdicts.find(({ limit }) => limit.legacyHeaders);
   if (legacy === undefined) return headers;
-  headers.push(["x-ratelimit-limit", String(legacy.limit.requestsPerWindow)], ["x-ratelimit-remaining", String(legacy.remaining)]);
+  headers.push(
+    ["x-ratelimit-limit", String(legacy.limit.requestsPerWindow)],
+    ["x-ratelimit-remaining", String(legacy.remaining)],
+  );
   if (legacy.retryAfterMs !== null) headers.push(["x-ratelimit-reset", String(seconds(legacy.retryAfterMs))]);
   return headers;
 }

@@ -1,5 +1,11 @@
 import { createLru } from "../../objects/lru.ts";
-import { fullBucket, take, type Bucket, type BucketDecision, type BucketLimit } from "../../objects/rate-limiter/token-bucket.ts";
+import {
+  fullBucket,
+  take,
+  type Bucket,
+  type BucketDecision,
+  type BucketLimit,
+} from "../../objects/rate-limiter/token-bucket.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 
 /**

@@ -1,5 +1,6 @@
 import type { RefundMessage, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
 import type { ObjectAddress } from "../../objects/address.ts";
+import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
 import { within } from "../within.ts";
 
 /**
@@ -9,7 +10,12 @@ import { within } from "../within.ts";
 const ONE_TRY = { retry: { maxRetries: 0 } };
 
 /** Asks a client's owner for tokens. Rejects when it fails or does not answer within `deadlineMs`. */
-export async function askOwner(env: Env, address: ObjectAddress, message: TakeMessage, deadlineMs: number): Promise<TakeReply> {
+export async function askOwner(
+  env: Env,
+  address: ObjectAddress,
+  message: TakeMessage,
+  deadlineMs: number,
+): Promise<TakeReply> {
   const stub = ownerOf(env, address);
   const reply: Promise<TakeReply> = stub.take(message);
   return within(reply, deadlineMs, () => new Error(`RateLimiter did not answer within ${deadlineMs} ms`));
@@ -21,7 +27,7 @@ export async function refundOwner(env: Env, address: ObjectAddress, message: Ref
 }
 
 /** The stub of a client's owner, with one try per call. */
-export function ownerOf(env: Env, address: ObjectAddress): DurableObjectStub<import("../../objects/rate-limiter/rate-limiter.ts").RateLimiter> {
+export function ownerOf(env: Env, address: ObjectAddress): DurableObjectStub<RateLimiter> {
   const namespace = env.RATE_LIMITER;
   const hint = address.locationHint === undefined ? {} : { locationHint: address.locationHint };
   return namespace.get(namespace.idFromName(address.name), { ...hint, ...ONE_TRY });

@@ -61,7 +61,13 @@ export function compileRoutes<T>(entries: readonly { readonly route: Route; read
   let hasAnyHost = false;
 
   entries.forEach(({ route, entry }, order) => {
-    const candidate = { entry, route, order, headers: route.headers.map(compileField), query: route.query.map(compileField) };
+    const candidate = {
+      entry,
+      route,
+      order,
+      headers: route.headers.map(compileField),
+      query: route.query.map(compileField),
+    };
     if (route.hosts === undefined) {
       hasAnyHost = true;
       insert(anyHost.root, candidate);
@@ -150,7 +156,12 @@ function conditions<T>(candidate: Candidate<T>): number {
 }
 
 /** Depth-first, most specific branch first. A trie has one way to each node, so no path visits a node twice. */
-function search<T>(node: Node<T>, request: RouteRequest, from: number, refused: Candidate<T>[]): Candidate<T> | undefined {
+function search<T>(
+  node: Node<T>,
+  request: RouteRequest,
+  from: number,
+  refused: Candidate<T>[],
+): Candidate<T> | undefined {
   const { path } = request;
   if (from >= path.length) {
     // A trailing slash is part of the path that is forwarded, not a segment that a route could be missing.
@@ -169,7 +180,11 @@ function search<T>(node: Node<T>, request: RouteRequest, from: number, refused: 
   return pick(node.below, request, refused);
 }
 
-function pick<T>(candidates: readonly Candidate<T>[], request: RouteRequest, refused: Candidate<T>[]): Candidate<T> | undefined {
+function pick<T>(
+  candidates: readonly Candidate<T>[],
+  request: RouteRequest,
+  refused: Candidate<T>[],
+): Candidate<T> | undefined {
   for (const candidate of candidates) {
     if (!accepts(candidate, request)) continue;
     if (acceptsMethod(candidate.route, request.method)) return candidate;
@@ -180,7 +195,11 @@ function pick<T>(candidates: readonly Candidate<T>[], request: RouteRequest, ref
 
 function acceptsMethod(route: Route, method: string): boolean {
   // RFC 9110 9.3.2: HEAD is GET without the body, so a route that serves GET serves it.
-  return route.methods === undefined || route.methods.includes(method) || (method === "HEAD" && route.methods.includes("GET"));
+  return (
+    route.methods === undefined ||
+    route.methods.includes(method) ||
+    (method === "HEAD" && route.methods.includes("GET"))
+  );
 }
 
 function accepts<T>(candidate: Candidate<T>, request: RouteRequest): boolean {

@@ -17,7 +17,9 @@ export function guard(limits: SizeLimits): Step {
     }
     const urlLength = canonical.path.length + canonical.query.length;
     if (urlLength > limits.maxUrlLength) {
-      throw new GatewayError("uri-too-long", { detail: `The URL is ${urlLength} bytes; at most ${limits.maxUrlLength} are taken.` });
+      throw new GatewayError("uri-too-long", {
+        detail: `The URL is ${urlLength} bytes; at most ${limits.maxUrlLength} are taken.`,
+      });
     }
     if (fields.names.length > limits.maxHeaderCount || fields.bytes > limits.maxHeaderSize) {
       throw new GatewayError("headers-too-large", {

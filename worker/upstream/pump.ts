@@ -20,7 +20,11 @@ export type PumpEnd =
  * both streams are released: a source that is no longer wanted is cancelled, which closes its connection, and an
  * unfinished destination is aborted, which leaves a declared length visibly unmet.
  */
-export async function pump(source: ReadableStream<Uint8Array>, destination: WritableStream<Uint8Array>, limits: PumpLimits): Promise<PumpEnd> {
+export async function pump(
+  source: ReadableStream<Uint8Array>,
+  destination: WritableStream<Uint8Array>,
+  limits: PumpLimits,
+): Promise<PumpEnd> {
   const reader = source.getReader({ mode: "byob" });
   const writer = destination.getWriter();
   const startedAt = Date.now();

@@ -21,7 +21,11 @@ export interface OutgoingBody {
  * @throws GatewayError `request-timeout`, `invalid-request`. Once a body is streamed they come through `sent`, as does
  * `payload-too-large` for a body whose length was not declared.
  */
-export async function outgoingBody(request: Request, limits: SizeLimits | undefined, timeouts: Timeouts): Promise<OutgoingBody> {
+export async function outgoingBody(
+  request: Request,
+  limits: SizeLimits | undefined,
+  timeouts: Timeouts,
+): Promise<OutgoingBody> {
   if (request.body === null) return { body: null, sent: undefined };
   const declared = request.headers.get("content-length");
   const length = declared === null ? undefined : Number(declared);
@@ -72,7 +76,9 @@ function failureOf(end: PumpEnd, limits: SizeLimits | undefined, timeouts: Timeo
 }
 
 function tooSlow(timeouts: Timeouts): GatewayError {
-  return new GatewayError("request-timeout", { detail: `The body did not arrive whole within ${timeouts.requestBody} ms.` });
+  return new GatewayError("request-timeout", {
+    detail: `The body did not arrive whole within ${timeouts.requestBody} ms.`,
+  });
 }
 
 function cutShort(cause: unknown): GatewayError {

@@ -50,7 +50,9 @@ function declaredLength(response: Response): number | undefined {
 function misframed(response: Response, got: string): GatewayError {
   // An unread body would hold its connection until the exchange is collected.
   void response.body?.cancel().catch(() => {});
-  return new GatewayError("upstream-invalid-response", { detail: `The origin's response declares ${got}; where its body ends is anyone's guess.` });
+  return new GatewayError("upstream-invalid-response", {
+    detail: `The origin's response declares ${got}; where its body ends is anyone's guess.`,
+  });
 }
 
 async function readWhole(response: Response, length: number, timeouts: Timeouts): Promise<ArrayBuffer> {
@@ -65,9 +67,14 @@ async function readWhole(response: Response, length: number, timeouts: Timeouts)
 }
 
 function late(length: number, timeouts: Timeouts): GatewayError {
-  return new GatewayError("upstream-timeout", { detail: `The origin's response body of ${length} bytes did not arrive whole within ${timeouts.idle} ms.` });
+  return new GatewayError("upstream-timeout", {
+    detail: `The origin's response body of ${length} bytes did not arrive whole within ${timeouts.idle} ms.`,
+  });
 }
 
 function truncated(length: number, cause: unknown): GatewayError {
-  return new GatewayError("upstream-invalid-response", { detail: `The origin's response body ended before its ${length} bytes.`, cause });
+  return new GatewayError("upstream-invalid-response", {
+    detail: `The origin's response body ended before its ${length} bytes.`,
+    cause,
+  });
 }
