@@ -5,7 +5,6 @@ export interface Lru<Key, Value> {
   /** Holds a value as the most recently used; at capacity the least recently used one goes. */
   set(key: Key, value: Value): void;
   delete(key: Key): void;
-  clear(): void;
   readonly size: number;
 }
 
@@ -32,9 +31,6 @@ export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Val
     },
     delete(key) {
       entries.delete(key);
-    },
-    clear() {
-      entries.clear();
     },
     get size() {
       return entries.size;

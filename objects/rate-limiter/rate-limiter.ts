@@ -115,7 +115,6 @@ export class RateLimiter extends DurableObject {
       this.#hasAlarm = false;
       throw error;
     }
-    this.#rows.clear();
     this.#hasTable = false;
     this.#hasAlarm = false;
     await this.ctx.storage.deleteAll();

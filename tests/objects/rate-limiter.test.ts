@@ -104,6 +104,18 @@ describe("writes", () => {
     expect(after.changes).toBe(Number(before.changes) + 1);
   });
 
+  it("that fail leave memory where storage is, and admit nothing", async () => {
+    atTime(Date.now());
+    const limiter = newObject();
+    await limiter.take(message("c", [perHour]));
+    await runInDurableObject(limiter, (object, { storage }) => {
+      storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+      expect(() => object.take(message("c", [{ ...perHour, cost: 50 }]))).toThrow("disk full");
+      storage.sql.exec("DROP TRIGGER full");
+      expect(object.take(message("c", [perHour])).items[0]?.remaining).toBe(98);
+    });
+  });
+
   it("nothing for refusals, looks and questions", async () => {
     const limiter = newObject();
     await limiter.take(message("c", [{ ...perHour, cost: 100 }]));
@@ -219,14 +231,18 @@ describe("an operator", () => {
 });
 
 describe("garbage collection", () => {
-  it("leaves no storage behind once every client is full again", async () => {
+  it("drops each client once it is full, and all storage with the last", async () => {
     const start = Date.now();
     atTime(start);
     const limiter = newObject();
-    const clients = Array.from({ length: 600 }, (_, index) => `client ${index}`);
-    await Promise.all(clients.map((client) => limiter.take(message(client, [perMinute]))));
+    const slow = Array.from({ length: 600 }, (_, index) => `client ${index}`);
+    await Promise.all(slow.map((client) => limiter.take(message(client, [{ ...perHour, cost: 2 }]))));
+    await limiter.take(message("last in the order of rows", [perMinute]));
     expect(await kept(limiter)).toEqual(["clients", "alarm"]);
-    atTime(start + 1_000 + MINUTE_MS);
+    atTime(start + 61_000);
+    expect(await runDurableObjectAlarm(limiter)).toBe(true);
+    expect(Object.keys((await stored(limiter)).rows).toSorted()).toEqual(slow.toSorted());
+    atTime(start + 72_000 + MINUTE_MS);
     expect(await runDurableObjectAlarm(limiter)).toBe(true);
     expect(await kept(limiter)).toEqual([]);
     // The same instance starts again from nothing.

@@ -1,7 +1,7 @@
 import { createHmac } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ClientQuery } from "../../../objects/address.ts";
+import type { ClientQuery, ObjectAddress } from "../../../objects/address.ts";
 import { addresses, createAddresses } from "../../../objects/address.ts";
 
 const SECRET = "a secret of the test, 32 characters";
@@ -9,6 +9,11 @@ const CODES = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
 
 function pooled(...parts: string[]): ClientQuery {
   return { parts, clients: "pooled", continent: "EU" };
+}
+
+/** The address of a client under the test's secret, whether it had to be computed or not. */
+async function addressOf(query: ClientQuery): Promise<ObjectAddress> {
+  return addresses(SECRET).addressClient(query);
 }
 
 describe("an address", () => {
@@ -23,7 +28,7 @@ describe("an address", () => {
   });
 
   it("names the object by an HMAC of length-prefixed parts that a second program can compute", async () => {
-    const { name, client } = await addresses(SECRET).addressClient({ parts: ["key", "k1"], clients: "own", continent: "EU" });
+    const { name, client } = await addressOf({ parts: ["key", "k1"], clients: "own", continent: "EU" });
     expect(name).toBe(`v1:rate-limiter:${hmacHex(["own", client])}`);
     expect(client).toBe(`o${base62Tail(hmacHex(["client", "key", "k1"]))}`);
   });
@@ -42,7 +47,7 @@ describe("an address", () => {
   });
 
   it("is another one under another secret", async () => {
-    const one = await addresses(SECRET).addressClient(pooled("ip", "192.0.2.7"));
+    const one = await addressOf(pooled("ip", "192.0.2.7"));
     const other = await addresses(`${SECRET}!`).addressClient(pooled("ip", "192.0.2.7"));
     expect(other.client).not.toBe(one.client);
     expect(other.name).not.toBe(one.name);
@@ -74,7 +79,7 @@ describe("an address", () => {
       ["x".repeat(100_000), ""],
       ["x".repeat(99_999)],
     ];
-    const handles = await Promise.all(lists.map((parts) => addresses(SECRET).addressClient(pooled(...parts))));
+    const handles = await Promise.all(lists.map((parts) => addressOf(pooled(...parts))));
     expect(new Set(handles.map(({ client }) => client)).size).toBe(lists.length);
   });
 
@@ -83,7 +88,7 @@ describe("an address", () => {
     const list = fc.array(part, { maxLength: 3 });
     await fc.assert(
       fc.asyncProperty(list, list, async (one, other) => {
-        const [first, second] = await Promise.all([one, other].map((parts) => addresses(SECRET).addressClient(pooled(...parts))));
+        const [first, second] = await Promise.all([one, other].map((parts) => addressOf(pooled(...parts))));
         expect(first?.client === second?.client).toBe(JSON.stringify(one) === JSON.stringify(other));
       }),
       { numRuns: 2_000 },
@@ -107,7 +112,7 @@ describe("the continent", () => {
   it("chooses the pool and where it is placed", async () => {
     const hints = await Promise.all(
       CODES.map(async (continent) => {
-        const { locationHint } = await addresses(SECRET).addressClient({ ...pooled("ip", "a"), continent });
+        const { locationHint } = await addressOf({ ...pooled("ip", "a"), continent });
         return [continent, locationHint];
       }),
     );
@@ -124,26 +129,23 @@ describe("the continent", () => {
 
   it("that is missing or made up means the pool without one, and no hint", async () => {
     const unknown = ["", "eu", "T1", "XX", "EUROPE", "__proto__", undefined];
-    const found = await Promise.all(
-      unknown.map((continent) => addresses(SECRET).addressClient({ ...pooled("ip", "a"), continent })),
-    );
+    const found = await Promise.all(unknown.map((continent) => addressOf({ ...pooled("ip", "a"), continent })));
     expect(new Set(found.map(({ name }) => name)).size).toBe(1);
     expect(found.map((address) => Object.keys(address))).toEqual(unknown.map(() => ["name", "client"]));
   });
 
   it("gives every pool objects of its own", async () => {
-    const found = await Promise.all(
-      [...CODES, undefined].map((continent) => addresses(SECRET).addressClient({ ...pooled("ip", "a"), continent })),
-    );
+    const everywhere = [...CODES, undefined];
+    const found = await Promise.all(everywhere.map((continent) => addressOf({ ...pooled("ip", "a"), continent })));
     expect(new Set(found.map(({ name }) => name)).size).toBe(8);
     expect(new Set(found.map(({ client }) => client)).size).toBe(8);
   });
 
   it("does not matter to a client with an object to itself, which is placed near its first request", async () => {
-    const own = [...CODES, undefined].map((continent) =>
-      addresses(SECRET).addressClient({ parts: ["key", "k1"], clients: "own", continent }),
+    const everywhere = [...CODES, undefined];
+    const found = await Promise.all(
+      everywhere.map((continent) => addressOf({ parts: ["key", "k1"], clients: "own", continent })),
     );
-    const found = await Promise.all(own);
     expect(new Set(found.map((address) => JSON.stringify(address))).size).toBe(1);
     expect(Object.keys(found[0] ?? {})).toEqual(["name", "client"]);
   });
@@ -159,7 +161,7 @@ describe("a handle", () => {
   it("finds the owner by itself", async () => {
     await fc.assert(
       fc.asyncProperty(everyKind, async (query) => {
-        const address = await addresses(SECRET).addressClient(query);
+        const address = await addressOf(query);
         expect(await createAddresses({ secret: SECRET }).locateClient(address.client)).toEqual(address);
       }),
       { numRuns: 1_000 },
@@ -169,7 +171,7 @@ describe("a handle", () => {
   it("is 18 bytes in Base64 and in base64url, and spelled the same in both", async () => {
     await fc.assert(
       fc.asyncProperty(everyKind, async (query) => {
-        const { client } = await addresses(SECRET).addressClient(query);
+        const { client } = await addressOf(query);
         expect(client).toMatch(/^[A-Ho][A-Za-z0-9]{23}$/);
         expect(Buffer.from(client, "base64").toString("base64")).toBe(client);
         expect(Buffer.from(client, "base64url").toString("base64url")).toBe(client);
@@ -197,7 +199,7 @@ describe("the table of known addresses", () => {
     const book = createAddresses({ secret: SECRET, capacity: 2 });
     await book.addressClient(pooled("a"));
     await book.addressClient(pooled("b"));
-    book.addressClient(pooled("a"));
+    await book.addressClient(pooled("a"));
     await book.addressClient(pooled("c"));
     expect(book.addressClient(pooled("a"))).not.toBeInstanceOf(Promise);
     expect(book.addressClient(pooled("b"))).toBeInstanceOf(Promise);

@@ -138,7 +138,7 @@ describe("what is worth a write", () => {
   });
 
   it.each([
-    { title: "a refusal under a new limit", sent: message([ask("p", perHour)], 2), at: START },
+    { title: "a refusal under a new limit", sent: message([ask("p", perHour)]), at: START },
     { title: "a refusal under a new version of the same limit", sent: message([ask("p", perSecond)], 2), at: START },
     { title: "a refusal after a clock that was far ahead", sent: message([ask("p", perSecond)]), at: START - 6_000 },
   ])("but $title", ({ sent, at }) => {

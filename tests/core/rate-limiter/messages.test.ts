@@ -23,7 +23,7 @@ describe("a take message", () => {
     [{ ...message, client: "" }, "client: got , wanted 1 to 64 characters"],
     [{ ...message, client: {} }, "client: got an object, wanted 1 to 64 characters"],
     [{ ...message, items: {} }, "items: got an object, wanted a list"],
-    [{ ...message, items: Array(33).fill(item) }, "items.length: got 33, wanted at most 32"],
+    [{ ...message, items: Array.from({ length: 33 }, () => item) }, "items.length: got 33, wanted at most 32"],
     [{ ...message, items: [null] }, "items[0]: got null, wanted an object"],
     [{ ...message, items: [item, item] }, "items[1].policy: got p, wanted each policy once; add the costs up"],
     [{ ...message, items: [{ ...item, policy: "" }] }, "items[0].policy: got , wanted 1 to 256 characters"],

@@ -20,9 +20,16 @@ it.each([
   { title: "the oldest number that still counts", seqs: [40, 9, 9], counted: [true, true, false] },
   { title: "a number too old to be known", seqs: [40, 8], counted: [true, false] },
   { title: "a leap that leaves all known ones behind", seqs: [1, 33, 1, 2, 2], counted: [true, true, false, true, false] },
+  { title: "a leap of the window's width", seqs: [1, 2, 34, 33, 2], counted: [true, true, true, true, false] },
   { title: "a leap over the whole window", seqs: [1, 5000, 4999], counted: [true, true, true] },
 ])("counts once: $title", ({ seqs, counted }) => {
   expect(count(seqs.map((seq) => ["isolate", seq, START]))).toEqual(counted);
+});
+
+it("keeps what it has seen in 32 bits without a sign, as it is stored", () => {
+  let windows: readonly ReplayWindow[] = [];
+  for (let seq = 0; seq < 32; seq += 1) windows = countOnce(windows, "isolate", seq, START) ?? [];
+  expect(windows).toEqual([{ sender: "isolate", top: 31, seen: 0xffff_ffff, at: START }]);
 });
 
 it("keeps senders apart", () => {

@@ -104,6 +104,8 @@ describe("known histories", () => {
     // The most that can be spent at once is the burst: 4 here and 6 on the lease. Without the ceiling it was 16.
     expect(take(leased, limit, 5, 600).allowed).toBe(false);
     expect(take(leased, limit, 4, 600).bucket).toEqual({ tokens: 0, rem: 0, last: 600, outstanding: 6 });
+    // A grant that takes the ceiling down to the tokens leaves no fraction above it.
+    expect(advance({ ...leased, rem: 300 }, limit, 600).rem).toBe(0);
   });
 
   it("goes on from the earlier time after a clock that was an hour ahead", () => {
@@ -133,6 +135,13 @@ describe("known histories", () => {
       outstanding: 0,
     });
     expect(changeLimit(bucket, from, { ...from, burst: 40 }, START).tokens).toBe(6);
+    // What was earned before the change was earned at the old rate.
+    expect(changeLimit(bucket, from, { ...from, tokensPerWindow: 1 }, START + 250)).toEqual({
+      tokens: 9,
+      rem: 0,
+      last: START + 250,
+      outstanding: 0,
+    });
     expect(changeLimit(bucket, from, { ...from, windowMs: 3_001 }, START)).toEqual({ ...bucket, rem: 1_500 });
     expect(changeLimit({ ...bucket, outstanding: 9, tokens: 1 }, from, { ...from, burst: 4 }, START).tokens).toBe(0);
   });
