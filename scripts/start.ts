@@ -18,14 +18,14 @@ try {
   const base = process.env["npm_lifecycle_event"] === "start" ? process.env["INIT_CWD"] : undefined;
   const flags = readFlags(process.argv.slice(2), base ?? process.cwd());
   if (flags.help) process.stdout.write(`${usage}\n`);
-  else await start(flags);
+  else await start(flags, endOnSignal());
 } catch (error) {
   const cause = error instanceof StartError ? error.message : error instanceof Error ? error.stack : String(error);
   process.stderr.write(`sluice: ${cause}\n`);
   process.exit(error instanceof StartError ? CURABLE : BROKEN);
 }
 
-async function start(flags: Flags): Promise<void> {
+async function start(flags: Flags, ending: Ending): Promise<void> {
   const file = flags.config === undefined ? undefined : readDocument(flags.config);
   const demo = file === undefined ? await startDemoOrigin() : undefined;
   const document = file ?? demoDocument(demo?.url ?? "");
@@ -52,14 +52,11 @@ async function start(flags: Flags): Promise<void> {
     },
   });
 
-  const stop = async () => {
-    demo?.close();
+  ending.first = async () => {
     await runtime.stop();
+    demo?.close();
     state.release();
-    process.exit(0);
   };
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.once(signal, () => void stop());
-  followParent(stop);
   void runtime.ended.then((reason) => {
     process.stderr.write(`sluice: ${reason}\n`);
     process.exit(BROKEN);
@@ -84,14 +81,29 @@ async function start(flags: Flags): Promise<void> {
   );
 }
 
-/** Under npm, ends with it: a gateway left behind by a killed npm would keep the port and nobody would know why. */
-function followParent(stop: () => Promise<void>): void {
-  if (process.env["npm_lifecycle_event"] === undefined) return;
+/** What has to happen before this process ends on a signal; nothing until there is a runtime. */
+interface Ending {
+  first: () => Promise<void>;
+}
+
+/** SIGTERM, SIGINT and SIGHUP end this process with exit code 0, a second one at once; and so does the death of npm, which started it. */
+function endOnSignal(): Ending {
+  const ending: Ending = { first: async () => {} };
+  const end = () => {
+    for (const signal of signals) process.once(signal, () => process.exit(0));
+    // The last log lines are written in an immediate that was set before this one.
+    void ending.first().then(() => setImmediate(() => process.exit(0)));
+  };
+  const signals = ["SIGTERM", "SIGINT", "SIGHUP"] as const;
+  for (const signal of signals) process.once(signal, end);
+  if (process.env["npm_lifecycle_event"] === undefined) return ending;
+  // A gateway left behind by a killed npm would keep the port, and nobody would know why.
   const parent = process.ppid;
   const check = setInterval(() => {
     if (process.ppid === parent) return;
     clearInterval(check);
-    void stop();
+    end();
   }, PARENT_CHECK_MS);
   check.unref();
+  return ending;
 }

@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { ChildProcess } from "node:child_process";
 import { subscribe } from "node:diagnostics_channel";
 import { basename } from "node:path";
+import type { Readable } from "node:stream";
 
 import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
 
@@ -147,9 +148,17 @@ class RuntimeWatch {
   async stop(dispose: () => Promise<void>): Promise<void> {
     const workerd = this.#workerd;
     if (workerd === undefined) return dispose();
+    for (const pipe of [workerd.stdout, workerd.stderr]) if (pipe !== null) readToEnd(pipe);
     let disposed: Promise<void> | undefined;
     workerd.once("exit", () => (disposed = dispose()));
     await drain(workerd);
     await (disposed ?? dispose());
   }
+}
+
+/** Disposing cuts workerd's output off, and with it the log lines of the requests that were in flight: not before its end. */
+function readToEnd(pipe: Readable): void {
+  const destroy = pipe.destroy.bind(pipe);
+  pipe.destroy = () => pipe;
+  pipe.once("end", () => destroy());
 }

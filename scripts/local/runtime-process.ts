@@ -24,12 +24,15 @@ export function guard(workerd: ChildProcess): void {
   workerd.once("exit", () => watchman.kill("SIGKILL"));
 }
 
-/** Lets requests in flight finish (workerd closes its sockets and drains on SIGTERM), then ends it whatever it does. */
+/**
+ * Lets requests in flight finish (workerd closes its sockets and drains on SIGTERM), then ends it whatever it does; resolves
+ * once its last log line has been read.
+ */
 export async function drain(workerd: ChildProcess): Promise<void> {
   if (workerd.exitCode !== null || workerd.signalCode !== null) return;
-  const exited = once(workerd, "exit");
+  const closed = once(workerd, "close");
   const impatience = setTimeout(() => workerd.kill("SIGKILL"), DRAIN_MS);
   workerd.kill("SIGTERM");
-  await exited;
+  await closed;
   clearTimeout(impatience);
 }
