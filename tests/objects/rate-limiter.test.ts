@@ -29,7 +29,10 @@ type Limiter = ReturnType<typeof newObject>;
 function stored(limiter: Limiter): Promise<{ rows: Record<string, unknown>; changes: unknown }> {
   return runInDurableObject(limiter, (_object, { storage }) => ({
     rows: Object.fromEntries(
-      storage.sql.exec<{ client: string; state: string }>("SELECT * FROM clients").toArray().map((row) => [row.client, row.state]),
+      storage.sql
+        .exec<{ client: string; state: string }>("SELECT * FROM clients")
+        .toArray()
+        .map((row) => [row.client, row.state]),
     ),
     changes: storage.sql.exec("SELECT total_changes() AS changes").one()["changes"],
   }));
@@ -259,7 +262,9 @@ describe("garbage collection", () => {
     atTime(start + 2 * MINUTE_MS);
     expect(await runDurableObjectAlarm(limiter)).toBe(true);
     expect(Object.keys((await stored(limiter)).rows)).toEqual(["slow"]);
-    expect(await runInDurableObject(limiter, (_object, { storage }) => storage.getAlarm())).toBe(start + 61 * MINUTE_MS);
+    expect(await runInDurableObject(limiter, (_object, { storage }) => storage.getAlarm())).toBe(
+      start + 61 * MINUTE_MS,
+    );
     expect((await limiter.take(message("slow", [{ ...perHour, cost: 4 }]))).allowed).toBe(false);
     atTime(start + 61 * MINUTE_MS);
     expect(await runDurableObjectAlarm(limiter)).toBe(true);

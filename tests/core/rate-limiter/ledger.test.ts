@@ -96,7 +96,9 @@ describe("several limits of one client", () => {
       });
     const history = fc
       .tuple(anyLimit, anyLimit, anyLimit)
-      .chain((limits) => fc.record({ limits: fc.constant(limits), events: fc.array(anyEvent(limits), { maxLength: 25 }) }));
+      .chain((limits) =>
+        fc.record({ limits: fc.constant(limits), events: fc.array(anyEvent(limits), { maxLength: 25 }) }),
+      );
     fc.assert(
       fc.property(history, ({ limits, events }) => {
         const oracles = limits.map((limit) => oracleBucket(limit, START));
@@ -129,7 +131,12 @@ describe("what is worth a write", () => {
 
   it.each([
     { title: "a refusal", state: spent, sent: message([ask("p", perSecond)]), at: START + 50 },
-    { title: "a refusal of a client never seen", state: NEW_CLIENT, sent: message([ask("p", perSecond, 11)]), at: START },
+    {
+      title: "a refusal of a client never seen",
+      state: NEW_CLIENT,
+      sent: message([ask("p", perSecond, 11)]),
+      at: START,
+    },
     { title: "a look", state: spent, sent: message([ask("p", perSecond, 0)]), at: START + 300 },
     { title: "a message about nothing", state: spent, sent: message([]), at: START },
     { title: "a clock a little behind", state: spent, sent: message([ask("p", perSecond)]), at: START - 4_000 },
@@ -228,7 +235,10 @@ describe("configuration versions", () => {
     const event = fc.record({ gap: anyGap, cost: fc.integer({ min: 1, max: 12 }) });
     fc.assert(
       fc.property(
-        fc.array(fc.record({ limit: anyLimit, events: fc.array(event, { maxLength: 8 }) }), { minLength: 1, maxLength: 6 }),
+        fc.array(fc.record({ limit: anyLimit, events: fc.array(event, { maxLength: 8 }) }), {
+          minLength: 1,
+          maxLength: 6,
+        }),
         (epochs) => {
           let state = NEW_CLIENT;
           let now = START;
@@ -257,8 +267,18 @@ describe("a refund", () => {
   const taken = take(NEW_CLIENT, message([ask("p", perSecond, 6), ask("q", perHour, 6)]), START).state;
 
   it("puts the tokens back, once", () => {
-    const first = refund(taken, refundOf(1, [{ policy: "p", cost: 6 }, { policy: "q", cost: 2 }]), START);
-    expect([first.reply, tokens(first.state)]).toEqual([{ v: 1, refunded: true }, { p: 10, q: 96 }]);
+    const first = refund(
+      taken,
+      refundOf(1, [
+        { policy: "p", cost: 6 },
+        { policy: "q", cost: 2 },
+      ]),
+      START,
+    );
+    expect([first.reply, tokens(first.state)]).toEqual([
+      { v: 1, refunded: true },
+      { p: 10, q: 96 },
+    ]);
     const again = refund(first.state, refundOf(1, [{ policy: "q", cost: 2 }]), START + 9_999);
     expect(again).toEqual({ state: first.state, reply: { v: 1, refunded: false } });
     expect(again.state).toBe(first.state);
@@ -292,7 +312,9 @@ describe("a refund", () => {
           if (isRefunded) state = refund(state, refundOf(seq, [{ policy: "p", cost }]), now).state;
           if (!isRefunded) passed += BigInt(cost);
           const ceiling = BigInt(limit.burst) * BigInt(limit.windowMs);
-          expect(passed * BigInt(limit.windowMs) <= ceiling + BigInt(limit.tokensPerWindow) * BigInt(now - START)).toBe(true);
+          expect(passed * BigInt(limit.windowMs) <= ceiling + BigInt(limit.tokensPerWindow) * BigInt(now - START)).toBe(
+            true,
+          );
         }
       }),
       RUNS,
@@ -301,10 +323,10 @@ describe("a refund", () => {
 });
 
 describe("a record with nothing left to remember", () => {
-  const anyEvents = fc.array(
-    fc.record({ gap: anyGap, policy: fc.constantFrom(0, 1), cost: fc.nat({ max: 12 }) }),
-    { minLength: 1, maxLength: 12 },
-  );
+  const anyEvents = fc.array(fc.record({ gap: anyGap, policy: fc.constantFrom(0, 1), cost: fc.nat({ max: 12 }) }), {
+    minLength: 1,
+    maxLength: 12,
+  });
 
   it("can be dropped a minute after the last bucket is full", () => {
     const state = take(NEW_CLIENT, message([ask("p", perSecond, 5), ask("q", perHour, 2)]), START).state;

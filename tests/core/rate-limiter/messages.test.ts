@@ -27,7 +27,10 @@ describe("a take message", () => {
     [{ ...message, items: [null] }, "items[0]: got null, wanted an object"],
     [{ ...message, items: [item, item] }, "items[1].policy: got p, wanted each policy once; add the costs up"],
     [{ ...message, items: [{ ...item, policy: "" }] }, "items[0].policy: got , wanted 1 to 256 characters"],
-    [{ ...message, items: [{ ...item, tokensPerWindow: 0 }] }, "items[0].tokensPerWindow: got 0, wanted an integer >= 1"],
+    [
+      { ...message, items: [{ ...item, tokensPerWindow: 0 }] },
+      "items[0].tokensPerWindow: got 0, wanted an integer >= 1",
+    ],
     [{ ...message, items: [{ ...item, windowMs: NaN }] }, "items[0].windowMs: got NaN, wanted an integer >= 1"],
     [{ ...message, items: [{ ...item, burst: "10" }] }, "items[0].burst: got 10, wanted an integer >= 1"],
     [

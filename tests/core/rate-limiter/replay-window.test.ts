@@ -19,7 +19,11 @@ it.each([
   { title: "numbers that overtake each other", seqs: [3, 1, 2, 1, 2], counted: [true, true, true, false, false] },
   { title: "the oldest number that still counts", seqs: [40, 9, 9], counted: [true, true, false] },
   { title: "a number too old to be known", seqs: [40, 8], counted: [true, false] },
-  { title: "a leap that leaves all known ones behind", seqs: [1, 33, 1, 2, 2], counted: [true, true, false, true, false] },
+  {
+    title: "a leap that leaves all known ones behind",
+    seqs: [1, 33, 1, 2, 2],
+    counted: [true, true, false, true, false],
+  },
   { title: "a leap of the window's width", seqs: [1, 2, 34, 33, 2], counted: [true, true, true, true, false] },
   { title: "a leap over the whole window", seqs: [1, 5000, 4999], counted: [true, true, true] },
 ])("counts once: $title", ({ seqs, counted }) => {

@@ -301,9 +301,9 @@ describe("invariants", () => {
       fc.property(
         anyLimit,
         fc.integer({ min: 1, max: 20 }),
-        fc.array(fc.boolean(), { maxLength: 30 }).chain((kinds) =>
-          fc.tuple(fc.constant(kinds), fc.shuffledSubarray(kinds, { minLength: kinds.length })),
-        ),
+        fc
+          .array(fc.boolean(), { maxLength: 30 })
+          .chain((kinds) => fc.tuple(fc.constant(kinds), fc.shuffledSubarray(kinds, { minLength: kinds.length }))),
         (limit, cost, [kinds, shuffled]) => {
           expect(admittedAtOnce(limit, cost, shuffled)).toBe(admittedAtOnce(limit, cost, kinds));
         },
