@@ -51,7 +51,9 @@ async function answer(request: IncomingMessage, response: ServerResponse): Promi
     case "bytes":
       return bytes(response, atMost(MAX_BYTES, argument ?? "1024"));
     default:
-      return json(response, 404, { message: "The demo origin has /api/hello, /api/echo, /api/slow, /api/stream and /api/bytes/N" });
+      return json(response, 404, {
+        message: "The demo origin has /api/hello, /api/echo, /api/slow, /api/stream and /api/bytes/N",
+      });
   }
 }
 

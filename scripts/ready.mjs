@@ -42,7 +42,14 @@ function install() {
   if (!existsSync(pinnedNode)) rmSync(join(root, "node_modules", "node"), { recursive: true, force: true });
   // Not `npm ci`: it refuses a lock file that lacks the optional packages of other platforms, which a lock file made on one
   // platform may. --no-save leaves package.json and the lock file alone; NODE_ENV=production must not leave out the tools.
-  const flags = ["install", "--no-save", "--package-lock", "--include=dev", "--include=optional", "--ignore-scripts=false"];
+  const flags = [
+    "install",
+    "--no-save",
+    "--package-lock",
+    "--include=dev",
+    "--include=optional",
+    "--ignore-scripts=false",
+  ];
   const quiet = ["--prefer-offline", "--no-audit", "--no-fund", "--loglevel=error"];
   // Under npm the path of npm itself is known; without it, the shell's.
   const npm = process.env.npm_execpath?.endsWith(".js") ? [process.execPath, process.env.npm_execpath] : ["npm"];

@@ -48,7 +48,8 @@ export function bareConfig(plan: Plan, objectDirectory: string): BareConfig {
     `(name = "no-cache", worker = (modules = [(name = "no-cache.mjs", esModule = embed "no-cache.mjs")], compatibilityDate = ${date}))`,
   ];
   const sockets = names.map(
-    (name, index) => `(name = ${text(name)}, address = ${text(plan.addresses[index] ?? "")}, http = (), service = ${text(name)})`,
+    (name, index) =>
+      `(name = ${text(name)}, address = ${text(plan.addresses[index] ?? "")}, http = (), service = ${text(name)})`,
   );
   return {
     config: `using Workerd = import "/workerd/workerd.capnp";\n\nconst config :Workerd.Config = (\n  services = ${list(services)},\n  sockets = ${list(sockets)},\n);\n`,

@@ -29,7 +29,9 @@ export interface ObjectBinding {
 export async function readManifest(): Promise<Manifest> {
   const text = await readFile(fileURLToPath(new URL("../../wrangler.jsonc", import.meta.url)), "utf8");
   // JSON with comments and trailing commas is a JavaScript expression, and this file is our own code: no parser needed.
-  const module: { default: unknown } = await import(`data:text/javascript,${encodeURIComponent(`export default ${text}`)}`);
+  const module: { default: unknown } = await import(
+    `data:text/javascript,${encodeURIComponent(`export default ${text}`)}`
+  );
   const file = v.parse(WranglerFile, module.default);
   return {
     compatibilityDate: file.compatibility_date,
@@ -37,7 +39,9 @@ export async function readManifest(): Promise<Manifest> {
     objects: file.durable_objects.bindings.map(({ name, class_name: className }) => {
       const declared = file.exports[className];
       if (declared?.type !== "durable-object" || declared.storage !== "sqlite") {
-        throw new Error(`wrangler.jsonc binds ${name} to ${className}, wanted "${className}" under "exports" as a durable-object with sqlite`);
+        throw new Error(
+          `wrangler.jsonc binds ${name} to ${className}, wanted "${className}" under "exports" as a durable-object with sqlite`,
+        );
       }
       return { binding: name, className };
     }),

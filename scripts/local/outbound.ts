@@ -32,7 +32,9 @@ export function rewire(stateDirectory: string, rewiring: Rewiring): void {
     const made = await original(options);
     const mine = rewirings.get(options.sharedOptions.resourcePersistencePath ?? "");
     if (mine === undefined || made === undefined) return made;
-    const { services, extensions, sockets } = Array.isArray(made) ? { services: made, extensions: [], sockets: [] } : made;
+    const { services, extensions, sockets } = Array.isArray(made)
+      ? { services: made, extensions: [], sockets: [] }
+      : made;
     const own = [...mine.addresses].map(([worker, address]) => ({
       name: `sluice:${worker}`,
       address,

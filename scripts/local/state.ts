@@ -44,9 +44,13 @@ function acquire(directory: string): DatabaseSync {
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     if (message.includes("locked")) {
-      throw new StartError(`${directory} is in use by another gateway: stop it, or give this one its own with --state DIR`);
+      throw new StartError(
+        `${directory} is in use by another gateway: stop it, or give this one its own with --state DIR`,
+      );
     }
-    throw new StartError(`cannot use ${directory} for state (${message}): give a directory that this user can write with --state DIR`);
+    throw new StartError(
+      `cannot use ${directory} for state (${message}): give a directory that this user can write with --state DIR`,
+    );
   }
 }
 

@@ -13,10 +13,13 @@ import type { LocalRuntime, Plan } from "./start-local.ts";
 /** Starts plain `workerd serve` with a generated configuration: Durable Objects alone, no simulated tiers. */
 export async function startWorkerd(plan: Plan): Promise<Omit<LocalRuntime, "urls">> {
   const config = await writeConfig(plan);
-  const child = spawn(workerdBinary(), ["serve", "--control-fd=3", config], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  const child = spawn(workerdBinary(), ["serve", "--control-fd=3", config], {
+    stdio: ["ignore", "pipe", "pipe", "pipe"],
+  });
   guard(child);
   const [, stdout, stderr, control] = child.stdio;
-  if (stdout === null || stderr === null || !isReadable(control)) throw new Error("workerd was started without its pipes");
+  if (stdout === null || stderr === null || !isReadable(control))
+    throw new Error("workerd was started without its pipes");
   createInterface(stdout).on("line", (message) => plan.onLog({ level: "log", message }));
   createInterface(stderr).on("line", (message) => plan.onLog({ level: "error", message }));
   const exited = once(child, "exit");

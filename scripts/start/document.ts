@@ -41,6 +41,8 @@ function checkDocument(name: string, text: string, writtenAt: number): Document 
 }
 
 function explain(name: string, problems: readonly ConfigProblem[]): string {
-  const lines = problems.map(({ path, got, wanted }) => `  ${path === "" ? "(document)" : path}: got ${got}, wanted ${wanted}`);
+  const lines = problems.map(
+    ({ path, got, wanted }) => `  ${path === "" ? "(document)" : path}: got ${got}, wanted ${wanted}`,
+  );
   return `${name} has ${problems.length} problem${problems.length === 1 ? "" : "s"}:\n${lines.join("\n")}`;
 }

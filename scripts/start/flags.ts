@@ -41,7 +41,10 @@ export function readFlags(args: readonly string[], base: string): Flags {
     config: values.config === undefined ? undefined : resolve(base, values.config),
     port: integer("--port", values.port ?? "8787", 0, 65_536 - isolates),
     isolates,
-    state: values.state === undefined ? fileURLToPath(new URL("../../.sluice", import.meta.url)) : resolve(base, values.state),
+    state:
+      values.state === undefined
+        ? fileURLToPath(new URL("../../.sluice", import.meta.url))
+        : resolve(base, values.state),
     host: values.host ?? "127.0.0.1",
     bare: values.bare ?? false,
     json: values.json ?? false,

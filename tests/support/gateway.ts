@@ -85,10 +85,10 @@ function startArguments(options: GatewayOptions, configFile: string, state: stri
   return [
     "scripts/start.ts",
     "--json",
-    ...["--config", configFile],
-    ...["--port", String(options.port ?? 0)],
-    ...["--isolates", String(options.isolates ?? 1)],
-    ...["--state", state],
+    `--config=${configFile}`,
+    `--port=${options.port ?? 0}`,
+    `--isolates=${options.isolates ?? 1}`,
+    `--state=${state}`,
     ...(options.bare === true ? ["--bare"] : []),
   ];
 }

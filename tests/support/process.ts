@@ -35,11 +35,13 @@ export function run(command: string, args: readonly string[], options: RunOption
   const exited = exitOf(child);
   return {
     pid,
-    stdout: stdout.text,
-    stderr: stderr.text,
+    stdout: () => stdout.text(),
+    stderr: () => stderr.text(),
     waitForOutput: async (text) => {
       const ended = exited.then((code) => {
-        throw new Error(`ended with ${code} before printing ${JSON.stringify(text)}:\n${stdout.text()}${stderr.text()}`);
+        throw new Error(
+          `ended with ${code} before printing ${JSON.stringify(text)}:\n${stdout.text()}${stderr.text()}`,
+        );
       });
       // A match wins over an exit seen in the same turn.
       await Promise.race([stdout.waitFor(text), stderr.waitFor(text), ended]);
