@@ -1,5 +1,5 @@
 import type { ReplayWindow } from "./replay-window.ts";
-import type { Bucket, BucketLimit } from "./token-bucket.ts";
+import { isExact, type Bucket, type BucketLimit } from "./token-bucket.ts";
 
 /** Everything the owner remembers of one client: one row. */
 export interface ClientState {
@@ -65,7 +65,7 @@ function unpackPolicy(entry: readonly unknown[]): PolicyState | undefined {
   if (typeof policy !== "string" || !isCount(configVersion)) return undefined;
   if (!isCount(tokensPerWindow) || !isCount(windowMs) || !isCount(burst)) return undefined;
   if (!isCount(tokens) || !isCount(rem) || !isInteger(last) || !isCount(outstanding)) return undefined;
-  if (tokensPerWindow < 1 || windowMs < 1 || burst < 1 || !isCount(burst * windowMs)) return undefined;
+  if (tokensPerWindow < 1 || windowMs < 1 || burst < 1 || !isExact(burst, windowMs)) return undefined;
   if (rem >= windowMs || tokens > Math.max(0, burst - outstanding)) return undefined;
   return {
     policy,

@@ -1,3 +1,5 @@
+import { isExact } from "./token-bucket.ts";
+
 /**
  * What a Worker says to a `RateLimiter` and what it hears back. Worker and object may be of different versions for
  * minutes during a rollout: both sides ignore fields that they don't know, an added field must be safe to ignore,
@@ -16,7 +18,7 @@ export interface TakeMessage {
   // Leases add: isolate, seq (a repeated call gets the same lease), want (tokens).
 }
 
-/** One limit in a `TakeMessage`. `burst * windowMs` is at most 2^53 - 1. */
+/** One limit in a `TakeMessage`. `burst * windowMs` is at most 2^53. */
 export interface TakeItem {
   /** The policy's id; what survives when its numbers change. */
   readonly policy: string;
@@ -157,8 +159,8 @@ function takeItemProblem(item: Unchecked<TakeItem>, at: string): string | undefi
   }
   if (!isCount(windowMs) || windowMs < 1) return wanted(`${at}.windowMs`, windowMs, "an integer >= 1");
   if (!isCount(burst) || burst < 1) return wanted(`${at}.burst`, burst, "an integer >= 1");
-  if (!isCount(burst * windowMs)) {
-    return wanted(`${at}.burst`, burst, "burst * windowMs of at most 2^53 - 1; shorten the window or the burst");
+  if (!isExact(burst, windowMs)) {
+    return wanted(`${at}.burst`, burst, "burst * windowMs of at most 2^53; shorten the window or the burst");
   }
   if (typeof item.shadow !== "boolean") return wanted(`${at}.shadow`, item.shadow, "true or false");
   return refundItemProblem(item, at);

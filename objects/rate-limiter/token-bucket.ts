@@ -1,6 +1,6 @@
 /**
- * A limit as the arithmetic needs it. All three are integers of at least 1, and `burst * windowMs` is at most
- * 2^53 - 1: below that every product and every rounded quotient here is exact.
+ * A limit as the arithmetic needs it. All three are safe integers of at least 1, and `burst * windowMs` is at most
+ * 2^53 (see `isExact`): up to there every product and every rounded quotient here is exact.
  */
 export interface BucketLimit {
   /** Tokens that come back in one window (L). */
@@ -41,6 +41,11 @@ export interface BucketDecision {
  */
 const MAX_CLOCK_STEP_BACK_MS = 5_000;
 
+/** Whether a bucket of `burst` tokens over `windowMs` can be counted without rounding. */
+export function isExact(burst: number, windowMs: number): boolean {
+  return burst <= Math.floor(2 ** 53 / windowMs);
+}
+
 /** The bucket of a client never seen: full. */
 export function fullBucket(limit: BucketLimit, now: number): Bucket {
   return { tokens: limit.burst, rem: 0, last: now, outstanding: 0 };
@@ -58,8 +63,8 @@ export function emptyBucket(lostAt: number): Bucket {
  * nothing; after a step back of more than 5 s the bucket goes on from `now` with the tokens it has.
  *
  * Token bucket with a carried remainder; the same decisions as GCRA (ITU-T I.371) without rounding its emission
- * interval. The quotients are exact although they are doubles: for integers x < 2^53 and d, x / d that is not
- * whole is at least 1 / d away from a whole number, more than the rounding error of x / d.
+ * interval. The rounded quotients are exact although they are doubles: for integers x <= 2^53 and d, x / d that is
+ * not whole is at least 1 / d away from a whole number, more than the rounding error of x / d.
  */
 export function advance(bucket: Bucket, limit: BucketLimit, now: number): Bucket {
   const { tokens, rem, last, outstanding } = bucket;
