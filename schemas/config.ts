@@ -1,0 +1,34 @@
+import * as v from "valibot";
+import { BackendSchema } from "./backends.ts";
+import { ClientIpSchema } from "./client-ip.ts";
+import { closedObject, objectOf } from "./document/closed-object.ts";
+import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
+import { LoggingPolicySchema } from "./policies/logging.ts";
+import { MetricsPolicySchema } from "./policies/metrics.ts";
+import { pendingDocumentPolicies } from "./policies/pending.ts";
+import { ONE_OR_LIST, routePolicies, RouteSchema } from "./routes/route.ts";
+import { entityName, flag } from "./values/primitives.ts";
+
+/** A whole document. What one part says about another (backends, ids, addresses) is checked by `checkConfig`. */
+export const ConfigSchema = v.pipe(
+  closedObject({
+    $schema: v.optional(v.string("the address of the JSON Schema")),
+    routes: v.optional(v.array(RouteSchema, "an array of routes")),
+    backends: v.optional(objectOf(entityName, BackendSchema, "an object from names to backends")),
+    ...routePolicies,
+    metrics: v.optional(MetricsPolicySchema),
+    logging: v.optional(LoggingPolicySchema),
+    clientIp: v.optional(ClientIpSchema),
+    admin: v.optional(AdminPolicySchema),
+    endpoints: v.optional(EndpointsSchema),
+    allowPrivateTargets: v.optional(flag),
+    ...pendingDocumentPolicies,
+  }),
+  v.forward(
+    v.partialCheck([["rateLimit"], ["rateLimits"]], ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined, ONE_OR_LIST),
+    ["rateLimits"],
+  ),
+);
+
+/** A document as written, with durations, sizes and addresses already read. */
+export type ConfigInput = v.InferOutput<typeof ConfigSchema>;

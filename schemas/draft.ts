@@ -1,0 +1,68 @@
+import * as v from "valibot";
+import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
+import { matchEntries, resolveMatch, type RouteMatchFields } from "./routes/route-match.ts";
+import { entityName } from "./values/primitives.ts";
+import { targetUrl } from "./values/target-url.ts";
+
+/**
+ * What can be read of a document, right or wrong elsewhere: enough to check its parts against each other, so that a
+ * misspelt field does not hide an unknown backend until the next attempt.
+ */
+export interface Draft {
+  readonly routes: readonly DraftRoute[];
+  readonly backends: readonly DraftBackend[];
+  readonly endpoints: v.InferOutput<typeof EndpointsSchema> | undefined;
+  readonly admin: v.InferOutput<typeof AdminPolicySchema> | undefined;
+  readonly allowPrivateTargets: boolean;
+}
+
+/** Fields that are absent or unreadable are undefined. */
+export interface DraftRoute {
+  readonly id: string | undefined;
+  readonly backend: string | undefined;
+  readonly target: string | undefined;
+  readonly match: RouteMatchFields | undefined;
+}
+
+/** A backend by its name, with the URLs of its targets. */
+export interface DraftBackend {
+  readonly name: string;
+  readonly urls: readonly (string | undefined)[];
+}
+
+const MatchSchema = v.object(matchEntries);
+
+/** Reads what can be read. */
+export function draftOf(document: unknown): Draft {
+  const { routes, backends, endpoints, admin, allowPrivateTargets } = fieldsOf(document);
+  return {
+    routes: Array.isArray(routes) ? routes.map(draftRoute) : [],
+    backends: Object.entries(fieldsOf(backends)).map(([name, backend]) => {
+      const { targets } = fieldsOf(backend);
+      return { name, urls: Array.isArray(targets) ? targets.map((target) => read(targetUrl, fieldsOf(target)["url"])) : [] };
+    }),
+    endpoints: read(EndpointsSchema, endpoints),
+    admin: read(AdminPolicySchema, admin),
+    allowPrivateTargets: allowPrivateTargets === true,
+  };
+}
+
+function draftRoute(route: unknown): DraftRoute {
+  const { id, backend, target } = fieldsOf(route);
+  const match = read(MatchSchema, route);
+  return {
+    id: read(entityName, id),
+    backend: read(entityName, backend),
+    target: read(targetUrl, target),
+    match: match === undefined ? undefined : resolveMatch(match),
+  };
+}
+
+function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> | undefined {
+  const parsed = v.safeParse(schema, value);
+  return parsed.success ? parsed.output : undefined;
+}
+
+function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : {};
+}

@@ -1,0 +1,40 @@
+import * as v from "valibot";
+
+const WANTED = "an object, an array, true or false";
+
+/**
+ * A part of the vocabulary that no code acts on yet: any JSON is taken, and a warning says so unless it is switched
+ * off. Completing a policy means giving it a file of its own here, and taking it out of `isPending` below.
+ */
+export const PendingSchema = v.union(
+  [v.boolean(WANTED), v.array(v.unknown(), WANTED), v.record(v.string(), v.unknown(), WANTED)],
+  WANTED,
+);
+
+/** Policies that a route may have, and the top level as their default. */
+export const pendingRoutePolicies = {
+  auth: v.optional(PendingSchema),
+  ipControl: v.optional(PendingSchema),
+  cors: v.optional(PendingSchema),
+  securityHeaders: v.optional(PendingSchema),
+  idempotency: v.optional(PendingSchema),
+  geo: v.optional(PendingSchema),
+  canary: v.optional(PendingSchema),
+  webSocket: v.optional(PendingSchema),
+  async: v.optional(PendingSchema),
+  transform: v.optional(PendingSchema),
+} as const;
+
+/** What only the whole document has. */
+export const pendingDocumentPolicies = {
+  consumers: v.optional(PendingSchema),
+  securityTxt: v.optional(PendingSchema),
+} as const;
+
+/** What only a backend has. */
+export const pendingBackendPolicies = {
+  balance: v.optional(v.union([v.string(WANTED), PendingSchema], "a name or an object")),
+  healthCheck: v.optional(PendingSchema),
+  quota: v.optional(PendingSchema),
+  retry: v.optional(PendingSchema),
+} as const;

@@ -1,0 +1,18 @@
+import * as v from "valibot";
+
+/** What every policy says: whether it is on. */
+export interface Switchable {
+  readonly enabled?: boolean | undefined;
+}
+
+/** A policy, or `false`, which removes what a wider level configured. */
+export function removable<const Policy extends v.GenericSchema>(policy: Policy) {
+  return v.union([v.literal(false, OBJECT_OR_FALSE), policy], OBJECT_OR_FALSE);
+}
+
+const OBJECT_OR_FALSE = "an object, or false to remove the policy";
+
+/** Whether a policy is written down and not switched off. */
+export function isOn<Policy extends Switchable>(policy: Policy | false | undefined): policy is Policy {
+  return policy !== undefined && policy !== false && policy.enabled !== false;
+}

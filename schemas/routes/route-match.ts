@@ -1,0 +1,64 @@
+import * as v from "valibot";
+import type { HeaderMatch, Route } from "../config-types.ts";
+import { hostPattern } from "../values/host-pattern.ts";
+import { listOf, methodList } from "../values/primitives.ts";
+import { HeaderConditionsSchema, QueryConditionsSchema } from "./field-match.ts";
+import { canonicalPath, pattern, prefix } from "./route-path.ts";
+
+/** What a route matches by, without what it does. */
+export type RouteMatchFields = Pick<Route, "path" | "hosts" | "methods" | "headers" | "query">;
+
+/** The fields of a route that say which requests it takes. */
+export const matchEntries = {
+  prefix: v.optional(prefix),
+  path: v.optional(pattern),
+  methods: v.optional(methodList),
+  hosts: v.optional(listOf(hostPattern, "an array of hosts")),
+  headers: v.optional(HeaderConditionsSchema),
+  query: v.optional(QueryConditionsSchema),
+} as const;
+
+type MatchInput = v.InferOutput<v.ObjectSchema<typeof matchEntries, undefined>>;
+
+/** The match in its normalised form; undefined without a path. */
+export function resolveMatch(input: MatchInput): RouteMatchFields | undefined {
+  const value = input.prefix ?? input.path;
+  if (value === undefined) return undefined;
+  return {
+    path: { kind: input.prefix === undefined ? "pattern" : "prefix", value },
+    hosts: input.hosts,
+    methods: input.methods,
+    headers: input.headers ?? [],
+    query: input.query ?? [],
+  };
+}
+
+/** Equal for matches that take exactly the same requests by the same conditions, in whichever order they are written. */
+export function canonicalMatch({ path, hosts, methods, headers, query }: RouteMatchFields): string {
+  return JSON.stringify([canonicalPath(path), hosts?.toSorted(), methods?.toSorted(), canonicalConditions(headers), canonicalConditions(query)]);
+}
+
+/**
+ * A readable id for a route that has none: its path (`=` before a pattern), preceded by `METHODS:HOSTS:` when it names
+ * any, followed by a hash of its header and query conditions when it has any. It depends on nothing else, so a route
+ * keeps its id, and with it its counters, when others come, go or move. Unlike a written id it always holds a slash.
+ */
+export function deriveRouteId({ path, hosts, methods, headers, query }: RouteMatchFields): string {
+  const place = `${path.kind === "pattern" ? "=" : ""}${path.value}`;
+  const who = methods === undefined && hosts === undefined ? "" : `${methods?.join(",") ?? ""}:${hosts?.join(",") ?? ""}:`;
+  if (headers.length + query.length === 0) return `${who}${place}`;
+  return `${who}${place}~${hash(JSON.stringify([canonicalConditions(headers), canonicalConditions(query)]))}`;
+}
+
+function canonicalConditions(conditions: readonly HeaderMatch[]): readonly string[] {
+  return conditions.map(({ name, kind, value }) => JSON.stringify([name, kind, value])).toSorted();
+}
+
+/** FNV-1a, 32 bits: only to tell apart a handful of routes on one path. */
+function hash(text: string): string {
+  let state = 0x811c9dc5;
+  for (let index = 0; index < text.length; index++) {
+    state = Math.imul(state ^ text.charCodeAt(index), 0x01000193);
+  }
+  return (state >>> 0).toString(16).padStart(8, "0");
+}

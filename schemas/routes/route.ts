@@ -1,0 +1,57 @@
+import * as v from "valibot";
+import { closedObject } from "../document/closed-object.ts";
+import { CachePolicySchema } from "../policies/cache.ts";
+import { CircuitBreakerPolicySchema } from "../policies/circuit-breaker.ts";
+import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
+import { pendingRoutePolicies } from "../policies/pending.ts";
+import { RateLimitListSchema, RateLimitPolicySchema } from "../policies/rate-limit.ts";
+import { SizeLimitsPolicySchema } from "../policies/size-limits.ts";
+import { TimeoutsSchema } from "../policies/timeouts.ts";
+import { entityName } from "../values/primitives.ts";
+import { targetUrl } from "../values/target-url.ts";
+import { matchEntries } from "./route-match.ts";
+
+/** The policies that a route may have and that the top level may give as their default. */
+export const routePolicies = {
+  rateLimit: v.optional(RateLimitPolicySchema),
+  rateLimits: v.optional(RateLimitListSchema),
+  sizeLimits: v.optional(SizeLimitsPolicySchema),
+  timeouts: v.optional(TimeoutsSchema),
+  cache: v.optional(CachePolicySchema),
+  deduplication: v.optional(DeduplicationPolicySchema),
+  circuitBreaker: v.optional(CircuitBreakerPolicySchema),
+  ...pendingRoutePolicies,
+} as const;
+
+/** Why a level may not state both. */
+export const ONE_OR_LIST = 'either "rateLimit" or "rateLimits": move the single limit into the list';
+
+/** What a request must look like, where it goes, and what happens on the way. */
+export const RouteSchema = v.pipe(
+  closedObject({
+    id: v.optional(entityName),
+    ...matchEntries,
+    target: v.optional(targetUrl),
+    backend: v.optional(entityName),
+    ...routePolicies,
+  }),
+  v.forward(
+    v.partialCheck([["prefix"], ["path"]], ({ prefix: a, path: b }) => (a === undefined) !== (b === undefined), 'exactly one of "prefix" and "path"'),
+    ["prefix"],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["target"], ["backend"]],
+      ({ target, backend }) => (target === undefined) !== (backend === undefined),
+      'exactly one of "target" and "backend"',
+    ),
+    ["target"],
+  ),
+  v.forward(
+    v.partialCheck([["rateLimit"], ["rateLimits"]], ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined, ONE_OR_LIST),
+    ["rateLimits"],
+  ),
+);
+
+/** A route as its document states it. */
+export type RouteInput = v.InferOutput<typeof RouteSchema>;

@@ -1,0 +1,31 @@
+import * as v from "valibot";
+
+const WANTED = "an absolute http or https URL";
+
+/**
+ * The URL of an origin server, as the WHATWG parser writes it. User info would end up in logs; a query or a fragment
+ * has no meaning before a path that is still to come. Whether the host may be private is for the whole document to say.
+ */
+export const targetUrl = v.pipe(
+  v.string(WANTED),
+  v.rawTransform(({ dataset, addIssue, NEVER }) => {
+    const written = dataset.value;
+    const fault = faultOf(written);
+    if (fault === undefined) return new URL(written).href;
+    addIssue({ message: fault });
+    return NEVER;
+  }),
+);
+
+function faultOf(written: string): string | undefined {
+  // The parser drops tabs and line breaks, reads a backslash as a slash, and does without slashes altogether.
+  if (/[\s\\\p{Cc}]/u.test(written)) return `${WANTED} without spaces, control characters and backslashes`;
+  if (!/^https?:\/\/[^/]/i.test(written) || !URL.canParse(written)) return `${WANTED}, such as "https://api.example.com/v1"`;
+  const url = new URL(written);
+  if (url.username !== "" || url.password !== "" || written.split("/")[2]?.includes("@") === true) {
+    return `${WANTED} without user name and password; send credentials in a header`;
+  }
+  if (written.includes("#")) return `${WANTED} without a fragment`;
+  if (written.includes("?")) return `${WANTED} without a query`;
+  return undefined;
+}

@@ -1,0 +1,81 @@
+import type { Config, ConfigWarning } from "./config-types.ts";
+import type { ConfigInput } from "./config.ts";
+import { formatPath, type Path } from "./document/path.ts";
+import { pendingBackendPolicies, pendingDocumentPolicies, pendingRoutePolicies } from "./policies/pending.ts";
+import { isOn } from "./policies/policy.ts";
+import type { RateLimitInput } from "./policies/rate-limit.ts";
+import type { RouteInput } from "./routes/route.ts";
+
+const DOES_NOT_ACT = "accepted but does not act yet";
+
+// Validated, and waiting for the code that acts: whoever writes it takes the name out of here.
+const PENDING_ON_ROUTES = ["cache", "deduplication", "circuitBreaker", ...Object.keys(pendingRoutePolicies)];
+const PENDING_ON_DOCUMENT = ["metrics", ...PENDING_ON_ROUTES, ...Object.keys(pendingDocumentPolicies)];
+const PENDING_ON_BACKENDS = ["circuitBreaker", ...Object.keys(pendingBackendPolicies)];
+
+/** What a valid document says that has no effect, or not the one that its author may expect. */
+export function warningsOf(input: ConfigInput, config: Config): readonly ConfigWarning[] {
+  const routes = input.routes ?? [];
+  return [
+    ...(routes.length === 0 ? [warning(["routes"], "no routes: every request is answered 404 route-not-found")] : []),
+    ...levelWarnings([], input, PENDING_ON_DOCUMENT),
+    ...routes.flatMap((route, index) => levelWarnings(["routes", index], route, PENDING_ON_ROUTES)),
+    ...backendWarnings(input),
+    ...["jobs", "batch"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
+    ...shadowedRoutes(config),
+  ];
+}
+
+function levelWarnings(path: Path, level: ConfigInput | RouteInput, pending: readonly string[]): readonly ConfigWarning[] {
+  const { rateLimit, rateLimits, sizeLimits } = level;
+  const limits: readonly [Path, RateLimitInput | false | undefined][] = [
+    [[...path, "rateLimit"], rateLimit],
+    ...(rateLimits === undefined || rateLimits === false ? [] : rateLimits).map((limit, index): [Path, RateLimitInput] => [[...path, "rateLimits", index], limit]),
+  ];
+  const leased = limits.filter(([, limit]) => isOn(limit) && limit.mode === "leased");
+  const hasShadow = typeof sizeLimits === "object" && isOn(sizeLimits) && sizeLimits.shadow === true;
+  return [
+    ...pendingWarnings(path, level, pending),
+    ...leased.map(([limitPath]) => warning([...limitPath, "mode"], 'accepted; "leased" acts as "strict" for now')),
+    ...(hasShadow ? [warning([...path, "sizeLimits", "shadow"], `${DOES_NOT_ACT}: the limits refuse`)] : []),
+  ];
+}
+
+function backendWarnings({ routes = [], backends = {} }: ConfigInput): readonly ConfigWarning[] {
+  const used = new Set(routes.map(({ backend }) => backend));
+  return Object.entries(backends).flatMap(([name, backend]) => {
+    const path = ["backends", name];
+    const { targets } = backend;
+    return [
+      ...(used.has(name) ? [] : [warning(path, "no route uses this backend")]),
+      ...(targets.length > 1 ? [warning([...path, "targets"], "balancing does not act yet: the first target takes every request")] : []),
+      ...targets.flatMap((target, index) => pendingWarnings([...path, "targets", index], target, ["regions"])),
+      ...pendingWarnings(path, backend, PENDING_ON_BACKENDS),
+    ];
+  });
+}
+
+function pendingWarnings(path: Path, level: object, pending: readonly string[]): readonly ConfigWarning[] {
+  return Object.entries(level)
+    .filter(([name, value]) => pending.includes(name) && !isSwitchedOff(value))
+    .map(([name]) => warning([...path, name], DOES_NOT_ACT));
+}
+
+function isSwitchedOff(value: unknown): boolean {
+  if (value === undefined || value === false) return true;
+  return typeof value === "object" && value !== null && "enabled" in value && value.enabled === false;
+}
+
+/** The gateway's own endpoints win over routes. */
+function shadowedRoutes({ routes, endpoints, admin }: Config): readonly ConfigWarning[] {
+  const own = [...Object.values(endpoints), admin.enabled ? admin.prefix : undefined].filter((path) => path !== undefined);
+  return routes.flatMap(({ path: { value } }, index) => {
+    const taken = own.find((path) => value === path || value.startsWith(`${path}/`));
+    if (taken === undefined) return [];
+    return [warning(["routes", index], `${value} is at or below the gateway's own ${taken}, which wins; move it in "endpoints" or "admin", or switch it off`)];
+  });
+}
+
+function warning(path: Path, message: string): ConfigWarning {
+  return { path: formatPath(path), message };
+}
