@@ -68,7 +68,7 @@ export interface RefundMessage {
 }
 
 /** The tokens of one limit to give back. */
-export interface RefundItem {
+interface RefundItem {
   readonly policy: string;
   readonly cost: number;
 }

@@ -21,7 +21,9 @@ export const anyLimit: fc.Arbitrary<BucketLimit> = fc
       fc.constant(Number.MAX_SAFE_INTEGER),
     ),
   })
-  .map((limit) => ({ ...limit, burst: Math.min(limit.burst, Math.floor(2 ** 53 / limit.windowMs)) }));
+  .map(({ tokensPerWindow, windowMs, burst }) => {
+    return { tokensPerWindow, windowMs, burst: Math.min(burst, Math.floor(2 ** 53 / windowMs)) };
+  });
 
 /** Milliseconds from one event to the next, forwards. */
 export const anyGap: fc.Arbitrary<number> = fc.oneof(
