@@ -47,7 +47,7 @@ async function relay(exchange: Exchange, origin: Response, route: Route): Promis
   if (NULL_BODY.has(origin.status)) {
     await origin.body?.cancel();
   } else {
-    const relayed = await relayedBody(exchange.canonical.method, origin, route.timeouts);
+    const relayed = await relayedBody(exchange.request, origin, route.timeouts);
     if (relayed.ended !== undefined) exchange.notes.body = relayed.ended;
     body = relayed.body;
   }

@@ -8,11 +8,16 @@ export interface PumpLimits {
   readonly totalMs?: number;
   /** Most bytes that may pass. Default any number. */
   readonly maxBytes?: number;
+  /** Aborts when nobody waits for the body any more. Default never. */
+  readonly signal?: AbortSignal;
 }
+
+/** Why we ended a transfer that could have gone on. */
+type Cut = "idle" | "late" | "too-large" | "abandoned";
 
 export type PumpEnd =
   | { readonly kind: "complete"; readonly bytes: number }
-  | { readonly kind: "idle" | "late" | "too-large"; readonly bytes: number }
+  | { readonly kind: Cut; readonly bytes: number }
   | { readonly kind: "source-failed" | "destination-failed"; readonly bytes: number; readonly error: unknown };
 
 /**
@@ -30,10 +35,10 @@ export async function pump(
   const startedAt = Date.now();
   let activeAt = startedAt;
   let bytes = 0;
-  let cut: "idle" | "late" | "too-large" | undefined;
+  let cut: Cut | undefined;
   let timer: ReturnType<typeof setTimeout> | null = null;
 
-  function stop(reason: "idle" | "late" | "too-large"): void {
+  function stop(reason: Cut): void {
     cut ??= reason;
     release(reason);
   }
@@ -52,6 +57,7 @@ export async function pump(
   }
 
   watch();
+  limits.signal?.addEventListener("abort", () => stop("abandoned"), { once: true });
   let side: "source-failed" | "destination-failed" = "source-failed";
   try {
     let buffer = new Uint8Array(CHUNK_BYTES);

@@ -64,6 +64,7 @@ function failureOf(end: PumpEnd, limits: SizeLimits | undefined, timeouts: Timeo
     case "complete":
     // The origin may answer without reading everything; what it then says is the answer.
     case "destination-failed":
+    case "abandoned":
       return undefined;
     case "idle":
     case "late":
