@@ -56,9 +56,9 @@ export interface Plan {
 export async function startLocal(options: LocalOptions): Promise<LocalRuntime> {
   const host = options.host ?? "127.0.0.1";
   const urlHost = host.includes(":") ? `[${host}]` : host;
+  const ports = await claimPorts(host, options.port ?? 0, options.isolates ?? 1);
   const { code } = bundleWorker(options.entry ?? workerEntry);
   const manifest = await readManifest();
-  const ports = await claimPorts(host, options.port ?? 0, options.isolates ?? 1);
   const plan: Plan = {
     code,
     manifest,

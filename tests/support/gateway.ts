@@ -44,9 +44,12 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
   const started = run(process.execPath, startArguments(options, configFile, options.state ?? join(scratch, "state")), {
     env: { ...options.env, ...(options.entry === undefined ? {} : { SLUICE_ENTRY: options.entry }) },
   });
-  await started.waitForOutput(READY);
-  const ready = readyLine(started.stdout());
   const clean = () => rmSync(scratch, { recursive: true, force: true });
+  await started.waitForOutput(READY).catch((error: unknown) => {
+    clean();
+    throw error;
+  });
+  const ready = readyLine(started.stdout());
   return {
     url: ready.urls[0] ?? "",
     urls: ready.urls,
@@ -67,7 +70,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
       process.kill(ready.workerdPid, "SIGKILL");
       await started.exited;
       await waitUntilGone(ready.workerdPid);
-      if (options.state !== undefined) clean();
+      clean();
     },
   };
 }

@@ -1,0 +1,19 @@
+/** The object class that wrangler.jsonc names; nothing here calls it. */
+export class RateLimiter {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
+/** Fetches the URL in the query and answers with what became of it: what a Worker can reach is the runtime's decision. */
+export default {
+  async fetch(request: Request): Promise<Response> {
+    const target = new URL(request.url).searchParams.get("url") ?? "";
+    try {
+      const response = await fetch(target);
+      return Response.json({ status: response.status, body: await response.text() });
+    } catch {
+      return Response.json({ refused: true });
+    }
+  },
+};
