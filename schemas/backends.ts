@@ -19,7 +19,10 @@ export const TargetSchema = closedObject({
 export const BackendSchema = closedObject({
   targets: v.pipe(
     listOf(TargetSchema, "an array of at least one target"),
-    v.check((targets) => targets.length === 0 || targets.some(({ weight }) => weight !== 0), 'at least one target with a "weight" above 0'),
+    v.check(
+      (targets) => targets.length === 0 || targets.some(({ weight }) => weight !== 0),
+      'at least one target with a "weight" above 0',
+    ),
   ),
   timeouts: v.optional(TimeoutsSchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),

@@ -9,7 +9,13 @@ import { isPrivateHost } from "./values/private-host.ts";
 
 /** What is wrong between the parts of a document: names that meet nothing, routes that cannot be told apart, private targets. */
 export function checkConfig(draft: Draft): readonly ConfigProblem[] {
-  return [...duplicateIds(draft), ...identicalMatches(draft), ...unknownBackends(draft), ...privateTargets(draft), ...sharedEndpoints(draft)];
+  return [
+    ...duplicateIds(draft),
+    ...identicalMatches(draft),
+    ...unknownBackends(draft),
+    ...privateTargets(draft),
+    ...sharedEndpoints(draft),
+  ];
 }
 
 function duplicateIds({ routes }: Draft): readonly ConfigProblem[] {
@@ -32,7 +38,13 @@ function identicalMatches({ routes }: Draft): readonly ConfigProblem[] {
       return [];
     }
     const got = `the same match as routes[${first}] (${match.path.value})`;
-    return [{ path: `routes[${index}]`, got, wanted: "a match of its own: this route would never be reached; remove one or tell them apart" }];
+    return [
+      {
+        path: `routes[${index}]`,
+        got,
+        wanted: "a match of its own: this route would never be reached; remove one or tell them apart",
+      },
+    ];
   });
 }
 
@@ -51,18 +63,23 @@ function privateTargets({ routes, backends, allowPrivateTargets }: Draft): reado
   if (allowPrivateTargets) return [];
   const targets = [
     ...routes.map(({ target }, index) => ({ url: target, path: ["routes", index, "target"] })),
-    ...backends.flatMap(({ name, urls }) => urls.map((url, index) => ({ url, path: ["backends", name, "targets", index, "url"] }))),
+    ...backends.flatMap(({ name, urls }) =>
+      urls.map((url, index) => ({ url, path: ["backends", name, "targets", index, "url"] })),
+    ),
   ];
   return targets.flatMap(({ url, path }) => {
     if (url === undefined || !isPrivateHost(new URL(url).hostname)) return [];
-    const wanted = 'a public host; for a private, loopback or link-local one set "allowPrivateTargets": true at the top level';
+    const wanted =
+      'a public host; for a private, loopback or link-local one set "allowPrivateTargets": true at the top level';
     return [{ path: formatPath(path), got: quote(url), wanted }];
   });
 }
 
 function sharedEndpoints(draft: Draft): readonly ConfigProblem[] {
   const admin = resolveAdmin(draft.admin);
-  const paths: [name: string, path: string | undefined][] = Object.entries(resolveEndpoints(draft.endpoints)).map(([name, path]) => [`endpoints.${name}`, path]);
+  const paths: [name: string, path: string | undefined][] = Object.entries(resolveEndpoints(draft.endpoints)).map(
+    ([name, path]) => [`endpoints.${name}`, path],
+  );
   if (admin.enabled) paths.push(["admin.prefix", admin.prefix]);
   return paths.flatMap(([name, path], index) => {
     const other = paths.slice(0, index).find(([, taken]) => taken === path);

@@ -23,7 +23,10 @@ export const ClientIpHeaderSchema = closedObject({
 });
 
 /** Where the client's address is taken from. */
-export const ClientIpSchema = v.union([v.literal("cloudflare", WANTED), v.literal("socket", WANTED), ClientIpHeaderSchema], WANTED);
+export const ClientIpSchema = v.union(
+  [v.literal("cloudflare", WANTED), v.literal("socket", WANTED), ClientIpHeaderSchema],
+  WANTED,
+);
 
 /** The source in its normalised form. */
 export function resolveClientIp(input: v.InferOutput<typeof ClientIpSchema> | undefined): ClientIp | undefined {

@@ -25,7 +25,11 @@ export const ConfigSchema = v.pipe(
     ...pendingDocumentPolicies,
   }),
   v.forward(
-    v.partialCheck([["rateLimit"], ["rateLimits"]], ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined, ONE_OR_LIST),
+    v.partialCheck(
+      [["rateLimit"], ["rateLimits"]],
+      ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined,
+      ONE_OR_LIST,
+    ),
     ["rateLimits"],
   ),
 );

@@ -39,7 +39,10 @@ export function draftOf(document: unknown): Draft {
     routes: Array.isArray(routes) ? routes.map(draftRoute) : [],
     backends: Object.entries(fieldsOf(backends)).map(([name, backend]) => {
       const { targets } = fieldsOf(backend);
-      return { name, urls: Array.isArray(targets) ? targets.map((target) => read(targetUrl, fieldsOf(target)["url"])) : [] };
+      return {
+        name,
+        urls: Array.isArray(targets) ? targets.map((target) => read(targetUrl, fieldsOf(target)["url"])) : [],
+      };
     }),
     endpoints: read(EndpointsSchema, endpoints),
     admin: read(AdminPolicySchema, admin),

@@ -28,7 +28,8 @@ export const AdminPolicySchema = removable(AdminSchema);
 
 /** The endpoints' paths, with defaults. */
 export function resolveEndpoints(input: v.InferOutput<typeof EndpointsSchema> | undefined): Endpoints {
-  const pathOf = (path: string | false | undefined, standard: string) => (path === false ? undefined : (path ?? standard));
+  const pathOf = (path: string | false | undefined, standard: string) =>
+    path === false ? undefined : (path ?? standard);
   return {
     healthz: pathOf(input?.healthz, "/healthz"),
     readyz: pathOf(input?.readyz, "/readyz"),

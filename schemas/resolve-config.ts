@@ -16,7 +16,9 @@ export function resolveConfig(input: ConfigInput): Config {
   const routes = (input.routes ?? []).map((route) => resolveRoute(route, input, named));
   const inline = (input.routes ?? []).flatMap((route, index): readonly Backend[] => {
     const name = routes[index]?.backend;
-    return route.target === undefined || name === undefined ? [] : [{ name, targets: [{ url: route.target, weight: 1 }] }];
+    return route.target === undefined || name === undefined
+      ? []
+      : [{ name, targets: [{ url: route.target, weight: 1 }] }];
   });
   const backends = [...[...named].map(([name, backend]) => resolveBackend(name, backend)), ...inline];
   return {

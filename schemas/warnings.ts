@@ -26,11 +26,17 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
   ];
 }
 
-function levelWarnings(path: Path, level: ConfigInput | RouteInput, pending: readonly string[]): readonly ConfigWarning[] {
+function levelWarnings(
+  path: Path,
+  level: ConfigInput | RouteInput,
+  pending: readonly string[],
+): readonly ConfigWarning[] {
   const { rateLimit, rateLimits, sizeLimits } = level;
   const limits: readonly [Path, RateLimitInput | false | undefined][] = [
     [[...path, "rateLimit"], rateLimit],
-    ...(rateLimits === undefined || rateLimits === false ? [] : rateLimits).map((limit, index): [Path, RateLimitInput] => [[...path, "rateLimits", index], limit]),
+    ...(rateLimits === undefined || rateLimits === false ? [] : rateLimits).map(
+      (limit, index): [Path, RateLimitInput] => [[...path, "rateLimits", index], limit],
+    ),
   ];
   const leased = limits.filter(([, limit]) => isOn(limit) && limit.mode === "leased");
   const hasShadow = typeof sizeLimits === "object" && isOn(sizeLimits) && sizeLimits.shadow === true;
@@ -42,17 +48,19 @@ function levelWarnings(path: Path, level: ConfigInput | RouteInput, pending: rea
 }
 
 function backendWarnings({ routes = [], backends = {} }: ConfigInput): readonly ConfigWarning[] {
-  const used = new Set(routes.map(({ backend }) => backend));
-  return Object.entries(backends).flatMap(([name, backend]) => {
+  const warnings: ConfigWarning[] = [];
+  for (const [name, backend] of Object.entries(backends)) {
     const path = ["backends", name];
-    const { targets } = backend;
-    return [
-      ...(used.has(name) ? [] : [warning(path, "no route uses this backend")]),
-      ...(targets.length > 1 ? [warning([...path, "targets"], "balancing does not act yet: the first target takes every request")] : []),
-      ...targets.flatMap((target, index) => pendingWarnings([...path, "targets", index], target, ["regions"])),
-      ...pendingWarnings(path, backend, PENDING_ON_BACKENDS),
-    ];
-  });
+    if (routes.every((route) => route.backend !== name)) warnings.push(warning(path, "no route uses this backend"));
+    if (backend.targets.length > 1) {
+      warnings.push(warning([...path, "targets"], "balancing does not act yet: the first target takes every request"));
+    }
+    for (const [index, target] of backend.targets.entries()) {
+      warnings.push(...pendingWarnings([...path, "targets", index], target, ["regions"]));
+    }
+    warnings.push(...pendingWarnings(path, backend, PENDING_ON_BACKENDS));
+  }
+  return warnings;
 }
 
 function pendingWarnings(path: Path, level: object, pending: readonly string[]): readonly ConfigWarning[] {
@@ -68,11 +76,18 @@ function isSwitchedOff(value: unknown): boolean {
 
 /** The gateway's own endpoints win over routes. */
 function shadowedRoutes({ routes, endpoints, admin }: Config): readonly ConfigWarning[] {
-  const own = [...Object.values(endpoints), admin.enabled ? admin.prefix : undefined].filter((path) => path !== undefined);
+  const own = [...Object.values(endpoints), admin.enabled ? admin.prefix : undefined].filter(
+    (path) => path !== undefined,
+  );
   return routes.flatMap(({ path: { value } }, index) => {
     const taken = own.find((path) => value === path || value.startsWith(`${path}/`));
     if (taken === undefined) return [];
-    return [warning(["routes", index], `${value} is at or below the gateway's own ${taken}, which wins; move it in "endpoints" or "admin", or switch it off`)];
+    return [
+      warning(
+        ["routes", index],
+        `${value} is at or below the gateway's own ${taken}, which wins; move it in "endpoints" or "admin", or switch it off`,
+      ),
+    ];
   });
 }
 

@@ -19,14 +19,21 @@ export function closedObject<const Entries extends v.ObjectEntries>(entries: Ent
       if (typeof input !== "object" || input === null) return;
       for (const [key, value] of Object.entries(input)) {
         if (Object.hasOwn(entries, key)) continue;
-        addIssue({ message: unknownKey(key, Object.keys(entries)), path: [{ type: "object", origin: "key", input: { ...input }, key, value }] });
+        addIssue({
+          message: unknownKey(key, Object.keys(entries)),
+          path: [{ type: "object", origin: "key", input: { ...input }, key, value }],
+        });
       }
     }),
   );
 }
 
 /** An object from names of the user's choice to values of one kind. Keys are checked, never changed. */
-export function objectOf<const Key extends v.GenericSchema<string, string>, const Value extends v.GenericSchema>(key: Key, value: Value, wanted: string) {
+export function objectOf<const Key extends v.GenericSchema<string, string>, const Value extends v.GenericSchema>(
+  key: Key,
+  value: Value,
+  wanted: string,
+) {
   return v.pipe(plainObject, v.record(key, value, wanted));
 }
 

@@ -7,23 +7,14 @@ const MAX_KEYS = 8;
  */
 export function describeValue(value: unknown): string {
   if (value === undefined) return "nothing";
-  if (value === null) return "null";
-  switch (typeof value) {
-    case "string":
-      return quote(value);
-    case "object": {
-      if (Array.isArray(value)) return value.length === 0 ? "an empty array" : `an array of ${value.length}`;
-      const keys = Object.keys(value);
-      if (keys.length === 0) return "an empty object";
-      const shown = keys.slice(0, MAX_KEYS).map(shorten).join(", ");
-      return `an object with ${shown}${keys.length > MAX_KEYS ? ", ..." : ""}`;
-    }
-    case "number":
-    case "boolean":
-      return String(value);
-    default:
-      return `a ${typeof value}`;
-  }
+  if (value === null || typeof value === "number" || typeof value === "boolean") return String(value);
+  if (typeof value === "string") return quote(value);
+  if (Array.isArray(value)) return value.length === 0 ? "an empty array" : `an array of ${value.length}`;
+  if (typeof value !== "object") return `a ${typeof value}`;
+  const keys = Object.keys(value);
+  if (keys.length === 0) return "an empty object";
+  const shown = keys.slice(0, MAX_KEYS).map(shorten).join(", ");
+  return `an object with ${shown}${keys.length > MAX_KEYS ? ", ..." : ""}`;
 }
 
 /** A text in quotes, as JSON escapes it. */

@@ -25,7 +25,7 @@ const WANTED: Readonly<Record<number, string>> = {
   8: 'a "]" that ends the array',
   9: "nothing after the document",
   11: 'a "*/" that ends the comment',
-  12: 'a double quote that ends the text (a line break inside is written \\n)',
+  12: "a double quote that ends the text (a line break inside is written \\n)",
   13: "a number as JSON writes it",
   14: "four hexadecimal digits after \\u",
   15: 'one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\u after a backslash',
@@ -39,7 +39,10 @@ export function parseJsonc(text: string): ParsedText {
   const place = placeIn(source);
   const tooDeep = offsetBelow(source, MAX_DEPTH);
   if (tooDeep !== undefined) {
-    return { value: undefined, problems: [{ path: place(tooDeep), got: "deeper nesting", wanted: `at most ${MAX_DEPTH} levels` }] };
+    return {
+      value: undefined,
+      problems: [{ path: place(tooDeep), got: "deeper nesting", wanted: `at most ${MAX_DEPTH} levels` }],
+    };
   }
   const errors: ParseError[] = [];
   const root = parseTree(source, errors, { allowTrailingComma: true });
@@ -64,7 +67,8 @@ interface Reading {
 
 function toValue(node: Node, reading: Reading): unknown {
   const children = node.children ?? [];
-  if (node.type === "array") return children.map((child, index) => toValue(child, { ...reading, path: [...reading.path, index] }));
+  if (node.type === "array")
+    return children.map((child, index) => toValue(child, { ...reading, path: [...reading.path, index] }));
   if (node.type !== "object") return node.value;
   // Without a prototype "__proto__" is a key like any other, for the validation to find and refuse.
   const result: Record<string, unknown> = Object.create(null);

@@ -28,7 +28,9 @@ function copy(value: unknown, path: Path, problems: ConfigProblem[]): unknown {
     return NO_COPY;
   }
   if (Array.isArray(value)) {
-    return value.map((item, index) => copy(item, [...path, index], problems)).map((item) => (item === NO_COPY ? null : item));
+    return value
+      .map((item, index) => copy(item, [...path, index], problems))
+      .map((item) => (item === NO_COPY ? null : item));
   }
   if (!isPlainObject(value)) {
     problems.push({ path: formatPath(path), got: describeOther(value), wanted: "a value that JSON can hold" });
@@ -39,7 +41,11 @@ function copy(value: unknown, path: Path, problems: ConfigProblem[]): unknown {
     if (item === undefined) continue;
     const itemPath = [...path, key];
     if (FORBIDDEN_KEYS.has(key)) {
-      problems.push({ path: formatPath(itemPath), got: `the key "${key}"`, wanted: "another name: this one reaches into every object" });
+      problems.push({
+        path: formatPath(itemPath),
+        got: `the key "${key}"`,
+        wanted: "another name: this one reaches into every object",
+      });
       continue;
     }
     const copied = copy(item, itemPath, problems);

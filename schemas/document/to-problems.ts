@@ -9,9 +9,13 @@ import { formatPath, valueAt, type Path } from "./path.ts";
  *
  * @param root where in the document the schema was applied.
  */
-export function toProblems(issues: readonly v.BaseIssue<unknown>[], document: unknown, root: Path = []): readonly ConfigProblem[] {
+export function toProblems(
+  issues: readonly v.BaseIssue<unknown>[],
+  document: unknown,
+  root: Path = [],
+): readonly ConfigProblem[] {
   const problems = new Map<string, ConfigProblem>();
-  for (const { path, issue } of issues.flatMap((issue) => leaves(issue, root))) {
+  for (const { path, issue } of issues.flatMap((found) => leaves(found, root))) {
     const value = valueAt(document, path);
     const isAboutKey = issue.path?.at(-1)?.origin === "key" && value !== undefined;
     const got = isAboutKey ? `the key ${describeValue(path.at(-1))}` : describeValue(value);

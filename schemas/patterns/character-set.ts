@@ -29,5 +29,5 @@ export function overlaps(a: CharacterSet, b: CharacterSet): boolean {
 
 function mayTakeOthers(source: string): boolean {
   // \s has spaces beyond ASCII; \u, \x, \p and a negation may have anything.
-  return source === "." || source.startsWith("[^") || /[^\x00-\x7f]|\\[DWSspPuxc]/.test(source);
+  return source === "." || source.startsWith("[^") || /\P{ASCII}|\\[DWSspPuxc]/u.test(source);
 }

@@ -51,12 +51,18 @@ function ambiguityFault(automaton: PositionAutomaton, anchor: string): PatternFa
   for (const [position, loop] of automaton.loops.entries()) {
     if (loop === undefined) continue;
     const ways = [...(automaton.follow[position] ?? [])].filter(([next]) => leadsToLoop(next));
-    if (ways.some(([next, count], index) => count > 1 || ways.slice(index + 1).some(([other]) => overlap(next, other)))) {
-      return unsafe(`a repetition can take the same text in two ways; ${anchor}keep repetitions apart, or bound them ("{1,20}" for "+")`);
+    if (
+      ways.some(([next, count], index) => count > 1 || ways.slice(index + 1).some(([other]) => overlap(next, other)))
+    ) {
+      return unsafe(
+        `a repetition can take the same text in two ways; ${anchor}keep repetitions apart, or bound them ("{1,20}" for "+")`,
+      );
     }
   }
   if (runs(automaton.start) <= MAX_RUNS) return undefined;
-  return unsafe("there are too many ways to match the same text; shorten counted repetitions, or alternatives that begin alike");
+  return unsafe(
+    "there are too many ways to match the same text; shorten counted repetitions, or alternatives that begin alike",
+  );
 }
 
 interface Measure {
@@ -82,8 +88,13 @@ function measure({ sets, follow, loops }: PositionAutomaton): Measure {
     let worst = 1;
     for (const [next] of edges) {
       // One character takes only edges that overlap, so those around the worst edge bound every choice.
-      const together = [...edges].filter(([other]) => overlap(next, other)).map(([other, ways]) => ways * (bounds[other] ?? 1));
-      worst = Math.max(worst, together.reduce((total, count) => total + count, 0));
+      const together = [...edges]
+        .filter(([other]) => overlap(next, other))
+        .map(([other, ways]) => ways * (bounds[other] ?? 1));
+      worst = Math.max(
+        worst,
+        together.reduce((total, count) => total + count, 0),
+      );
     }
     return worst;
   };
@@ -95,7 +106,8 @@ function measure({ sets, follow, loops }: PositionAutomaton): Measure {
       const ends = exits.filter(([next]) => !leadsToLoop(next));
       for (const [next] of exits) if (leadsToLoop(next)) onwards = Math.max(onwards, bounds[next] ?? 1);
       // Each character read in the loop may start runs along the ways out; each lives as long as its way is.
-      if (ends.length > 0) aside = Math.max(aside, runs(new Map(ends)) * Math.max(...ends.map(([next]) => tails[next] ?? 1)));
+      if (ends.length > 0)
+        aside = Math.max(aside, runs(new Map(ends)) * Math.max(...ends.map(([next]) => tails[next] ?? 1)));
     }
     return onwards + aside;
   };
@@ -106,7 +118,9 @@ function measure({ sets, follow, loops }: PositionAutomaton): Measure {
     live[position] = loop !== undefined || [...edges.keys()].some(leadsToLoop);
     tails[position] = 1 + [...edges.keys()].reduce((longest, next) => Math.max(longest, tails[next] ?? 0), 0);
     if (loop === undefined) bounds[position] = runs(edges);
-    else if (position === loop) for (let member = loop, bound = ofLoop(loop, lastOf(loops, loop)); loops[member] === loop; member++) bounds[member] = bound;
+    else if (position === loop)
+      for (let member = loop, bound = ofLoop(loop, lastOf(loops, loop)); loops[member] === loop; member++)
+        bounds[member] = bound;
   }
   return { leadsToLoop, overlap, runs };
 }

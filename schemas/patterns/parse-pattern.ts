@@ -45,7 +45,11 @@ function readEither(reading: Reading): PatternNode {
 
 function readSequence(reading: Reading): PatternNode {
   const items: PatternNode[] = [];
-  while (reading.refusal === undefined && reading.at < reading.source.length && !/[|)]/.test(reading.source.charAt(reading.at))) {
+  while (
+    reading.refusal === undefined &&
+    reading.at < reading.source.length &&
+    !/[|)]/.test(reading.source.charAt(reading.at))
+  ) {
     items.push(readQuantified(reading));
   }
   return { kind: "sequence", items };
@@ -56,7 +60,8 @@ function readQuantified(reading: Reading): PatternNode {
   const quantifier = match(reading, QUANTIFIER);
   if (quantifier === undefined) return item;
   const [, symbol, least, comma, most] = quantifier;
-  if (symbol !== undefined) return { kind: "repeat", item, min: symbol === "+" ? 1 : 0, max: symbol === "?" ? 1 : Number.POSITIVE_INFINITY };
+  if (symbol !== undefined)
+    return { kind: "repeat", item, min: symbol === "+" ? 1 : 0, max: symbol === "?" ? 1 : Number.POSITIVE_INFINITY };
   const min = Number(least);
   if (comma === undefined) return { kind: "repeat", item, min, max: min };
   return { kind: "repeat", item, min, max: most === "" ? Number.POSITIVE_INFINITY : Number(most) };

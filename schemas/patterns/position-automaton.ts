@@ -68,7 +68,9 @@ function isAnchored(node: PatternNode): boolean {
     case "repeat":
       return node.min > 0 && isAnchored(node.item);
     case "sequence":
-      return isAnchored(node.items.find((item) => item.kind !== "assertion" || item.isStart) ?? { kind: "assertion", isStart: false });
+      return isAnchored(
+        node.items.find((item) => item.kind !== "assertion" || item.isStart) ?? { kind: "assertion", isStart: false },
+      );
   }
 }
 
@@ -89,7 +91,8 @@ function build(building: Building, node: PatternNode, loop: number | undefined):
 
 function position(building: Building, set: CharacterSet, loop: number | undefined): Fragment {
   const index = building.sets.length;
-  if (index >= MAX_POSITIONS) building.refusal ??= `more than ${MAX_POSITIONS} characters, counted repetitions written out`;
+  if (index >= MAX_POSITIONS)
+    building.refusal ??= `more than ${MAX_POSITIONS} characters, counted repetitions written out`;
   building.sets.push(set);
   building.follow.push(new Map());
   building.loops.push(loop);
@@ -103,7 +106,11 @@ function alternative(a: Fragment, b: Fragment): Fragment {
 
 function append(building: Building, a: Fragment, b: Fragment): Fragment {
   connect(building, a.last, b.first);
-  return { first: sum(a.first, b.first, a.empties), last: sum(b.last, a.last, b.empties), empties: a.empties * b.empties };
+  return {
+    first: sum(a.first, b.first, a.empties),
+    last: sum(b.last, a.last, b.empties),
+    empties: a.empties * b.empties,
+  };
 }
 
 function repeat(building: Building, node: PatternNode & { kind: "repeat" }, loop: number | undefined): Fragment {
@@ -129,8 +136,8 @@ function repeat(building: Building, node: PatternNode & { kind: "repeat" }, loop
 }
 
 function connect(building: Building, from: Edges, to: Edges): void {
-  for (const [position, waysOut] of from) {
-    const follow = building.follow[position];
+  for (const [place, waysOut] of from) {
+    const follow = building.follow[place];
     for (const [next, waysIn] of to) {
       if (follow === undefined || building.refusal !== undefined) return;
       follow.set(next, (follow.get(next) ?? 0) + waysOut * waysIn);
@@ -144,6 +151,6 @@ function connect(building: Building, from: Edges, to: Edges): void {
 function sum(a: Edges, b: Edges, times: number): Edges {
   if (times === 0) return a;
   const total = new Map(a);
-  for (const [position, ways] of b) total.set(position, (total.get(position) ?? 0) + ways * times);
+  for (const [place, ways] of b) total.set(place, (total.get(place) ?? 0) + ways * times);
   return total;
 }

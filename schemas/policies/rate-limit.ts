@@ -28,7 +28,10 @@ const limitKeys = v.pipe(
   v.union([limitKey, listOf(limitKey, KEY)], KEY),
   v.transform((keys) => (Array.isArray(keys) ? keys : [keys])),
   v.check((keys) => new Set(keys.map(formatKey)).size === keys.length, "each key once"),
-  v.check((keys) => keys.length === 1 || keys.every(({ kind }) => kind !== "all"), '"all" alone: with another key it adds nothing'),
+  v.check(
+    (keys) => keys.length === 1 || keys.every(({ kind }) => kind !== "all"),
+    '"all" alone: with another key it adds nothing',
+  ),
 );
 
 const NAME = "a name: letters, digits, dots, dashes and underscores, at most 32 (it appears in the RateLimit headers)";
@@ -71,7 +74,9 @@ export const RateLimitSchema = v.pipe(
   v.forward(
     v.partialCheck(
       [["requestsPerWindow"], ["burst"], ["windowSeconds"], ["window"]],
-      (limit) => (limit.burst ?? limit.requestsPerWindow ?? 0) <= Math.floor(MAX_BUCKET / (limit.windowSeconds ?? limit.window ?? 1)),
+      (limit) =>
+        (limit.burst ?? limit.requestsPerWindow ?? 0) <=
+        Math.floor(MAX_BUCKET / (limit.windowSeconds ?? limit.window ?? 1)),
       "at most 2^53 for burst (by default requestsPerWindow) times the window in milliseconds, so that the bucket counts exactly; shorten the window or lower the burst",
     ),
     ["burst"],
@@ -154,7 +159,7 @@ function nameOf(limit: unknown): unknown {
 }
 
 function pathToName(limits: readonly unknown[], index: number): [v.IssuePathItem, v.IssuePathItem] {
-  const limit = { ...(limits[index] ?? {}) };
+  const limit = Object.assign({}, limits[index]);
   return [
     { type: "array", origin: "value", input: [...limits], key: index, value: limit },
     { type: "object", origin: "value", input: limit, key: "name", value: nameOf(limit) },

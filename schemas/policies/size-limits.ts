@@ -38,10 +38,15 @@ export const SizeLimitsSchema = closedObject({
 });
 
 /** `sizeLimits`: limits, the name of a preset, or false. */
-export const SizeLimitsPolicySchema = v.union([v.literal(false, WANTED), v.literal("hardened", WANTED), SizeLimitsSchema], WANTED);
+export const SizeLimitsPolicySchema = v.union(
+  [v.literal(false, WANTED), v.literal("hardened", WANTED), SizeLimitsSchema],
+  WANTED,
+);
 
 /** The limits that a level states, with defaults; undefined: removed. */
-export function resolveSizeLimits(policy: v.InferOutput<typeof SizeLimitsPolicySchema> | undefined): SizeLimits | undefined {
+export function resolveSizeLimits(
+  policy: v.InferOutput<typeof SizeLimitsPolicySchema> | undefined,
+): SizeLimits | undefined {
   if (policy === undefined) return DEFAULT_SIZE_LIMITS;
   if (policy === "hardened") return HARDENED_SIZE_LIMITS;
   if (!isOn(policy)) return undefined;

@@ -28,18 +28,25 @@ const NAMES = "an object from names to what their values must be";
 export const HeaderConditionsSchema = v.pipe(
   objectOf(headerName, condition, NAMES),
   // Only here, not as the record's key: "__PROTO__" in lower case would be assigned to a prototype.
-  v.transform((conditions) => toMatches(conditions).map((match) => ({ ...match, name: match.name.toLowerCase() }))),
-  v.check((matches) => new Set(matches.map(({ name }) => name)).size === matches.length, "each header once, in whichever case"),
+  v.transform((conditions) => toMatches(conditions, (name) => name.toLowerCase())),
+  v.check(
+    (matches) => new Set(matches.map(({ name }) => name)).size === matches.length,
+    "each header once, in whichever case",
+  ),
 );
 
 /** Conditions on query parameters, by name. */
 export const QueryConditionsSchema = v.pipe(
   objectOf(v.pipe(v.string(NAMES), v.nonEmpty("the name of a parameter")), condition, NAMES),
-  v.transform(toMatches),
+  v.transform((conditions) => toMatches(conditions, (name) => name)),
 );
 
-function toMatches(conditions: Readonly<Record<string, Condition>>): readonly HeaderMatch[] {
-  return Object.entries(conditions).map(([name, wanted]) => {
+function toMatches(
+  conditions: Readonly<Record<string, Condition>>,
+  nameOf: (written: string) => string,
+): readonly HeaderMatch[] {
+  return Object.entries(conditions).map(([written, wanted]) => {
+    const name = nameOf(written);
     if (wanted === true) return { name, kind: "present", value: "" };
     if (typeof wanted === "string") return { name, kind: "exact", value: wanted };
     return { name, kind: "regex", value: wanted.matches };

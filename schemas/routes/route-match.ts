@@ -35,7 +35,13 @@ export function resolveMatch(input: MatchInput): RouteMatchFields | undefined {
 
 /** Equal for matches that take exactly the same requests by the same conditions, in whichever order they are written. */
 export function canonicalMatch({ path, hosts, methods, headers, query }: RouteMatchFields): string {
-  return JSON.stringify([canonicalPath(path), hosts?.toSorted(), methods?.toSorted(), canonicalConditions(headers), canonicalConditions(query)]);
+  return JSON.stringify([
+    canonicalPath(path),
+    hosts?.toSorted(),
+    methods?.toSorted(),
+    canonicalConditions(headers),
+    canonicalConditions(query),
+  ]);
 }
 
 /**
@@ -45,7 +51,8 @@ export function canonicalMatch({ path, hosts, methods, headers, query }: RouteMa
  */
 export function deriveRouteId({ path, hosts, methods, headers, query }: RouteMatchFields): string {
   const place = `${path.kind === "pattern" ? "=" : ""}${path.value}`;
-  const who = methods === undefined && hosts === undefined ? "" : `${methods?.join(",") ?? ""}:${hosts?.join(",") ?? ""}:`;
+  const who =
+    methods === undefined && hosts === undefined ? "" : `${methods?.join(",") ?? ""}:${hosts?.join(",") ?? ""}:`;
   if (headers.length + query.length === 0) return `${who}${place}`;
   return `${who}${place}~${hash(JSON.stringify([canonicalConditions(headers), canonicalConditions(query)]))}`;
 }

@@ -38,7 +38,8 @@ function patternFault(path: string): string | undefined {
     return 'a pattern whose only "*" is the whole last segment';
   }
   const names = segments.filter((segment) => segment.startsWith(":")).map((segment) => segment.slice(1));
-  if (names.some((name) => !/^[A-Za-z_]\w{0,63}$/.test(name))) return 'parameters such as ":id": letters, digits and underscores';
+  if (names.some((name) => !/^[A-Za-z_]\w{0,63}$/.test(name)))
+    return 'parameters such as ":id": letters, digits and underscores';
   if (new Set(names).size !== names.length) return "a name of its own for each parameter";
   return undefined;
 }

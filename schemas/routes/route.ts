@@ -36,7 +36,11 @@ export const RouteSchema = v.pipe(
     ...routePolicies,
   }),
   v.forward(
-    v.partialCheck([["prefix"], ["path"]], ({ prefix: a, path: b }) => (a === undefined) !== (b === undefined), 'exactly one of "prefix" and "path"'),
+    v.partialCheck(
+      [["prefix"], ["path"]],
+      ({ prefix: a, path: b }) => (a === undefined) !== (b === undefined),
+      'exactly one of "prefix" and "path"',
+    ),
     ["prefix"],
   ),
   v.forward(
@@ -48,7 +52,11 @@ export const RouteSchema = v.pipe(
     ["target"],
   ),
   v.forward(
-    v.partialCheck([["rateLimit"], ["rateLimits"]], ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined, ONE_OR_LIST),
+    v.partialCheck(
+      [["rateLimit"], ["rateLimits"]],
+      ({ rateLimit, rateLimits }) => rateLimit === undefined || rateLimits === undefined,
+      ONE_OR_LIST,
+    ),
     ["rateLimits"],
   ),
 );

@@ -1,6 +1,14 @@
 import * as v from "valibot";
 
-const UNITS: Readonly<Record<string, number>> = { B: 1, KB: 1e3, KiB: 2 ** 10, MB: 1e6, MiB: 2 ** 20, GB: 1e9, GiB: 2 ** 30 };
+const UNITS: Readonly<Record<string, number>> = {
+  B: 1,
+  KB: 1e3,
+  KiB: 2 ** 10,
+  MB: 1e6,
+  MiB: 2 ** 20,
+  GB: 1e9,
+  GiB: 2 ** 30,
+};
 
 /**
  * A number of bytes as users write it: an integer, or a text such as `"64KiB"`, `"2MB"`, `"10MiB"` (KB is 1,000 bytes,

@@ -21,7 +21,9 @@ export function duration(unit: "ms" | "s" | undefined, range: { readonly min?: n
   return v.pipe(
     written,
     v.rawTransform(({ dataset, addIssue, NEVER }) => {
-      const ms = Math.round(typeof dataset.value === "number" ? dataset.value * UNITS[unit ?? "ms"] : readMs(dataset.value));
+      const ms = Math.round(
+        typeof dataset.value === "number" ? dataset.value * UNITS[unit ?? "ms"] : readMs(dataset.value),
+      );
       if (ms >= min && ms <= max) return ms;
       addIssue({ message: wanted });
       return NEVER;

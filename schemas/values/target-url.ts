@@ -20,7 +20,8 @@ export const targetUrl = v.pipe(
 function faultOf(written: string): string | undefined {
   // The parser drops tabs and line breaks, reads a backslash as a slash, and does without slashes altogether.
   if (/[\s\\\p{Cc}]/u.test(written)) return `${WANTED} without spaces, control characters and backslashes`;
-  if (!/^https?:\/\/[^/]/i.test(written) || !URL.canParse(written)) return `${WANTED}, such as "https://api.example.com/v1"`;
+  if (!/^https?:\/\/[^/]/i.test(written) || !URL.canParse(written))
+    return `${WANTED}, such as "https://api.example.com/v1"`;
   const url = new URL(written);
   if (url.username !== "" || url.password !== "" || written.split("/")[2]?.includes("@") === true) {
     return `${WANTED} without user name and password; send credentials in a header`;

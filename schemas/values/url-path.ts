@@ -4,11 +4,12 @@ import * as v from "valibot";
 export function pathFault(path: string): string | undefined {
   if (!path.startsWith("/")) return 'a path that starts with "/"';
   if (path.length > 1024) return "a path of at most 1,024 characters";
-  if (/[?#]/.test(path)) return "a path without a query and a fragment; match parameters with \"query\"";
+  if (/[?#]/.test(path)) return 'a path without a query and a fragment; match parameters with "query"';
   if (/[^\x21-\x7e]|[\\"<>^`{|}]/.test(path)) return "a path in URL characters; write others percent-encoded";
   if (/%(?![0-9A-Fa-f]{2})/.test(path)) return 'a path whose every "%" is followed by two hexadecimal digits';
   if (path.includes("//")) return "a path without empty segments";
-  if (path.split("/").some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment))) return 'a path without "." and ".." segments';
+  if (path.split("/").some((segment) => /^(?:\.|%2e){1,2}$/i.test(segment)))
+    return 'a path without "." and ".." segments';
   return undefined;
 }
 

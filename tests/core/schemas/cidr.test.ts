@@ -6,12 +6,11 @@ import { compileCidrs, parseAddress, parseCidr } from "../../../schemas/cidr.ts"
 const octet = fc.integer({ min: 0, max: 255 });
 const v4 = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join("."));
 const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer({ min: 0, max: 0xffff }));
-const v6 = fc.array(group, { minLength: 8, maxLength: 8 }).map((groups) => groups.map((word) => word.toString(16)).join(":"));
+const v6 = fc
+  .array(group, { minLength: 8, maxLength: 8 })
+  .map((groups) => groups.map((word) => word.toString(16)).join(":"));
 const address = fc.oneof(v4, v6);
-const cidr = fc.oneof(
-  fc.tuple(v4, fc.integer({ min: 0, max: 32 })),
-  fc.tuple(v6, fc.integer({ min: 0, max: 128 })),
-);
+const cidr = fc.oneof(fc.tuple(v4, fc.integer({ min: 0, max: 32 })), fc.tuple(v6, fc.integer({ min: 0, max: 128 })));
 
 function family(text: string): "ipv4" | "ipv6" {
   return text.includes(":") ? "ipv6" : "ipv4";
@@ -51,8 +50,27 @@ test("agrees with Node's BlockList about which addresses a block holds", () => {
 });
 
 test("agrees with Node about which texts are addresses", () => {
-  const pieces = fc.constantFrom("0", "1", "01", "255", "256", ".", ":", "::", "f", "ffff", "10000", "g", "1.2.3.4", " ", "");
-  const text = fc.oneof(address, fc.array(pieces, { maxLength: 10 }).map((parts) => parts.join("")));
+  const pieces = fc.constantFrom(
+    "0",
+    "1",
+    "01",
+    "255",
+    "256",
+    ".",
+    ":",
+    "::",
+    "f",
+    "ffff",
+    "10000",
+    "g",
+    "1.2.3.4",
+    " ",
+    "",
+  );
+  const text = fc.oneof(
+    address,
+    fc.array(pieces, { maxLength: 10 }).map((parts) => parts.join("")),
+  );
   fc.assert(
     fc.property(text, (candidate) => {
       expect(parseAddress(candidate) !== undefined).toBe(isIP(candidate) !== 0);
@@ -118,13 +136,9 @@ test.each([
 
 test("holds an address that is in any of its blocks", () => {
   const contains = compileCidrs(["10.0.0.0/8", "192.168.1.7", "2001:db8::/32"]);
-  expect(["10.9.9.9", "192.168.1.7", "192.168.1.8", "::ffff:10.0.0.1", "2001:db8:1::1", "2001:db9::1", "nonsense"].map(contains)).toEqual([
-    true,
-    true,
-    false,
-    true,
-    true,
-    false,
-    false,
-  ]);
+  expect(
+    ["10.9.9.9", "192.168.1.7", "192.168.1.8", "::ffff:10.0.0.1", "2001:db8:1::1", "2001:db9::1", "nonsense"].map(
+      contains,
+    ),
+  ).toEqual([true, true, false, true, true, false, false]);
 });
