@@ -53,7 +53,7 @@ export class Connection {
 
   /** Bytes up to and including `mark`; undefined when the peer stopped before it (what came stays readable). */
   async until(mark: string): Promise<Buffer | undefined> {
-    for (let searched = 0; ; ) {
+    for (let searched = 0; ;) {
       const at = this.#pending.indexOf(mark, searched, "latin1");
       if (at >= 0) return this.#take(at + mark.length);
       searched = Math.max(0, this.#pending.length - mark.length + 1);

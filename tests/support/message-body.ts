@@ -74,7 +74,7 @@ async function readExactly(
   bytes: number,
   onBytes: (piece: Buffer) => void | Promise<void>,
 ): Promise<boolean> {
-  for (let left = bytes; left > 0; ) {
+  for (let left = bytes; left > 0;) {
     const piece = await reader.some(left);
     if (piece.length === 0) return false;
     left -= piece.length;

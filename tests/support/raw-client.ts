@@ -1,6 +1,7 @@
 import { Connection } from "./connection.ts";
 import { type BodyEnd, type Framing, framingOf, readBody } from "./message-body.ts";
 import { type HeaderLines, parseHead } from "./message-head.ts";
+import { type RawRequest, request } from "./raw-request.ts";
 
 /** What a client received for one request, nothing repaired. */
 export interface RawAnswer {
@@ -88,7 +89,11 @@ export class RawClient {
 }
 
 /** Sends one request's exact bytes on a connection of its own and reads the answer. */
-export async function exchange(url: string, bytes: string | Buffer, options: ReadOptions = {}): Promise<RawAnswer | undefined> {
+export async function exchange(
+  url: string,
+  bytes: string | Buffer,
+  options: ReadOptions = {},
+): Promise<RawAnswer | undefined> {
   const client = await RawClient.open(url);
   try {
     // An answer may come before the whole request was taken, so the sending is not waited for.
@@ -97,6 +102,13 @@ export async function exchange(url: string, bytes: string | Buffer, options: Rea
   } finally {
     client.close();
   }
+}
+
+/** Asks one well-formed request and reads its whole answer; throws when there is none. */
+export async function ask(url: string, options: RawRequest): Promise<RawAnswer> {
+  const answer = await exchange(url, request(options), options.method === undefined ? {} : { method: options.method });
+  if (answer === undefined) throw new Error(`the connection ended without an answer to ${options.target}`);
+  return answer;
 }
 
 /** RFC 9112 section 6.3: what decides whether and how a response has a body. */

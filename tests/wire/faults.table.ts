@@ -45,10 +45,25 @@ export const faultRows: readonly FaultRow[] = [
   { fault: "hangs in a larger body", by: "hang-in-large-body", route: "hasty", answer: cut },
   { fault: "hangs in a chunked body", by: "hang-in-chunked-body", route: "hasty", answer: cut },
   { fault: "head one byte at a time, done in time", by: "head-byte-by-byte", answer: whole },
-  { fault: "head one byte at a time, past the deadline", by: "head-byte-by-byte-past-deadline", route: "hasty", answer: timeout },
+  {
+    fault: "head one byte at a time, past the deadline",
+    by: "head-byte-by-byte-past-deadline",
+    route: "hasty",
+    answer: timeout,
+  },
   { fault: "body of up to 64 KiB one byte at a time, done in time", by: "small-body-byte-by-byte", answer: whole },
-  { fault: "body of up to 64 KiB one byte at a time, past the deadline", by: "small-body-byte-by-byte", route: "hasty", answer: timeout },
-  { fault: "chunked body one byte at a time, never silent for long", by: "chunked-body-byte-by-byte", route: "hasty", answer: whole },
+  {
+    fault: "body of up to 64 KiB one byte at a time, past the deadline",
+    by: "small-body-byte-by-byte",
+    route: "hasty",
+    answer: timeout,
+  },
+  {
+    fault: "chunked body one byte at a time, never silent for long",
+    by: "chunked-body-byte-by-byte",
+    route: "hasty",
+    answer: whole,
+  },
 
   { fault: "ends before the Content-Length, up to 64 KiB", by: "truncated-small-length", answer: invalid },
   { fault: "ends before the Content-Length, larger", by: "truncated-large-length", answer: cut },

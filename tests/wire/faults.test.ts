@@ -55,7 +55,9 @@ describe.each(KINDS)("%s to an origin that fails", (_, kind) => {
 
 test("the design page shows the rows that were run, in their order", async () => {
   const page = await readFile(new URL("../../docs/design/faults.md", import.meta.url), "utf8");
-  const shown = page.split("\n").filter((line) => /^\| .* \| (?:\d{3})/.test(line));
+  const rows = page.split("\n").filter((line) => /^\| .* \| \d{3}/.test(line));
+  // The formatter pads cells to the width of their column.
+  const shown = rows.map((line) => line.replaceAll(/ +\|/g, " |"));
   expect(shown).toEqual(faultRows.map(documentedRow));
 });
 

@@ -39,7 +39,9 @@ describe("a body of 64 MiB", () => {
     ["in chunks", "?chunked=1", "last-chunk"],
   ])("comes down whole %s", async (_, query, end) => {
     const hash = createHash("sha256");
-    const answer = await exchange(gateway.url, request({ target: `/patient/bytes/${LARGE}${query}` }), { onBytes: (piece) => void hash.update(piece) });
+    const answer = await exchange(gateway.url, request({ target: `/patient/bytes/${LARGE}${query}` }), {
+      onBytes: (piece) => void hash.update(piece),
+    });
     expect([answer?.status, answer?.end, hash.digest("hex")]).toEqual([200, end, digest]);
   });
 
@@ -50,7 +52,11 @@ describe("a body of 64 MiB", () => {
     const client = await RawClient.open(gateway.url);
     await client.send(`PUT /patient/upload HTTP/1.1\r\nHost: gateway.test\r\n${framing}\r\n\r\n`);
     for (const piece of patternBytes(LARGE)) {
-      await client.send(isChunked ? Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n")]) : piece);
+      await client.send(
+        isChunked
+          ? Buffer.concat([Buffer.from(`${piece.length.toString(16)}\r\n`), piece, Buffer.from("\r\n")])
+          : piece,
+      );
     }
     if (isChunked) await client.send("0\r\n\r\n");
     const answer = await client.answer();
@@ -79,12 +85,16 @@ test("server-sent events arrive one by one, each before the next is sent", async
 test("200 requests in flight at once all succeed", async () => {
   const target = "/patient/together?count=200";
   const answers = await Promise.all(Array.from({ length: 200 }, () => exchange(gateway.url, request({ target }))));
-  expect(answers.map((answer) => answer?.body.toString())).toEqual(Array.from({ length: 200 }, () => '{"together":true}'));
+  expect(answers.map((answer) => answer?.body.toString())).toEqual(
+    Array.from({ length: 200 }, () => '{"together":true}'),
+  );
 });
 
 test("an answer that comes before the body was taken reaches the client", async () => {
   const client = await RawClient.open(gateway.url);
-  await client.send("POST /patient/early HTTP/1.1\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  await client.send(
+    "POST /patient/early HTTP/1.1\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+  );
   const answer = await client.answer();
   client.close();
   expect([answer?.status, answer?.body.toString()]).toEqual([403, "no"]);
@@ -97,8 +107,14 @@ describe("50 clients that go away by a reset leave nothing behind at the origin"
     ["in a download", request({ target: `/patient/bytes/${LARGE}` })],
     ["in a chunked download", request({ target: `/patient/bytes/${LARGE}?chunked=1` })],
     ["in an event stream", request({ target: "/patient/sse?events=1" })],
-    ["in an upload", `POST /patient/a HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: ${LARGE}\r\n\r\n${"a".repeat(100_000)}`],
-    ["in a chunked upload", "POST /patient/a HTTP/1.1\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+    [
+      "in an upload",
+      `POST /patient/a HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: ${LARGE}\r\n\r\n${"a".repeat(100_000)}`,
+    ],
+    [
+      "in a chunked upload",
+      "POST /patient/a HTTP/1.1\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+    ],
   ])("%s", async (_, bytes) => {
     const before = origin.seen.length;
     const clients = await Promise.all(Array.from({ length: 50 }, () => RawClient.open(gateway.url)));
@@ -134,8 +150,14 @@ describe("a client that goes away by a FIN", () => {
 describe("a request body that does not come in time", () => {
   test("is answered 408 before the origin hears of it, when it is short", async () => {
     const before = origin.seen.length;
-    const answer = await exchange(gateway.url, "POST /hasty/a HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 10\r\n\r\nhello");
-    expect([answer && problemOf(answer), origin.seen.length - before]).toEqual([{ status: 408, code: "request-timeout" }, 0]);
+    const answer = await exchange(
+      gateway.url,
+      "POST /hasty/a HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 10\r\n\r\nhello",
+    );
+    expect([answer && problemOf(answer), origin.seen.length - before]).toEqual([
+      { status: 408, code: "request-timeout" },
+      0,
+    ]);
   });
 
   test.each([

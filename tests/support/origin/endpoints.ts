@@ -58,7 +58,9 @@ async function bytes(peer: Connection, request: IncomingRequest): Promise<boolea
   await request.readBody();
   const total = Number(request.path.slice(request.path.lastIndexOf("/") + 1));
   const isChunked = request.number("chunked", 0) === 1;
-  await peer.send(`HTTP/1.1 200 OK\r\n${isChunked ? "Transfer-Encoding: chunked" : `Content-Length: ${total}`}\r\n\r\n`);
+  await peer.send(
+    `HTTP/1.1 200 OK\r\n${isChunked ? "Transfer-Encoding: chunked" : `Content-Length: ${total}`}\r\n\r\n`,
+  );
   for (const piece of patternBytes(total)) {
     if (!(await peer.send(isChunked ? chunkOf(piece) : piece))) return false;
   }

@@ -114,13 +114,9 @@ export class Origin {
     answers: this.#answers,
     counts: () => ({ openConnections: this.openConnections, busy: this.busy, requests: this.#seen.length }),
     released: async (peer) => {
-      let isGone = false;
-      void peer.gone().then(() => {
-        isGone = true;
-        this.#changed();
-      });
-      while (this.#releases === 0 && !isGone) await this.#nextChange();
-      if (isGone) return false;
+      void peer.gone().then(() => this.#changed());
+      while (this.#releases === 0 && peer.silence === undefined) await this.#nextChange();
+      if (peer.silence !== undefined) return false;
       this.#releases -= 1;
       return true;
     },

@@ -19,6 +19,11 @@ export function patternDigest(total: number): string {
 
 function chain(length: number): Buffer[] {
   const links = [createHash("sha256").update("sluice").digest()];
-  while (links.length < length) links.push(createHash("sha256").update(links.at(-1) ?? "").digest());
+  while (links.length < length)
+    links.push(
+      createHash("sha256")
+        .update(links.at(-1) ?? "")
+        .digest(),
+    );
   return links;
 }

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Gateway, startGateway } from "../support/gateway.ts";
-import { valueOf, valuesOf } from "../support/message-head.ts";
-import { Origin } from "../support/origin/origin.ts";
-import type { SeenRequest } from "../support/origin/seen-request.ts";
-import { problemOf } from "../support/problem.ts";
-import { type RawAnswer, exchange } from "../support/raw-client.ts";
-import { request } from "../support/raw-request.ts";
-import { headerRows, hostileConfig, type HostileAnswer, pathRows, sizeRows, targetRows } from "./hostile.table.ts";
+import { type Gateway, startGateway } from "../../support/gateway.ts";
+import { valueOf } from "../../support/message-head.ts";
+import { Origin } from "../../support/origin/origin.ts";
+import type { SeenRequest } from "../../support/origin/seen-request.ts";
+import { problemOf } from "../../support/problem.ts";
+import { type RawAnswer, exchange } from "../../support/raw-client.ts";
+import { headerRows } from "./headers.table.ts";
+import { pathRows } from "./paths.table.ts";
+import { hostileConfig, type HostileAnswer } from "./rows.ts";
+import { sizeRows } from "./sizes.table.ts";
+import { targetRows } from "./targets.table.ts";
 
 let origin: Origin;
 let gateway: Gateway;
