@@ -1,0 +1,59 @@
+import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
+import type { TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
+import worker from "../../worker/index.ts";
+
+export { Origin } from "../../worker/index.ts";
+
+/** How an owner fails. `late` answers rightly, 400 ms after it was asked; `stuck` blocks the whole object. */
+type Fault = "hang" | "stuck" | "throw" | "late" | "abort";
+
+const LATE_MS = 400;
+
+/** The shipped limiter, which fails when the id of the policy it is asked about names a fault: `route:hang-...`. */
+export class RateLimiter extends SoundRateLimiter {
+  override take(message: TakeMessage): TakeReply {
+    const fault = faultOf(message.items[0]?.policy ?? "");
+    // RPC awaits what a method returns, so a promise is a reply that is late; the type only knows the sound one.
+    if (fault !== undefined) return this.#fail(fault, message) as never;
+    return super.take(message);
+  }
+
+  #fail(fault: Fault, message: TakeMessage): Promise<TakeReply> {
+    switch (fault) {
+      case "hang":
+        return new Promise(() => {});
+      case "stuck":
+        return this.ctx.blockConcurrencyWhile(() => new Promise(() => {}));
+      case "throw":
+        throw new Error("injected");
+      case "late":
+        return scheduler.wait(LATE_MS).then(() => super.take(message));
+      case "abort":
+        this.ctx.abort("injected");
+        throw new Error("an aborted object went on");
+    }
+  }
+}
+
+function faultOf(policy: string): Fault | undefined {
+  const name = /^route:(hang|stuck|throw|late|abort)-/.exec(policy)?.[1];
+  switch (name) {
+    case "hang":
+    case "stuck":
+    case "throw":
+    case "late":
+    case "abort":
+      return name;
+    default:
+      return undefined;
+  }
+}
+
+/** The shipped Worker; a request with `X-Test-No-Admin-Token` meets a deployment that configured none. */
+export default {
+  fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    if (!request.headers.has("x-test-no-admin-token")) return worker.fetch(request, env, ctx);
+    const { SLUICE_ADMIN_TOKEN: _token, ADMIN_KEY: _alias, ...rest } = env;
+    return worker.fetch(request, rest, ctx);
+  },
+} satisfies ExportedHandler<Env>;
