@@ -94,7 +94,7 @@ export interface Backend {
 
 /** One origin server. */
 export interface Target {
-  /** http or https, as the WHATWG parser writes it; no user info, query or fragment. */
+  /** http or https, as the document writes it; no user info, query or fragment. */
   readonly url: string;
   /** Share of the traffic among the backend's targets. Default 1. */
   readonly weight: number;

@@ -17,7 +17,7 @@ export interface Draft {
 }
 
 /** Fields that are absent or unreadable are undefined. */
-export interface DraftRoute {
+interface DraftRoute {
   readonly id: string | undefined;
   readonly backend: string | undefined;
   readonly target: string | undefined;
@@ -25,7 +25,7 @@ export interface DraftRoute {
 }
 
 /** A backend by its name, with the URLs of its targets. */
-export interface DraftBackend {
+interface DraftBackend {
   readonly name: string;
   readonly urls: readonly (string | undefined)[];
 }

@@ -3,7 +3,7 @@ import { parsePattern } from "./parse-pattern.ts";
 import { buildAutomaton, type Edges, type PositionAutomaton } from "./position-automaton.ts";
 
 /** Longest pattern, in UTF-16 units. */
-export const MAX_PATTERN_LENGTH = 256;
+const MAX_PATTERN_LENGTH = 256;
 
 // Steps per character of input: with 32 KiB of headers the worst accepted pattern takes some 10^7 steps.
 const MAX_RUNS = 1000;

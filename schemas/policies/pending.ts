@@ -2,11 +2,9 @@ import * as v from "valibot";
 
 const WANTED = "an object, an array, true or false";
 
-/**
- * A part of the vocabulary that no code acts on yet: any JSON is taken, and a warning says so unless it is switched
- * off. Completing a policy means giving it a file of its own here, and taking it out of `isPending` below.
- */
-export const PendingSchema = v.union(
+// A part of the vocabulary that no code acts on yet: any JSON is taken, and a warning says so unless it is switched
+// off. Completing a policy means giving it a file of its own beside this one, and taking its name out of here.
+const PendingSchema = v.union(
   [v.boolean(WANTED), v.array(v.unknown(), WANTED), v.record(v.string(), v.unknown(), WANTED)],
   WANTED,
 );

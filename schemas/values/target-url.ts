@@ -3,17 +3,15 @@ import * as v from "valibot";
 const WANTED = "an absolute http or https URL";
 
 /**
- * The URL of an origin server, as the WHATWG parser writes it. User info would end up in logs; a query or a fragment
- * has no meaning before a path that is still to come. Whether the host may be private is for the whole document to say.
+ * The URL of an origin server, kept as written: that is how the admin API names it. User info would end up in logs; a
+ * query or a fragment has no meaning before a path that is still to come. Whether the host may be private is for the
+ * whole document to say.
  */
 export const targetUrl = v.pipe(
   v.string(WANTED),
-  v.rawTransform(({ dataset, addIssue, NEVER }) => {
-    const written = dataset.value;
-    const fault = faultOf(written);
-    if (fault === undefined) return new URL(written).href;
-    addIssue({ message: fault });
-    return NEVER;
+  v.rawCheck(({ dataset, addIssue }) => {
+    const fault = dataset.typed ? faultOf(dataset.value) : undefined;
+    if (fault !== undefined) addIssue({ message: fault });
   }),
 );
 

@@ -1,0 +1,164 @@
+import { CacheSchema } from "../policies/cache.ts";
+import { CircuitBreakerSchema } from "../policies/circuit-breaker.ts";
+import { DeduplicationSchema } from "../policies/deduplication.ts";
+import { LoggingSchema } from "../policies/logging.ts";
+import { MetricsSchema } from "../policies/metrics.ts";
+import { DEFAULT_DEADLINE_MS, RateLimitSchema } from "../policies/rate-limit.ts";
+import { DEFAULT_SIZE_LIMITS, HARDENED_SIZE_LIMITS, SizeLimitsSchema } from "../policies/size-limits.ts";
+import { DEFAULT_TIMEOUTS, TimeoutsSchema } from "../policies/timeouts.ts";
+import { formatMs } from "../values/duration.ts";
+import { pending, section } from "./section.ts";
+
+const enabled = { meaning: "`false` removes the policy where it is written.", standard: "`true`" } as const;
+
+const rateLimit = section(
+  "RateLimit",
+  RateLimitSchema,
+  "How many requests a client may make. One counter per client for the whole fleet, owned by one Durable Object: a token bucket that holds `burst` tokens and gains `requestsPerWindow` tokens per window, so in any interval _t_ a client is admitted at most `burst` + _t_ · `requestsPerWindow` / window requests. Refused requests get 429 `quota-exceeded` with `Retry-After`. At the top level it is one counter per client that all routes without limits of their own share; on a route it is that route's own.",
+  {
+    enabled,
+    name: {
+      meaning:
+        "The policy's name in the `RateLimit-Policy` and `RateLimit` headers. Required in `rateLimits`, where it also names the counter: renaming a limit starts it anew.",
+      standard: '`"default"` at the top level, `"route"` on a route',
+    },
+    requestsPerWindow: { meaning: "Tokens gained per window. Required." },
+    windowSeconds: {
+      meaning: "Length of the window; a bare number counts seconds. Exactly one of this and `window` is required.",
+    },
+    window: { meaning: 'Length of the window, as a duration such as `"5m"`.' },
+    burst: {
+      meaning:
+        "Most requests at once after a pause. `burst` times the window in milliseconds is at most 2^53, so that the bucket counts exactly.",
+      standard: "`requestsPerWindow`",
+    },
+    by: {
+      meaning:
+        'What makes a client: `"ip"` (IPv6 by /64), `"header:NAME"`, `"route"`, or an array of these, which composes them; `"all"`: one counter for everybody.',
+      standard: '`"ip"`',
+    },
+    mode: {
+      meaning:
+        '`"strict"`: the owner is asked for each request. `"leased"` is accepted and acts as `"strict"` for now.',
+      standard: '`"strict"`',
+    },
+    algorithm: { meaning: "The only one today.", standard: '`"token-bucket"`' },
+    onError: {
+      meaning:
+        'When the owner does not answer within `deadline`: `"local"` counts in this isolate alone, `"closed"` answers 503 `dependency-unavailable`, `"open"` lets the request pass.',
+      standard: '`"local"`',
+    },
+    clients: {
+      meaning:
+        '`"pooled"`: clients share a bounded number of owners, so that a flood of addresses makes no flood of objects. `"own"`: each has its own.',
+      standard: '`"pooled"`',
+    },
+    shadow: { meaning: "Decide, count and report, but never refuse.", standard: "`false`" },
+    legacyHeaders: { meaning: "Also send `X-RateLimit-Limit`, `-Remaining` and `-Reset`.", standard: "`false`" },
+    deadline: {
+      meaning: "How long the owner may take; a bare number counts milliseconds. At most 30 s.",
+      standard: `\`${DEFAULT_DEADLINE_MS}\``,
+    },
+  },
+);
+
+const hardened = HARDENED_SIZE_LIMITS;
+
+const sizeLimits = section(
+  "SizeLimits",
+  SizeLimitsSchema,
+  `What a request may weigh. The defaults hold where nothing is configured; \`false\` removes them. The preset \`"hardened"\`, written instead of the object or in it, stands for ${hardened.maxUrlLength} bytes of URL, ${hardened.maxBodySize} of body, ${hardened.maxHeaderSize} of headers, and the methods ${hardened.methods?.join(", ") ?? ""}. A route's object replaces the top level's whole: fields that it leaves out have their defaults.`,
+  {
+    enabled,
+    preset: { meaning: '`"hardened"`: fields that are left out take its values.' },
+    maxBodySize: {
+      meaning:
+        "Bytes of request body: refused with 413 `payload-too-large` by `Content-Length`, or when a body without one grows beyond it.",
+      standard: `\`${DEFAULT_SIZE_LIMITS.maxBodySize}\` (10 MiB)`,
+    },
+    maxUrlLength: {
+      meaning: "Bytes of path and query: 414 `uri-too-long`.",
+      standard: `\`${DEFAULT_SIZE_LIMITS.maxUrlLength}\``,
+    },
+    maxHeaderSize: {
+      meaning: "Bytes of all header names and values: 431 `headers-too-large`.",
+      standard: `\`${DEFAULT_SIZE_LIMITS.maxHeaderSize}\``,
+    },
+    maxHeaderCount: {
+      meaning: "Number of header fields: 431 `headers-too-large`.",
+      standard: `\`${DEFAULT_SIZE_LIMITS.maxHeaderCount}\``,
+    },
+    methods: { meaning: "Methods that pass; others get 405 `method-not-allowed`.", standard: "any" },
+    shadow: pending("Count and report, but never refuse."),
+  },
+);
+
+const timeouts = section(
+  "Timeouts",
+  TimeoutsSchema,
+  "Deadlines; a bare number counts milliseconds. Each field is taken from the route, else from its backend, else from the top level.",
+  {
+    headers: {
+      meaning:
+        "From the moment the request has been sent to the origin until its response head: 504 `upstream-timeout`.",
+      standard: `\`"${formatMs(DEFAULT_TIMEOUTS.headers)}"\``,
+    },
+    total: {
+      meaning:
+        "From the arrival of the request until the response head, all tries and queues included: 504 `upstream-timeout`.",
+      standard: `\`"${formatMs(DEFAULT_TIMEOUTS.total)}"\``,
+    },
+    idle: {
+      meaning: "Longest silence inside a body, in either direction; the exchange is then cut off.",
+      standard: `\`"${formatMs(DEFAULT_TIMEOUTS.idle)}"\``,
+    },
+    requestBody: {
+      meaning: "From the arrival of the request until its body has been received whole: 408 `request-timeout`.",
+      standard: `\`"${formatMs(DEFAULT_TIMEOUTS.requestBody)}"\``,
+    },
+  },
+);
+
+const cache = section("Cache", CacheSchema, "Keeping responses. _Accepted, but does not act yet._", {
+  enabled,
+  ttl: pending("How long a response is fresh; a bare number counts seconds."),
+  respectCacheControl: pending(
+    "`true`: the origin's explicit freshness wins and `ttl` counts only where it says nothing. `false`: `ttl` overrides its `max-age`. Private responses are never stored either way.",
+  ),
+});
+
+const deduplication = section(
+  "Deduplication",
+  DeduplicationSchema,
+  "One upstream request for identical ones in flight. _Accepted, but does not act yet._",
+  {
+    enabled,
+    windowMs: pending("How long followers may join; a bare number counts milliseconds."),
+  },
+);
+
+const circuitBreaker = section(
+  "CircuitBreaker",
+  CircuitBreakerSchema,
+  "Sparing a target that fails. _Accepted, but does not act yet._",
+  {
+    enabled,
+    failureThreshold: pending("Consecutive failures that open the breaker."),
+    timeout: pending("How long it stays open before it probes; a bare number counts milliseconds."),
+    shadow: pending("Count and report, but never refuse."),
+  },
+);
+
+const metrics = section("Metrics", MetricsSchema, "Fleet-wide figures. _Accepted, but does not act yet._", { enabled });
+
+const logging = section(
+  "Logging",
+  LoggingSchema,
+  "One JSON line per exchange, without secrets, cookies and query values.",
+  {
+    enabled: { meaning: "`false` turns the lines off.", standard: "`true`" },
+  },
+);
+
+/** The policies, in the order of the reference. */
+export const policySections = [rateLimit, sizeLimits, timeouts, logging, cache, deduplication, circuitBreaker, metrics];
