@@ -59,7 +59,7 @@ function install() {
   if (done.status === 0 && isInstalled()) return;
   console.error(
     `sluice: npm install ${done.status === 0 ? "left node_modules incomplete" : `failed (${done.error?.message ?? done.signal ?? `exit code ${done.status}`})`}. ` +
-      "The first run needs the package registry: check the network, then run the same command again.",
+      "npm says why above. The first run needs the package registry; run the same command again once it can be reached.",
   );
   process.exit(1);
 }

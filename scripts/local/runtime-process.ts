@@ -25,8 +25,8 @@ export function guard(workerd: ChildProcess): void {
 }
 
 /**
- * Lets requests in flight finish (workerd closes its sockets and drains on SIGTERM), then ends it whatever it does; resolves
- * once its last log line has been read.
+ * Lets requests in flight finish, then ends it whatever it does; resolves once its last log line has been read. On SIGTERM
+ * workerd accepts no more connections, closes those on which nothing is asked, and ends after the last answer.
  */
 export async function drain(workerd: ChildProcess): Promise<void> {
   if (workerd.exitCode !== null || workerd.signalCode !== null) return;

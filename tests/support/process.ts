@@ -52,21 +52,18 @@ export function run(command: string, args: readonly string[], options: RunOption
 }
 
 /**
- * Whether a process with this id runs. A zombie doesn't: it holds neither port nor file, and where process 1 reaps nobody
- * (many containers) it stays for ever.
+ * Whether a process with this id still holds ports and files. A zombie doesn't, and where process 1 reaps nobody (many
+ * containers) it stays for ever; but one whose threads have not all ended yet does.
  */
 export function isRunning(pid: number): boolean {
   try {
     process.kill(pid, 0);
-  } catch {
-    return false;
-  }
-  try {
-    // The state follows the command's name, which is in parentheses and may hold any character (proc_pid_stat(5)).
-    return !/\) Z [^)]*$/.test(readFileSync(`/proc/${pid}/stat`, "utf8"));
-  } catch {
-    // Gone meanwhile, or a system without /proc: there, zombies of others are reaped.
-    return process.platform !== "linux";
+    // proc_pid_stat(5): after the name in parentheses come the state, field 3, and the number of threads, field 20.
+    const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").at(-1)?.split(" ") ?? [];
+    return fields[0] !== "Z" || fields[17] !== "1";
+  } catch (error) {
+    // Without /proc the signal is all there is to go by.
+    return process.platform !== "linux" && error instanceof Error && "path" in error;
   }
 }
 
