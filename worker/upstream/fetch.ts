@@ -1,6 +1,6 @@
 import type { Timeouts } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
-import { within } from "../within.ts";
+import type { Watch } from "../watch.ts";
 import type { OutgoingBody } from "./request-body.ts";
 
 export interface UpstreamRequest {
@@ -19,14 +19,15 @@ export interface UpstreamRequest {
 const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
 
 /**
- * Sends one request to an origin and waits for its response head. The only caller of the upstream `fetch`.
+ * Sends one request to an origin and waits for its response head, as long as `watch` is told. The only caller of the
+ * upstream `fetch`.
  *
  * @throws GatewayError `upstream-unreachable`, `upstream-invalid-response`, `upstream-timeout`, or what ended the body.
  */
-export async function fetchUpstream(request: UpstreamRequest): Promise<Response> {
+export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Promise<Response> {
   let response: Response;
   try {
-    response = await responseHead(request);
+    response = await responseHead(request, watch);
   } catch (error) {
     throw error instanceof GatewayError ? error : connectionFailure(error);
   }
@@ -37,17 +38,22 @@ export async function fetchUpstream(request: UpstreamRequest): Promise<Response>
   });
 }
 
-async function responseHead(request: UpstreamRequest): Promise<Response> {
+async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Response> {
   const { body, timeouts, deadline } = request;
-  const outgoing = send(request);
   const remaining = deadline - Date.now();
-  if (body.sent === undefined) return within(outgoing, Math.min(timeouts.headers, remaining), noHead);
+  if (body.sent === undefined) {
+    watch.expect(Math.min(timeouts.headers, remaining), noHead);
+    return send(request);
+  }
+  watch.expect(remaining, noHead);
+  const outgoing = send(request);
   // An origin may answer before it has read everything. The headers deadline runs from when everything was sent.
-  const first = await within(Promise.race([answerOf(outgoing), body.sent]), remaining, noHead);
+  const first = await Promise.race([answerOf(outgoing), body.sent]);
   if (first instanceof GatewayError) throw first;
   if (first instanceof Response) return first;
   if (first !== undefined) throw (await endedBy(body.sent)) ?? first.failure;
-  return within(outgoing, Math.min(timeouts.headers, deadline - Date.now()), noHead);
+  watch.expect(Math.min(timeouts.headers, deadline - Date.now()), noHead);
+  return outgoing;
 }
 
 function send(request: UpstreamRequest): Promise<Response> {

@@ -1,6 +1,7 @@
 import type { Backend, Route } from "../../schemas/index.ts";
 import type { Exchange, Handler } from "../exchange.ts";
-import { fetchUpstream } from "./fetch.ts";
+import { watched, type Watch } from "../watch.ts";
+import { fetchUpstream, type UpstreamRequest } from "./fetch.ts";
 import { outgoingBody, type OutgoingBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { relayedBody } from "./response-body.ts";
@@ -27,8 +28,7 @@ export function proxy(route: Route, backend: Backend): Handler {
   return async function forward(exchange: Exchange): Promise<Response> {
     const { request, canonical } = exchange;
     const isBodied = BODILESS.has(canonical.method) && request.body !== null;
-    const sentAt = Date.now();
-    const response = await fetchUpstream({
+    const upstream: UpstreamRequest = {
       url: urlOf(canonical.path, canonical.query),
       method: canonical.method,
       headers: requestHeaders(exchange),
@@ -36,18 +36,22 @@ export function proxy(route: Route, backend: Backend): Handler {
       bodied: isBodied ? request : undefined,
       timeouts,
       deadline: exchange.deadline,
+    };
+    const sentAt = Date.now();
+    return watched(async (watch) => {
+      const response = await fetchUpstream(upstream, watch);
+      exchange.notes.upstreamMs = Date.now() - sentAt;
+      return relay(exchange, response, route, watch);
     });
-    exchange.notes.upstreamMs = Date.now() - sentAt;
-    return relay(exchange, response, route);
   };
 }
 
-async function relay(exchange: Exchange, origin: Response, route: Route): Promise<Response> {
+async function relay(exchange: Exchange, origin: Response, route: Route, watch: Watch): Promise<Response> {
   let body: BodyInit | null = null;
   if (NULL_BODY.has(origin.status)) {
     await origin.body?.cancel();
   } else {
-    const relayed = await relayedBody(exchange.request, origin, route.timeouts);
+    const relayed = await relayedBody({ request: exchange.request, response: origin, timeouts: route.timeouts, watch });
     if (relayed.ended !== undefined) exchange.notes.body = relayed.ended;
     body = relayed.body;
   }

@@ -1,6 +1,6 @@
 import type { Timeouts } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
-import { within } from "../within.ts";
+import type { Watch } from "../watch.ts";
 import { pump, type PumpEnd } from "./pump.ts";
 
 /**
@@ -15,6 +15,16 @@ export interface RelayedBody {
   readonly ended: Promise<PumpEnd> | undefined;
 }
 
+/** A response on its way from the origin to the client. */
+export interface Relay {
+  /** The client's request: its method, and its signal, which ends a streamed body. */
+  readonly request: Request;
+  /** The origin's answer. */
+  readonly response: Response;
+  readonly timeouts: Timeouts;
+  readonly watch: Watch;
+}
+
 /**
  * Takes over the origin's body for the client, byte for byte as it is coded.
  *
@@ -22,12 +32,13 @@ export interface RelayedBody {
  * its length declared, `upstream-timeout` when a short body takes longer than `timeouts.idle` as a whole: reading it in
  * pieces to time each silence was measured at 11 % more CPU per request.
  */
-export async function relayedBody(request: Request, response: Response, timeouts: Timeouts): Promise<RelayedBody> {
+export async function relayedBody(relay: Relay): Promise<RelayedBody> {
+  const { request, response, timeouts, watch } = relay;
   const { body } = response;
   if (body === null || request.method === "HEAD") return { body: null, ended: undefined };
   const length = declaredLength(response);
   if (length !== undefined && length <= BUFFER_BYTES) {
-    return { body: await readWhole(response, length, timeouts), ended: undefined };
+    return { body: await readWhole(relay, length), ended: undefined };
   }
   const pipe = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
   // A reset by the client shows as a failed write, but a silent origin (server-sent events) gives nothing to write.
@@ -56,12 +67,13 @@ function misframed(response: Response, got: string): GatewayError {
   });
 }
 
-async function readWhole(response: Response, length: number, timeouts: Timeouts): Promise<ArrayBuffer> {
+async function readWhole({ response, timeouts, watch }: Relay, length: number): Promise<ArrayBuffer> {
+  watch.expect(timeouts.idle, () => late(length, timeouts));
   let bytes: ArrayBuffer;
   try {
-    bytes = await within(response.arrayBuffer(), timeouts.idle, () => late(length, timeouts));
+    bytes = await response.arrayBuffer();
   } catch (error) {
-    throw error instanceof GatewayError ? error : truncated(length, error);
+    throw truncated(length, error);
   }
   if (bytes.byteLength !== length) throw truncated(length, undefined);
   return bytes;
