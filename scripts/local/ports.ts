@@ -1,7 +1,15 @@
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createServer, type Server } from "node:net";
 
 import { StartError } from "./start-error.ts";
+
+/**
+ * Free ports are taken from below the range that Linux (32768) and macOS (49152) give to outgoing connections: a port from
+ * within it could be somebody's connection by the time workerd listens, or by the time a killed gateway comes back.
+ */
+const FREE_FROM = 20_000;
+const FREE_TO = 32_767;
 
 /**
  * Ports for `count` isolates on `host`: consecutive ones from `first`, or free ones anywhere when `first` is 0. Every port
@@ -10,11 +18,24 @@ import { StartError } from "./start-error.ts";
 export async function claimPorts(host: string, first: number, count: number): Promise<readonly number[]> {
   const servers: Server[] = [];
   try {
-    for (let index = 0; index < count; index++) servers.push(await listen(host, first === 0 ? 0 : first + index));
-    // All are open at once, so that the system cannot hand out one port twice.
+    // All are open at once, so that none is found twice.
+    for (let index = 0; index < count; index++) {
+      servers.push(await (first === 0 ? listenAnywhere(host) : listen(host, first + index)));
+    }
     return servers.map(portOf);
   } finally {
     await Promise.all(servers.map(close));
+  }
+}
+
+async function listenAnywhere(host: string): Promise<Server> {
+  for (let attempts = 1; ; attempts++) {
+    try {
+      return await listen(host, randomInt(FREE_FROM, FREE_TO + 1));
+    } catch (error) {
+      // In a hundred random ports one is free, unless the reason is another.
+      if (attempts === 100) throw error;
+    }
   }
 }
 

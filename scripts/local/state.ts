@@ -26,7 +26,9 @@ export function openState(directory: string): State {
     directory,
     secret: (name) => keptSecret(join(directory, name)),
     configVersion: (text, floor) => nextVersion(join(directory, "config-version.json"), text, floor),
-    release: () => lock.close(),
+    release: () => {
+      if (lock.isOpen) lock.close();
+    },
   };
 }
 
@@ -89,6 +91,6 @@ function readIfThere(file: string): string | undefined {
 /** All of it or none of it, whenever the process dies. */
 function replace(file: string, contents: string): void {
   const draft = `${file}.new`;
-  writeFileSync(draft, contents, { mode: 0o600 });
+  writeFileSync(draft, contents, { mode: 0o600, flush: true });
   renameSync(draft, file);
 }
