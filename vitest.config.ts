@@ -9,7 +9,13 @@ export default defineConfig({
         test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node" },
       },
       {
-        plugins: [cloudflareTest({ wrangler: { configPath: "./wrangler.jsonc" } })],
+        plugins: [
+          cloudflareTest({
+            wrangler: { configPath: "./wrangler.jsonc" },
+            // The optional tier that the configuration is read from.
+            miniflare: { kvNamespaces: ["PROXY_CONFIG"] },
+          }),
+        ],
         test: { name: "workerd", include: ["tests/objects/**/*.test.ts", "tests/worker/**/*.test.ts"] },
       },
       {

@@ -33,7 +33,7 @@ export interface Relay {
  * pieces to time each silence was measured at 11 % more CPU per request.
  */
 export async function relayedBody(relay: Relay): Promise<RelayedBody> {
-  const { request, response, timeouts, watch } = relay;
+  const { request, response, timeouts } = relay;
   const { body } = response;
   if (body === null || request.method === "HEAD") return { body: null, ended: undefined };
   const length = declaredLength(response);
