@@ -4,6 +4,7 @@
  */
 import { readFile, writeFile } from "node:fs/promises";
 import { sections } from "../schemas/descriptions/document.ts";
+import { errorsMarkdown } from "./reference/errors-markdown.ts";
 import { configJsonSchema } from "./reference/json-schema.ts";
 import { referenceMarkdown } from "./reference/markdown.ts";
 
@@ -11,6 +12,7 @@ const schema = configJsonSchema(sections);
 const files = [
   { url: new URL("../schemas/config.schema.json", import.meta.url), text: `${JSON.stringify(schema, null, 2)}\n` },
   { url: new URL("../docs/reference/configuration.md", import.meta.url), text: referenceMarkdown(sections, schema) },
+  { url: new URL("../docs/reference/errors.md", import.meta.url), text: errorsMarkdown() },
 ];
 
 const isCheck = process.argv.includes("--check");
