@@ -19,42 +19,47 @@ export function checkConfig(draft: Draft): readonly ConfigProblem[] {
 }
 
 function duplicateIds({ routes }: Draft): readonly ConfigProblem[] {
-  const ids = routes.map(({ id }) => id);
-  return ids.flatMap((id, index) => {
-    const first = ids.indexOf(id);
-    if (id === undefined || first === index) return [];
-    return [{ path: `routes[${index}].id`, got: quote(id), wanted: `an id of its own; routes[${first}] has this one` }];
-  });
+  return repeated(routes.map(({ id }) => id)).map(({ value, index, first }) => ({
+    path: `routes[${index}].id`,
+    got: quote(value),
+    wanted: `an id of its own; routes[${first}] has this one`,
+  }));
 }
 
 function identicalMatches({ routes }: Draft): readonly ConfigProblem[] {
+  const matches = routes.map(({ match }) => (match === undefined ? undefined : canonicalMatch(match)));
+  return repeated(matches).map(({ index, first }) => ({
+    path: `routes[${index}]`,
+    got: `the same match as routes[${first}] (${routes[first]?.match?.path.value ?? ""})`,
+    wanted: "a match of its own: this route would never be reached; remove one or tell them apart",
+  }));
+}
+
+interface Repetition {
+  readonly value: string;
+  readonly index: number;
+  readonly first: number;
+}
+
+function repeated(values: readonly (string | undefined)[]): readonly Repetition[] {
   const seen = new Map<string, number>();
-  return routes.flatMap(({ match }, index) => {
-    if (match === undefined) return [];
-    const key = canonicalMatch(match);
-    const first = seen.get(key);
-    if (first === undefined) {
-      seen.set(key, index);
-      return [];
-    }
-    const got = `the same match as routes[${first}] (${match.path.value})`;
-    return [
-      {
-        path: `routes[${index}]`,
-        got,
-        wanted: "a match of its own: this route would never be reached; remove one or tell them apart",
-      },
-    ];
+  return values.flatMap((value, index) => {
+    if (value === undefined) return [];
+    const first = seen.get(value);
+    if (first !== undefined) return [{ value, index, first }];
+    seen.set(value, index);
+    return [];
   });
 }
 
 function unknownBackends({ routes, backends }: Draft): readonly ConfigProblem[] {
   const names = backends.map(({ name }) => name);
+  const known = new Set(names);
   return routes.flatMap(({ backend }, index) => {
-    if (backend === undefined || names.includes(backend)) return [];
+    if (backend === undefined || known.has(backend)) return [];
     const nearest = nearestName(backend, names);
-    const known = names.length === 0 ? 'there are no "backends"' : `one of: ${names.join(", ")}`;
-    const hint = nearest === undefined ? known : `did you mean "${nearest}"?`;
+    const all = names.length === 0 ? 'there are no "backends"' : `one of: ${names.join(", ")}`;
+    const hint = nearest === undefined ? all : `did you mean "${nearest}"?`;
     return [{ path: `routes[${index}].backend`, got: quote(backend), wanted: `the name of a backend; ${hint}` }];
   });
 }

@@ -1,6 +1,6 @@
 /**
- * The known name that a misspelt one most likely means, or undefined when none is close: at most a third of its
- * letters may differ (optimal string alignment distance: a swap of neighbours is one edit).
+ * The known name that a misspelt one most likely means, or undefined when none is close: its beginning, or at
+ * most a third of its letters may differ (optimal string alignment distance: a swap of neighbours is one edit).
  */
 export function nearestName(written: string, known: readonly string[]): string | undefined {
   if (written.length > 64) return undefined;
@@ -8,7 +8,8 @@ export function nearestName(written: string, known: readonly string[]): string |
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(written.length / 3)) + 1;
   for (const name of known) {
-    const distance = editDistance(lowered, name.toLowerCase());
+    const isShortened = written.length > 2 && name.toLowerCase().startsWith(lowered);
+    const distance = isShortened ? 1 : editDistance(lowered, name.toLowerCase());
     if (distance < bestDistance) {
       best = name;
       bestDistance = distance;

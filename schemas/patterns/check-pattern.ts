@@ -86,15 +86,13 @@ function measure({ sets, follow, loops }: PositionAutomaton): Measure {
   };
   const runs = (edges: Edges): number => {
     let worst = 1;
-    for (const [next] of edges) {
+    const ways = [...edges];
+    for (const [next] of ways) {
       // One character takes only edges that overlap, so those around the worst edge bound every choice.
-      const together = [...edges]
-        .filter(([other]) => overlap(next, other))
-        .map(([other, ways]) => ways * (bounds[other] ?? 1));
-      worst = Math.max(
-        worst,
-        together.reduce((total, count) => total + count, 0),
-      );
+      let together = 0;
+      for (const [other, count] of ways) if (overlap(next, other)) together += count * (bounds[other] ?? 1);
+      if (together > MAX_RUNS) return Number.POSITIVE_INFINITY;
+      worst = Math.max(worst, together);
     }
     return worst;
   };

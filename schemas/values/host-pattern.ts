@@ -17,10 +17,10 @@ export const hostPattern = v.pipe(
 );
 
 function normalise(written: string): string | undefined {
-  const [, wildcard = "", name = "", port = ""] = /^(\*\.)?([^*/?#@\\\s]+?)(:\d{1,5})?$/.exec(written) ?? [];
-  if (name === "" || name.endsWith(".") || !URL.canParse(`http://${name}`)) return undefined;
-  const url = new URL(`http://${name}`);
-  if (url.port !== "" || Number(port.slice(1)) > 65_535) return undefined;
-  if (wildcard !== "" && /^\[|\.\d+$|^\d+$/.test(url.hostname)) return undefined;
-  return `${wildcard}${url.hostname}${port}`;
+  const [, wildcard = "", name = "", port = ""] = /^(\*\.)?(\[[^\]]+\]|[^*/?#@\\\s:]+)(:\d{1,5})?$/.exec(written) ?? [];
+  if (name === "" || Number(port.slice(1)) > 65_535 || !URL.canParse(`http://${name}`)) return undefined;
+  const { hostname } = new URL(`http://${name}`);
+  const isAddress = /^\[|(^|\.)\d+$/.test(hostname);
+  if (hostname.endsWith(".") || (wildcard !== "" && isAddress)) return undefined;
+  return `${wildcard}${hostname}${port}`;
 }

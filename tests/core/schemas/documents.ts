@@ -1,0 +1,49 @@
+import { parseConfig } from "../../../schemas/index.ts";
+import type { Config, ConfigProblem, ConfigWarning, Route } from "../../../schemas/index.ts";
+
+/** The document that the names of the product are fixed by. It has to load exactly as it stands. */
+export const CONTRACT_TEXT = `{
+  "routes": [{
+    "prefix": "/api/data", "target": "https://your-backend.com/api/data",
+    "cache": { "enabled": true, "ttl": 300, "respectCacheControl": true },
+    "deduplication": { "enabled": true, "windowMs": 5000 },
+    "circuitBreaker": { "enabled": true, "failureThreshold": 5, "timeout": 60000 },
+    "sizeLimits": { "maxBodySize": 10485760, "maxUrlLength": 8192 }
+  }],
+  "metrics": { "enabled": true },
+  "rateLimit": { "enabled": true, "requestsPerWindow": 300, "windowSeconds": 300 }
+}`;
+
+/** A route that nothing is wrong with, to put other things beside. */
+export const ROUTE = { prefix: "/a", target: "https://a.example.com" } as const;
+
+/** The configuration of a document that is known to be valid. */
+export function configOf(document: unknown): Config {
+  const result = parseConfig(document);
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.config;
+}
+
+/** The only route of a document with this route and these top-level fields. */
+export function routeOf(fields: object, topLevel: object = {}): Route {
+  const [route] = configOf({ ...topLevel, routes: [{ ...ROUTE, ...fields }] }).routes;
+  if (route === undefined) throw new Error("no route");
+  return route;
+}
+
+export function warningsOf(document: unknown): readonly ConfigWarning[] {
+  const result = parseConfig(document);
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return result.warnings;
+}
+
+/** Empty when the document is valid. */
+export function problemsOf(document: unknown): readonly ConfigProblem[] {
+  const result = parseConfig(document);
+  return result.ok ? [] : result.problems;
+}
+
+/** The problems of a document with this one route. */
+export function routeProblems(fields: object, topLevel: object = {}): readonly ConfigProblem[] {
+  return problemsOf({ ...topLevel, routes: [fields] });
+}

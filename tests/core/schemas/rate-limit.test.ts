@@ -1,0 +1,213 @@
+import { describe, expect, it } from "vitest";
+import { ROUTE, configOf, problemsOf, routeOf, warningsOf } from "./documents.ts";
+
+const PER_MINUTE = { requestsPerWindow: 60, window: "1m" } as const;
+
+function limitsOf(fields: object, topLevel: object = {}): readonly object[] {
+  return routeOf(fields, topLevel).rateLimits;
+}
+
+describe("rateLimit", () => {
+  it("has a default for everything but how many and how long", () => {
+    expect(limitsOf({ rateLimit: PER_MINUTE })).toEqual([
+      {
+        id: "route:/a",
+        name: "route",
+        requestsPerWindow: 60,
+        windowMs: 60_000,
+        burst: 60,
+        by: [{ kind: "ip" }],
+        algorithm: "token-bucket",
+        mode: "strict",
+        onError: "local",
+        clients: "pooled",
+        shadow: false,
+        legacyHeaders: false,
+        deadlineMs: 150,
+      },
+    ]);
+  });
+
+  it("takes every field", () => {
+    const rateLimit = {
+      enabled: true,
+      name: "partners",
+      requestsPerWindow: 100,
+      windowSeconds: 0.5,
+      burst: 7,
+      by: ["ip", "header:X-Api-Key", "route"],
+      mode: "strict",
+      algorithm: "token-bucket",
+      onError: "closed",
+      clients: "own",
+      shadow: true,
+      legacyHeaders: true,
+      deadline: "80ms",
+    };
+    expect(limitsOf({ id: "orders", rateLimit })).toEqual([
+      {
+        id: "route:orders",
+        name: "partners",
+        requestsPerWindow: 100,
+        windowMs: 500,
+        burst: 7,
+        by: [{ kind: "ip" }, { kind: "header", name: "x-api-key" }, { kind: "route" }],
+        algorithm: "token-bucket",
+        mode: "strict",
+        onError: "closed",
+        clients: "own",
+        shadow: true,
+        legacyHeaders: true,
+        deadlineMs: 80,
+      },
+    ]);
+  });
+
+  it("of the top level is one counter for all routes without their own", () => {
+    const { routes } = configOf({
+      rateLimit: PER_MINUTE,
+      routes: [
+        ROUTE,
+        { ...ROUTE, prefix: "/b" },
+        { ...ROUTE, prefix: "/c", rateLimit: PER_MINUTE },
+        { ...ROUTE, prefix: "/d", rateLimit: false },
+      ],
+    });
+    expect(routes.map(({ rateLimits }) => rateLimits.map(({ id }) => id))).toEqual([
+      ["default"],
+      ["default"],
+      ["route:/c"],
+      [],
+    ]);
+  });
+
+  it("may be several, each with its own counter", () => {
+    const rateLimits = [
+      { ...PER_MINUTE, name: "minute" },
+      { ...PER_MINUTE, name: "off", enabled: false },
+      { ...PER_MINUTE, name: "day", window: "1d" },
+    ];
+    expect(limitsOf({ rateLimits })).toMatchObject([
+      { id: "route:/a:minute", name: "minute", windowMs: 60_000 },
+      { id: "route:/a:day", name: "day", windowMs: 86_400_000 },
+    ]);
+    expect(limitsOf({}, { rateLimits }).map((limit) => ("id" in limit ? limit.id : ""))).toEqual([
+      "default:minute",
+      "default:day",
+    ]);
+    expect(limitsOf({ rateLimits: false }, { rateLimits })).toEqual([]);
+    expect(limitsOf({ rateLimits: [] }, { rateLimit: PER_MINUTE })).toEqual([]);
+  });
+
+  it("needs nothing else when it is switched off", () => {
+    expect(limitsOf({ rateLimit: { enabled: false } }, { rateLimit: PER_MINUTE })).toEqual([]);
+  });
+
+  it("accepts leases with a warning that they act as strict", () => {
+    const document = {
+      rateLimit: { ...PER_MINUTE, mode: "leased" },
+      routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", mode: "leased" }] }],
+    };
+    expect(warningsOf(document)).toEqual([
+      { path: "rateLimit.mode", message: 'accepted; "leased" acts as "strict" for now' },
+      { path: "routes[0].rateLimits[0].mode", message: 'accepted; "leased" acts as "strict" for now' },
+    ]);
+    expect(configOf(document).routes[0]?.rateLimits).toMatchObject([{ mode: "strict" }]);
+  });
+
+  it.each([
+    ["ip", [{ kind: "ip" }]],
+    ["all", [{ kind: "all" }]],
+    ["route", [{ kind: "route" }]],
+    ["header:X-Api-Key", [{ kind: "header", name: "x-api-key" }]],
+    [
+      ["route", "ip"],
+      [{ kind: "route" }, { kind: "ip" }],
+    ],
+  ])("counts by %j", (by, keys) => {
+    expect(limitsOf({ rateLimit: { ...PER_MINUTE, by } })).toMatchObject([{ by: keys }]);
+  });
+});
+
+const KEY =
+  '"ip", "all", "route" or "header:NAME", or an array of these ("principal", "consumer", "cookie:NAME" and "claim:NAME" do not act yet)';
+const WINDOW = 'exactly one of "windowSeconds" and "window"';
+const TOO_MUCH =
+  "at most 2^53 for burst (by default requestsPerWindow) times the window in milliseconds, so that the bucket counts exactly; shorten the window or lower the burst";
+
+describe("a rateLimit is refused", () => {
+  it.each([
+    [{ window: "1s" }, "requestsPerWindow", "nothing", "a whole number, at least 1: the field is required"],
+    [{ requestsPerWindow: 0, window: "1s" }, "requestsPerWindow", "0", "a whole number, at least 1"],
+    [{ requestsPerWindow: 1 }, "windowSeconds", "nothing", WINDOW],
+    [{ ...PER_MINUTE, windowSeconds: 60 }, "windowSeconds", "60", WINDOW],
+    [
+      { requestsPerWindow: 1, window: 60 },
+      "window",
+      "60",
+      'a duration such as "500ms", "30s", "5m", "1h" or "1d", from 1ms to 366d',
+    ],
+    [{ ...PER_MINUTE, burst: 0 }, "burst", "0", "a whole number, at least 1"],
+    [{ ...PER_MINUTE, by: "principal" }, "by", '"principal"', KEY],
+    [{ ...PER_MINUTE, by: "cookie:session" }, "by", '"cookie:session"', KEY],
+    [{ ...PER_MINUTE, by: "header:" }, "by", '"header:"', KEY],
+    [{ ...PER_MINUTE, by: [] }, "by", "an empty array", KEY],
+    [{ ...PER_MINUTE, by: ["header:A", "header:a"] }, "by", "an array of 2", "each key once"],
+    [{ ...PER_MINUTE, by: ["all", "ip"] }, "by", "an array of 2", '"all" alone: with another key it adds nothing'],
+    [{ ...PER_MINUTE, mode: "loose" }, "mode", '"loose"', 'one of "strict", "leased"'],
+    [
+      { ...PER_MINUTE, algorithm: "sliding-window" },
+      "algorithm",
+      '"sliding-window"',
+      '"token-bucket", the only algorithm that acts today',
+    ],
+    [{ ...PER_MINUTE, onError: "fail" }, "onError", '"fail"', 'one of "local", "closed", "open"'],
+    [{ ...PER_MINUTE, clients: 1 }, "clients", "1", 'one of "pooled", "own"'],
+    [{ ...PER_MINUTE, shadow: "yes" }, "shadow", '"yes"', "true or false"],
+    [
+      { ...PER_MINUTE, name: 'x"y' },
+      "name",
+      '"x\\"y"',
+      "a name: letters, digits, dots, dashes and underscores, at most 32 (it appears in the RateLimit headers)",
+    ],
+    [
+      { ...PER_MINUTE, deadline: "1m" },
+      "deadline",
+      '"1m"',
+      'a duration such as "500ms", "30s", "5m", "1h" or "1d" or a number of milliseconds, from 1ms to 30s',
+    ],
+  ])("when it is %j", (rateLimit, field, got, wanted) => {
+    expect(problemsOf({ rateLimit })).toEqual([{ path: `rateLimit.${field}`, got, wanted }]);
+  });
+
+  it("when its bucket could not count exactly", () => {
+    const most = 2 ** 53 / 2 ** 20;
+    const window = `${2 ** 20}ms`;
+    expect(problemsOf({ rateLimit: { requestsPerWindow: most, window } })).toEqual([]);
+    expect(problemsOf({ rateLimit: { requestsPerWindow: most + 1, window } })).toEqual([
+      { path: "rateLimit.burst", got: "nothing", wanted: TOO_MUCH },
+    ]);
+    expect(problemsOf({ rateLimit: { requestsPerWindow: 1, burst: most + 1, window } })).toEqual([
+      { path: "rateLimit.burst", got: String(most + 1), wanted: TOO_MUCH },
+    ]);
+    expect(problemsOf({ rateLimit: { requestsPerWindow: most + 1, burst: 1, window } })).toEqual([]);
+  });
+
+  it("beside rateLimits, on the same level", () => {
+    const both = { rateLimit: PER_MINUTE, rateLimits: [{ ...PER_MINUTE, name: "a" }] };
+    const wanted = 'either "rateLimit" or "rateLimits": move the single limit into the list';
+    expect(problemsOf({ ...both, routes: [{ ...ROUTE, ...both }] })).toEqual([
+      { path: "routes[0].rateLimits", got: "an array of 1", wanted },
+      { path: "rateLimits", got: "an array of 1", wanted },
+    ]);
+  });
+
+  it("without a name of its own among several", () => {
+    const rateLimits = [{ ...PER_MINUTE, name: "a" }, PER_MINUTE, { ...PER_MINUTE, name: "a", burst: 0 }];
+    expect(problemsOf({ rateLimits })).toEqual([
+      { path: "rateLimits[2].burst", got: "0", wanted: "a whole number, at least 1" },
+      { path: "rateLimits[1].name", got: "nothing", wanted: 'a "name", since there may be several limits' },
+      { path: "rateLimits[2].name", got: '"a"', wanted: "a name of its own" },
+    ]);
+  });
+});
