@@ -1,0 +1,22 @@
+/** A question that the bench answers: how a subject does against another that was measured in the same rounds. */
+export interface Comparison {
+  readonly subject: string;
+  readonly reference: string;
+  readonly asks: string;
+}
+
+/** What to compare, in the order of the report. */
+export const comparisons: readonly Comparison[] = [
+  { subject: "sluice", reference: "bare", asks: "the gateway without a limit" },
+  { subject: "sluice-no-log", reference: "bare", asks: "the same without its log line" },
+  { subject: "sluice", reference: "sluice-no-log", asks: "the log line alone" },
+  { subject: "sluice-strict", reference: "ask-durable", asks: "the strict limit" },
+  { subject: "sluice-strict", reference: "bare", asks: "gateway and strict limit" },
+  { subject: "ask-memory", reference: "bare", asks: "one call to an object" },
+  { subject: "ask-durable", reference: "bare", asks: "one call and one durable write" },
+  { subject: "sluice-refusing", reference: "empty", asks: "refusing a request" },
+  { subject: "local", reference: "sluice", asks: "npm start against raw workerd" },
+  { subject: "fastify", reference: "bare", asks: "Fastify with its limiter" },
+  { subject: "sluice", reference: "fastify", asks: "the gateway against Fastify" },
+  { subject: "sluice", reference: "nginx", asks: "the gateway against nginx" },
+];

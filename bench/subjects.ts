@@ -1,0 +1,83 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { parseConfig } from "../schemas/index.ts";
+import { bundleWorker } from "../scripts/local/bundle.ts";
+import { type ObjectBinding, readManifest } from "../scripts/local/manifest.ts";
+import { startChild } from "./child.ts";
+import { nginxBinary, startNginx } from "./peers/nginx.ts";
+import type { Running, Subject } from "./rounds.ts";
+import { startWorkerd } from "./workerd.ts";
+
+const COUNTER: ObjectBinding = { binding: "COUNTER", className: "Counter" };
+/** A million a second: never exhausted, and every request is counted all the same. */
+const AMPLE = { requestsPerWindow: 1_000_000, windowSeconds: 1 };
+/** The first request passes, and until tomorrow no other. */
+const SPENT = { requestsPerWindow: 1, windowSeconds: 86_400 };
+
+/** Every subject, in the order of the report. */
+export function allSubjects(originPort: number): readonly Subject[] {
+  const origin = `127.0.0.1:${originPort}`;
+  const nginx = nginxBinary;
+  return [
+    { name: "bare", start: () => startWorker("bare", origin) },
+    { name: "empty", start: () => startWorker("empty", origin) },
+    { name: "ask-memory", start: () => startWorker("ask-memory", origin, [COUNTER]) },
+    { name: "ask-durable", start: () => startWorker("ask-durable", origin, [COUNTER]) },
+    { name: "sluice", start: () => startSluice(origin, {}) },
+    { name: "sluice-no-log", start: () => startSluice(origin, { logging: false }) },
+    { name: "sluice-strict", start: () => startSluice(origin, { rateLimit: AMPLE }) },
+    { name: "sluice-refusing", start: () => startSluice(origin, { rateLimit: SPENT }), status: 429 },
+    { name: "local", start: () => startLocal(origin) },
+    {
+      name: "fastify",
+      start: () => startChild(new URL("peers/fastify.ts", import.meta.url), { ORIGIN: `http://${origin}` }),
+    },
+    ...(nginx === undefined ? [] : [{ name: "nginx", start: () => startNginx(nginx, originPort) }]),
+  ];
+}
+
+async function startWorker(name: string, origin: string, objects: readonly ObjectBinding[] = []): Promise<Running> {
+  const { code } = bundleWorker(fileURLToPath(new URL(`workers/${name}.ts`, import.meta.url)));
+  return startWorkerd({ code, variables: { ORIGIN: origin }, objects });
+}
+
+async function startSluice(origin: string, policies: Readonly<Record<string, unknown>>): Promise<Running> {
+  const { objects } = await readManifest();
+  return startWorkerd({ code: bundleWorker().code, variables: sluiceVariables(origin, policies), objects });
+}
+
+async function startLocal(origin: string): Promise<Running> {
+  const state = await mkdtemp(join(tmpdir(), "sluice-bench-"));
+  const child = await startChild(new URL("peers/local.ts", import.meta.url), {
+    STATE: state,
+    VARIABLES: JSON.stringify(sluiceVariables(origin, {})),
+  });
+  return {
+    ...child,
+    async stop() {
+      await child.stop();
+      await rm(state, { recursive: true, force: true });
+    },
+  };
+}
+
+/** What `npm start` binds; throws when the document is not one that a user could load. */
+function sluiceVariables(origin: string, policies: Readonly<Record<string, unknown>>): Record<string, string> {
+  const document = {
+    allowPrivateTargets: true,
+    routes: [{ prefix: "/", target: `http://${origin}` }],
+    ...policies,
+  };
+  const parsed = parseConfig(document);
+  if (!parsed.ok) throw new Error(`the bench's configuration is refused: ${JSON.stringify(parsed.problems)}`);
+  return {
+    CLIENT_IP_SOURCE: "socket",
+    SLUICE_CONFIG: JSON.stringify(document),
+    SLUICE_CONFIG_VERSION: "1",
+    SLUICE_ADMIN_TOKEN: "bench-admin-token",
+    NAMING_SECRET: "bench-naming-secret-of-32-letters",
+  };
+}
