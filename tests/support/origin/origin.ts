@@ -4,6 +4,7 @@ import { Connection } from "../connection.ts";
 import type { Act } from "./act.ts";
 import { endpointFor, type OriginContext } from "./endpoints.ts";
 import { IncomingRequest, type SeenRequest } from "./seen-request.ts";
+import { Turnstile } from "./turnstile.ts";
 
 const AWAIT_DEADLINE_MS = 30_000;
 
@@ -16,11 +17,10 @@ export class Origin {
   readonly #sockets = new Set<Socket>();
   readonly #seen: IncomingRequest[] = [];
   readonly #answers = new Map<string, readonly Act[]>();
+  readonly #turnstile = new Turnstile();
   readonly #changes = new EventEmitter().setMaxListeners(0);
   #connections = 0;
   #busy = 0;
-  #releases = 0;
-  #waiting = 0;
 
   /** Listens on a free loopback port. */
   static async start(): Promise<Origin> {
@@ -61,8 +61,7 @@ export class Origin {
 
   /** Lets the next waiting endpoint, or the next that will wait, go on. */
   release(): void {
-    this.#releases += 1;
-    this.#changed();
+    this.#turnstile.release();
   }
 
   /** Resolves when the claim about this origin holds; rejects after 30 s, naming what was waited for. */
@@ -113,18 +112,8 @@ export class Origin {
   readonly #context: OriginContext = {
     answers: this.#answers,
     counts: () => ({ openConnections: this.openConnections, busy: this.busy, requests: this.#seen.length }),
-    released: async (peer) => {
-      void peer.gone().then(() => this.#changed());
-      while (this.#releases === 0 && peer.silence === undefined) await this.#nextChange();
-      if (peer.silence !== undefined) return false;
-      this.#releases -= 1;
-      return true;
-    },
-    together: async (count) => {
-      this.#waiting += 1;
-      this.#changed();
-      while (this.#waiting % count !== 0) await this.#nextChange();
-    },
+    released: (peer) => this.#turnstile.released(peer),
+    together: (count) => this.#turnstile.together(count),
   };
 
   #changed(): void {
