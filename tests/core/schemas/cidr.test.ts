@@ -3,6 +3,9 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { compileCidrs, parseAddress, parseCidr } from "../../../schemas/cidr.ts";
 
+// The same cases every time: leave the seed out to look for others.
+fc.configureGlobal({ seed: 20_261_109 });
+
 const octet = fc.integer({ min: 0, max: 255 });
 const v4 = fc.tuple(octet, octet, octet, octet).map((octets) => octets.join("."));
 const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer({ min: 0, max: 0xffff }));

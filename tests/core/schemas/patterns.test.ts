@@ -5,6 +5,9 @@ import { checkPattern } from "../../../schemas/patterns/check-pattern.ts";
 import { growth, stepsOf } from "./counting-matcher.ts";
 import { routeProblems } from "./documents.ts";
 
+// The same cases every time: leave the seed out to look for others.
+fc.configureGlobal({ seed: 20_261_109 });
+
 const TWO_WAYS = /\(unsafe-pattern\): a repetition can take the same text in two ways/;
 const EMPTY = /\(unsafe-pattern\): a repetition of something that can match nothing/;
 const MANY_WAYS = /\(unsafe-pattern\): there are too many ways to match the same text/;

@@ -4,6 +4,9 @@ import { formatPath, valueAt } from "../../../schemas/document/path.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
 import { CONTRACT_TEXT } from "./documents.ts";
 
+// The same cases every time: leave the seed out to look for others.
+fc.configureGlobal({ seed: 20_261_109 });
+
 /** Documents that are nearly right: the contract's, with parts of other types, other names and other values put in. */
 const FULL = {
   ...JSON.parse(CONTRACT_TEXT),

@@ -3,6 +3,9 @@ import { describe, expect, it } from "vitest";
 import { parseConfigText } from "../../../schemas/index.ts";
 import { parseJsonc } from "../../../schemas/document/parse-jsonc.ts";
 
+// The same cases every time: leave the seed out to look for others.
+fc.configureGlobal({ seed: 20_261_109 });
+
 describe("a text", () => {
   it("may have comments, trailing commas and a byte order mark", () => {
     const text =
@@ -145,7 +148,7 @@ describe("the reader of texts", () => {
     );
     fc.assert(
       fc.property(broken, (text) => {
-        const withoutTrailingCommas = text.replaceAll(/,(\s*[}\]])/g, "$1");
+        const withoutTrailingCommas = text.replaceAll(/([^\s,:[{]\s*),(\s*[}\]])/g, "$1$2");
         fc.pre(!text.includes("//") && !text.includes("/*") && !/"[^"]*,\s*[}\]]/.test(text));
         const isRead = parseJsonc(text).problems.every(({ wanted }) => wanted === "each key once");
         expect([text, isRead]).toEqual([text, isJson(withoutTrailingCommas)]);
