@@ -11,6 +11,7 @@ const POLICIES = [
   ["open", 200],
 ] as const;
 const REQUESTS = 100;
+const LANES = 5;
 const DEADLINE_MS = 150;
 const MARGIN_MS = 50;
 
@@ -45,12 +46,18 @@ export async function run(): Promise<Proof[]> {
 async function prove(url: string, fault: string, onError: string, status: number): Promise<Proof> {
   const times: number[] = [];
   let right = 0;
-  for (let n = 0; n < REQUESTS; n += 1) {
-    const began = performance.now();
-    const answer = await ask(url, { target: `/${fault}/${onError}/a` });
-    times.push(performance.now() - began);
-    if (answer.status === status) right += 1;
-  }
+  // The first request makes the object; that is a matter of the platform.
+  await ask(url, { target: `/${fault}/${onError}/first` });
+  // A few at a time: fifteen hundred deadlines one after the other would take four minutes.
+  const lane = async (): Promise<void> => {
+    for (let n = 0; n < REQUESTS / LANES; n += 1) {
+      const began = performance.now();
+      const answer = await ask(url, { target: `/${fault}/${onError}/a` });
+      times.push(performance.now() - began);
+      if (answer.status === status) right += 1;
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   const p99 = times.toSorted((a, b) => a - b)[Math.ceil(REQUESTS * 0.99) - 1] ?? Number.POSITIVE_INFINITY;
   return {
     promise: `limiter fails by ${fault}, declared ${onError}`,
