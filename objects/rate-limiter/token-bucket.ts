@@ -39,7 +39,7 @@ export interface BucketDecision {
  * A clock that was this far ahead and came back is believed again (the last reading was the wrong one); a smaller
  * step back is waited out. Without the bound, one jump of an hour would lock a client out for an hour.
  */
-const MAX_CLOCK_STEP_BACK_MS = 5_000;
+export const MAX_CLOCK_STEP_BACK_MS = 5_000;
 
 /** Whether a bucket of `burst` tokens over `windowMs` can be counted without rounding. */
 export function isExact(burst: number, windowMs: number): boolean {
