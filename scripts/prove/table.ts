@@ -5,7 +5,7 @@ export type Rows = readonly (readonly string[])[];
 export function renderTable(rows: Rows): string {
   const [head = [], ...body] = rows;
   const widths = head.map((_, column) => Math.max(3, ...rows.map((row) => row[column]?.length ?? 0)));
-  const isFigure = head.map((_, column) => body.length > 0 && body.every((row) => /^[-\d.]/.test(row[column] ?? "")));
+  const isFigure = head.map((_, column) => body.length > 0 && body.every((row) => /^[-\d.]+$/.test(row[column] ?? "")));
   const line = (row: readonly string[]) => {
     const cells = widths.map((width, column) => {
       const cell = row[column] ?? "";
