@@ -8,6 +8,25 @@ export interface ClientState {
   readonly refunds: readonly ReplayWindow[];
   /** When an unreadable record was replaced, in ms since the epoch: a policy not listed was empty then, not full. */
   readonly lostAt: number | undefined;
+  /** Tokens that isolates may spend without asking; absent until the first lease. */
+  readonly leases?: Leases;
+}
+
+/** The leases of one client. */
+export interface Leases {
+  /** The highest id ever used, so that none is used twice. */
+  readonly lastId: number;
+  /** At most `MAX_LEASES`. The tokens of a policy's are in its `bucket.outstanding`. */
+  readonly live: readonly LiveLease[];
+}
+
+/** Tokens of one policy that one isolate may hold. The parts of one grant over several policies share an id. */
+export interface LiveLease {
+  readonly id: number;
+  readonly policy: string;
+  readonly tokens: number;
+  /** In ms since the epoch, by the owner's clock, guard included. */
+  readonly expiresAt: number;
 }
 
 /** One limit of one client. */
@@ -29,12 +48,16 @@ export function lostClient(now: number): ClientState {
 
 /**
  * A client's state as one short text. Members that are empty are left out, lists stand for objects where one comes
- * with every policy; leases will be a member of their own.
+ * with every policy.
  */
 export function packClient(state: ClientState): string {
   const packed: Record<string, unknown> = { p: state.policies.map(packPolicy) };
   if (state.refunds.length > 0) packed["r"] = state.refunds.map(({ sender, top, seen, at }) => [sender, top, seen, at]);
   if (state.lostAt !== undefined) packed["lost"] = state.lostAt;
+  if (state.leases !== undefined) {
+    const { lastId, live } = state.leases;
+    packed["l"] = [lastId, ...live.map(({ id, policy, tokens, expiresAt }) => [id, policy, tokens, expiresAt])];
+  }
   return JSON.stringify(packed);
 }
 
@@ -50,7 +73,10 @@ export function unpackClient(text: string): ClientState | undefined {
   const lostAt = "lost" in packed ? packed.lost : undefined;
   if (policies === undefined || refunds === undefined) return undefined;
   if (lostAt !== undefined && !isInteger(lostAt)) return undefined;
-  return { policies, refunds, lostAt };
+  if (!("l" in packed)) return { policies, refunds, lostAt };
+  const leases = unpackLeases(packed.l);
+  if (leases === undefined || !areCounted(leases.live, policies)) return undefined;
+  return { policies, refunds, lostAt, leases };
 }
 
 function packPolicy({ policy, configVersion, limit, bucket }: PolicyState): unknown[] {
@@ -78,6 +104,28 @@ function unpackPolicy(entry: readonly unknown[]): PolicyState | undefined {
 function unpackRefund([sender, top, seen, at]: readonly unknown[]): ReplayWindow | undefined {
   if (typeof sender !== "string" || !isCount(top) || !isCount(seen) || !isInteger(at)) return undefined;
   return { sender, top, seen, at };
+}
+
+function unpackLeases(list: unknown): Leases | undefined {
+  if (!Array.isArray(list)) return undefined;
+  const entries: readonly unknown[] = list;
+  const lastId = entries[0];
+  const live = unpackList(entries.slice(1), unpackLease);
+  return isInteger(lastId) && live !== undefined ? { lastId, live } : undefined;
+}
+
+function unpackLease([id, policy, tokens, expiresAt]: readonly unknown[]): LiveLease | undefined {
+  if (!isInteger(id) || typeof policy !== "string" || !isCount(tokens) || !isInteger(expiresAt)) return undefined;
+  return { id, policy, tokens, expiresAt };
+}
+
+/** A bucket that does not count a live lease would refill behind it. */
+function areCounted(live: readonly LiveLease[], policies: readonly PolicyState[]): boolean {
+  return policies.every(({ policy, bucket }) => {
+    let tokens = 0;
+    for (const lease of live) if (lease.policy === policy) tokens += lease.tokens;
+    return tokens <= bucket.outstanding;
+  });
 }
 
 function unpackList<Item>(

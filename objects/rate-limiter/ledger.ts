@@ -9,6 +9,8 @@ import type {
   TakeReply,
   TakeReplyItem,
 } from "./messages.ts";
+import { LEASE_RULES, type LeaseRules } from "./lease-rules.ts";
+import { endLeases } from "./live-leases.ts";
 import { countOnce } from "./replay-window.ts";
 import type { Bucket, BucketDecision, BucketLimit } from "./token-bucket.ts";
 import { advance, changeLimit, emptyBucket, fullAt, fullBucket, giveBack, take as takeFrom } from "./token-bucket.ts";
@@ -28,12 +30,18 @@ const QUIET_MS = 60_000;
 /** How long a client with a lost record keeps starting empty: as long as any limit that refills within a month needs. */
 const LOST_MEMORY_MS = 31 * 24 * 3_600_000;
 
-/** One item of a message, decided on its own. */
-interface Decided {
-  readonly item: TakeItem;
+/** The limit and bucket that a message's item is decided under. */
+export interface OpenPolicy {
+  /** What is recorded; undefined for a policy that the client has not met. */
   readonly known: PolicyState | undefined;
   readonly configVersion: number;
   readonly limit: BucketLimit;
+  readonly bucket: Bucket;
+}
+
+/** One item of a message, decided on its own. */
+interface Decided extends Omit<OpenPolicy, "bucket"> {
+  readonly item: TakeItem;
   readonly decision: BucketDecision;
 }
 
@@ -45,7 +53,8 @@ interface Decided {
  * A message of a lower configuration version than the one that set a limit is decided under the recorded limit.
  */
 export function take(state: ClientState, message: TakeMessage, now: number): Outcome<TakeReply> {
-  const decided = message.items.map((item) => decide(state, item, message.configVersion, now));
+  const settled = endLeases(state, now);
+  const decided = message.items.map((item) => decide(settled, item, message.configVersion, now));
   const allowed = decided.every(({ item, decision }) => decision.allowed || item.shadow);
   const changed: PolicyState[] = [];
   const items: TakeReplyItem[] = [];
@@ -61,7 +70,8 @@ export function take(state: ClientState, message: TakeMessage, now: number): Out
       retryAfterMs: one.decision.retryAfterMs,
     });
   }
-  return { state: record(state, changed, now), reply: { v: 1, allowed, items } };
+  const after = changed.length === 0 ? state : recordPolicies(settled, changed, now);
+  return { state: after, reply: { v: 1, allowed, items } };
 }
 
 /**
@@ -69,16 +79,17 @@ export function take(state: ClientState, message: TakeMessage, now: number): Out
  * Credits stop at the ceiling, and a policy without a record has nothing to credit.
  */
 export function refund(state: ClientState, message: RefundMessage, now: number): Outcome<RefundReply> {
+  const settled = endLeases(state, now);
   const credited: PolicyState[] = [];
   for (const { policy, cost } of message.items) {
-    const known = state.policies.find((one) => one.policy === policy);
+    const known = settled.policies.find((one) => one.policy === policy);
     if (known === undefined) continue;
     credited.push({ ...known, bucket: giveBack(known.bucket, known.limit, cost, now) });
   }
   if (credited.length === 0) return { state, reply: { v: 1, refunded: false } };
   const refunds = countOnce(state.refunds, message.isolate, message.seq, now);
   if (refunds === undefined) return { state, reply: { v: 1, refunded: false } };
-  return { state: { ...record(state, credited, now), refunds }, reply: { v: 1, refunded: true } };
+  return { state: { ...recordPolicies(settled, credited, now), refunds }, reply: { v: 1, refunded: true } };
 }
 
 /**
@@ -87,7 +98,7 @@ export function refund(state: ClientState, message: RefundMessage, now: number):
  */
 export function forgettableAt(state: ClientState): number {
   let at = state.lostAt === undefined ? -Infinity : state.lostAt + LOST_MEMORY_MS;
-  for (const policy of state.policies) at = Math.max(at, policyForgettableAt(policy));
+  for (const policy of state.policies) at = Math.max(at, policyForgettableAt(state, policy));
   return at;
 }
 
@@ -103,26 +114,51 @@ export function report(
   lastDecision: ClientReport["lastDecision"],
   now: number,
 ): ClientReport {
-  return { v: 1, client, lastDecision, policies: state.policies.map((policy) => reportPolicy(policy, now)) };
+  const { policies } = endLeases(state, now);
+  return { v: 1, client, lastDecision, policies: policies.map((policy) => reportPolicy(policy, now)) };
 }
 
-function decide(state: ClientState, item: TakeItem, configVersion: number, now: number): Decided {
+/**
+ * The limit and bucket of one policy, as a message of `configVersion` finds them: a limit that changed is in force, and
+ * nothing is taken yet.
+ */
+export function openPolicy(
+  state: ClientState,
+  item: BucketLimit & { readonly policy: string },
+  message: { readonly configVersion: number },
+  now: number,
+  rules: LeaseRules = LEASE_RULES,
+): OpenPolicy {
   const { tokensPerWindow, windowMs, burst } = item;
   const known = state.policies.find((one) => one.policy === item.policy);
   if (known === undefined) {
     const limit = { tokensPerWindow, windowMs, burst };
     const fresh = state.lostAt === undefined ? fullBucket(limit, now) : emptyBucket(state.lostAt);
-    return { item, known, configVersion, limit, decision: takeFrom(fresh, limit, item.cost, now) };
+    return { known, configVersion: message.configVersion, limit, bucket: fresh };
   }
+  const configVersion = Math.max(message.configVersion, known.configVersion);
   // Two versions of the Worker run side by side during a rollout; the older must not flip the limit back.
-  const version = Math.max(configVersion, known.configVersion);
-  if (configVersion < known.configVersion || isSameLimit(known.limit, item)) {
-    const decision = takeFrom(known.bucket, known.limit, item.cost, now);
-    return { item, known, configVersion: version, limit: known.limit, decision };
-  }
+  const isOlder = !rules.mayChangeLimit(message.configVersion, known.configVersion);
+  if (isOlder || isSameLimit(known.limit, item))
+    return { known, configVersion, limit: known.limit, bucket: known.bucket };
   const limit = { tokensPerWindow, windowMs, burst };
-  const changed = changeLimit(known.bucket, known.limit, limit, now);
-  return { item, known, configVersion: version, limit, decision: takeFrom(changed, limit, item.cost, now) };
+  return { known, configVersion, limit, bucket: changeLimit(known.bucket, known.limit, limit, now) };
+}
+
+/** A state in which these policies are as given. Others that have nothing left to remember are dropped. */
+export function recordPolicies(state: ClientState, changed: readonly PolicyState[], now: number): ClientState {
+  const policies: PolicyState[] = [...changed];
+  for (const policy of state.policies) {
+    if (changed.some((one) => one.policy === policy.policy)) continue;
+    // Policies that were renamed or removed would pile up in the row.
+    if (policyForgettableAt(state, policy) > now) policies.push(policy);
+  }
+  return { ...state, policies };
+}
+
+function decide(state: ClientState, item: TakeItem, configVersion: number, now: number): Decided {
+  const { bucket, ...policy } = openPolicy(state, item, { configVersion }, now);
+  return { ...policy, item, decision: takeFrom(bucket, policy.limit, item.cost, now) };
 }
 
 /** The bucket of an item whose request is refused: what it would have given stays in it. */
@@ -142,22 +178,15 @@ function isChanged({ known, configVersion, limit, decision }: Decided): boolean 
   return isRewound || limit !== known.limit || configVersion !== known.configVersion;
 }
 
-function record(state: ClientState, changed: readonly PolicyState[], now: number): ClientState {
-  if (changed.length === 0) return state;
-  const policies: PolicyState[] = [...changed];
-  for (const policy of state.policies) {
-    if (changed.some((one) => one.policy === policy.policy)) continue;
-    // Policies that were renamed or removed would pile up in the row.
-    if (policyForgettableAt(policy) > now) policies.push(policy);
-  }
-  return { ...state, policies };
+function policyForgettableAt({ leases }: ClientState, { policy, bucket, limit }: PolicyState): number {
+  if (bucket.outstanding === 0) return fullAt(bucket, limit) + QUIET_MS;
+  let endsAt = -Infinity;
+  for (const lease of leases?.live ?? []) if (lease.policy === policy) endsAt = Math.max(endsAt, lease.expiresAt);
+  if (endsAt === -Infinity) return Infinity;
+  return Math.max(endsAt, bucket.last) + fullAt(emptyBucket(0), limit) + QUIET_MS;
 }
 
-function policyForgettableAt({ bucket, limit }: PolicyState): number {
-  return bucket.outstanding > 0 ? Infinity : fullAt(bucket, limit) + QUIET_MS;
-}
-
-function isSameLimit(limit: BucketLimit, item: TakeItem): boolean {
+function isSameLimit(limit: BucketLimit, item: BucketLimit): boolean {
   return (
     limit.tokensPerWindow === item.tokensPerWindow && limit.windowMs === item.windowMs && limit.burst === item.burst
   );

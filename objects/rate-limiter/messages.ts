@@ -15,7 +15,6 @@ export interface TakeMessage {
   readonly client: string;
   /** At most 32, each policy once. */
   readonly items: readonly TakeItem[];
-  // Leases add: isolate, seq (a repeated call gets the same lease), want (tokens).
 }
 
 /** One limit in a `TakeMessage`. `burst * windowMs` is at most 2^53. */
@@ -29,7 +28,6 @@ export interface TakeItem {
   readonly cost: number;
   /** Decided and reported, never in the way of the request. */
   readonly shadow: boolean;
-  // Leases add: leaseId, held, hist (what the isolate spent, in ten bins), rate, denied.
 }
 
 /** The answer to a `TakeMessage`. */
@@ -39,7 +37,6 @@ export interface TakeReply {
   readonly allowed: boolean;
   /** In the order of the message. */
   readonly items: readonly TakeReplyItem[];
-  // Leases add: epoch, holdMs, closeIdleMs, shards, ban.
 }
 
 /** One limit's own verdict; the request may still have been refused for another's sake. */
@@ -50,7 +47,6 @@ export interface TakeReplyItem {
   readonly remaining: number;
   /** 0 when allowed; else the shortest wait that helps; null: never, the cost exceeds the burst. */
   readonly retryAfterMs: number | null;
-  // Leases add: leaseId, k, ttlMs, pool.
 }
 
 /**
@@ -108,7 +104,7 @@ export interface PolicyReport {
 }
 
 /** A message as it may really look when it comes from a Worker of another version. */
-type Unchecked<Message> = { readonly [Field in keyof Message]?: unknown };
+export type Unchecked<Message> = { readonly [Field in keyof Message]?: unknown };
 
 const MAX_ITEMS = 32;
 const MAX_POLICY_LENGTH = 256;
@@ -122,7 +118,7 @@ export function takeProblem(message: Unchecked<TakeMessage>): string | undefined
   if (message.v !== 1) return wanted("v", message.v, "1; deploy the Worker and its objects together");
   if (!isCount(message.configVersion)) return wanted("configVersion", message.configVersion, "an integer >= 0");
   if (!isText(message.client, MAX_ID_LENGTH)) return wanted("client", message.client, "1 to 64 characters");
-  return itemsProblem(message.items, takeItemProblem);
+  return itemsProblem(message.items, limitProblem);
 }
 
 /** What is wrong with a refund message, in words for a log, or undefined. */
@@ -134,7 +130,11 @@ export function refundProblem(message: Unchecked<RefundMessage>): string | undef
   return itemsProblem(message.items, refundItemProblem);
 }
 
-function itemsProblem(items: unknown, problemOf: (item: object, at: string) => string | undefined): string | undefined {
+/** What is wrong with the items of any message, each judged by `problemOf`. */
+export function itemsProblem(
+  items: unknown,
+  problemOf: (item: object, at: string) => string | undefined,
+): string | undefined {
   if (!Array.isArray(items)) return wanted("items", items, "a list");
   if (items.length > MAX_ITEMS) return wanted("items.length", items.length, `at most ${MAX_ITEMS}`);
   const list: readonly unknown[] = items;
@@ -152,7 +152,8 @@ function itemsProblem(items: unknown, problemOf: (item: object, at: string) => s
   return undefined;
 }
 
-function takeItemProblem(item: Unchecked<TakeItem>, at: string): string | undefined {
+/** What is wrong with an item that names a limit and a cost. */
+export function limitProblem(item: Unchecked<TakeItem>, at: string): string | undefined {
   const { tokensPerWindow, windowMs, burst } = item;
   if (!isCount(tokensPerWindow) || tokensPerWindow < 1) {
     return wanted(`${at}.tokensPerWindow`, tokensPerWindow, "an integer >= 1");
@@ -174,15 +175,18 @@ function refundItemProblem(item: Unchecked<RefundItem>, at: string): string | un
   return undefined;
 }
 
-function isCount(value: unknown): value is number {
+/** Whether a value is a safe integer >= 0. */
+export function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-function isText(value: unknown, maxLength: number): value is string {
+/** Whether a value is a text of 1 to `maxLength` characters. */
+export function isText(value: unknown, maxLength: number): value is string {
   return typeof value === "string" && value.length > 0 && value.length <= maxLength;
 }
 
-function wanted(path: string, got: unknown, want: string): string {
+/** The words for one field that is wrong. */
+export function wanted(path: string, got: unknown, want: string): string {
   const shown = typeof got === "object" && got !== null ? "an object" : String(got).slice(0, 80);
   return `${path}: got ${shown}, wanted ${want}`;
 }

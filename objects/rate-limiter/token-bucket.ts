@@ -18,7 +18,7 @@ export interface Bucket {
   readonly rem: number;
   /** Milliseconds since the epoch, by the owner's clock. */
   readonly last: number;
-  /** Tokens on live leases (O). They count against the ceiling `burst - outstanding`; 0 until leases exist. */
+  /** Tokens on live leases (O). They count against the ceiling `burst - outstanding`. */
   readonly outstanding: number;
 }
 
@@ -122,18 +122,32 @@ export function changeLimit(bucket: Bucket, from: BucketLimit, to: BucketLimit, 
   return { ...advanced, rem: rescale(advanced.rem, from.windowMs, to.windowMs) };
 }
 
+/** The units of 1 / windowMs that a bucket lacks to be at its ceiling. */
+export function unitsMissing(bucket: Bucket, limit: BucketLimit): number {
+  const missing = ceilingOf(limit, bucket.outstanding) - bucket.tokens;
+  return missing <= 0 ? 0 : missing * limit.windowMs - bucket.rem;
+}
+
+/** Adds units of 1 / windowMs, at most `unitsMissing`. */
+export function addUnits(bucket: Bucket, limit: BucketLimit, units: number): Bucket {
+  const sum = bucket.rem + units;
+  return { ...bucket, tokens: bucket.tokens + Math.floor(sum / limit.windowMs), rem: sum % limit.windowMs };
+}
+
 /** When a bucket left alone is full again, in ms since the epoch; `bucket.last` when it is full already. */
 export function fullAt(bucket: Bucket, limit: BucketLimit): number {
   const ceiling = ceilingOf(limit, bucket.outstanding);
   return bucket.tokens >= ceiling ? bucket.last : bucket.last + waitFor(ceiling, bucket, limit);
 }
 
-function ceilingOf(limit: BucketLimit, outstanding: number): number {
+/** The most that a bucket can hold while `outstanding` tokens are on lease. */
+export function ceilingOf(limit: BucketLimit, outstanding: number): number {
   // Leases handed out under a larger burst may exceed a burst that was cut since.
   return Math.max(0, limit.burst - outstanding);
 }
 
-function waitFor(tokens: number, bucket: Bucket, limit: BucketLimit): number {
+/** How long an advanced bucket needs to have `tokens`, in ms; 0 or less when it has them. */
+export function waitFor(tokens: number, bucket: Pick<Bucket, "tokens" | "rem">, limit: BucketLimit): number {
   return Math.ceil(((tokens - bucket.tokens) * limit.windowMs - bucket.rem) / limit.tokensPerWindow);
 }
 

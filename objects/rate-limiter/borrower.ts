@@ -1,0 +1,142 @@
+import { MAX_TTL_MS } from "./lease-rules.ts";
+import { newHistogram, type SpendHistogram } from "./spend-histogram.ts";
+import { waitFor, type BucketLimit } from "./token-bucket.ts";
+
+/** One limit as an isolate borrows under it. */
+export interface BorrowedLimit extends BucketLimit {
+  readonly policy: string;
+  readonly shadow: boolean;
+}
+
+/** Names an isolate and numbers its messages. One for all borrowers of the isolate, since an owner remembers numbers. */
+export interface Sender {
+  readonly isolate: string;
+  seq: number;
+}
+
+/** What an isolate holds and knows of one policy of one client. */
+export interface Holding {
+  readonly limit: BorrowedLimit;
+  tokens: number;
+  readonly spent: SpendHistogram;
+  /** Tokens a second that were asked for, with and without the last request; both as of the borrower's `ratedAt`. */
+  rate: number;
+  rateBefore: number;
+  /** Tokens that were refused here since the last report. */
+  denied: number;
+  /** The owner's bucket at `levelAt`. */
+  level: number;
+  rem: number;
+  room: number;
+  roomMs: number;
+  /** -Infinity: not known. */
+  levelAt: number;
+}
+
+/**
+ * One client's policies in one isolate, those that one owner decides together. Changed in place, because every request
+ * passes here and a copy would cost more than the decision; everything that changes it is in `lease.ts`.
+ */
+export interface Borrower {
+  readonly client: string;
+  readonly configVersion: number;
+  readonly sender: Sender;
+  readonly holdings: readonly Holding[];
+  /** The lease that the tokens belong to, and when they may be spent by this isolate's clock. */
+  leaseId: number | null;
+  startsAt: number;
+  expiresAt: number;
+  ttlMs: number;
+  /** Tokens of the first policy when the lease began, and the most that it asks for next: slow start. */
+  size: number;
+  want: number;
+  ratedAt: number;
+  rttMs: number;
+  holdUntil: number;
+  renewAt: number;
+  closeIdleMs: number | null;
+  usedAt: number;
+  /** The message whose reply may change the lease; 0: none. */
+  awaited: number;
+  awaitedSince: number;
+}
+
+const FIRST_WANT = 8;
+const FIRST_RTT_MS = 20;
+/** How long a look at the owner's bucket is good for refusals. A raised limit or a reset is felt after this at the latest. */
+const LEVEL_MAX_AGE_MS = 1_000;
+
+/** A borrower that holds nothing and knows nothing. */
+export function newBorrower(
+  client: string,
+  configVersion: number,
+  limits: readonly BorrowedLimit[],
+  sender: Sender,
+): Borrower {
+  return {
+    client,
+    configVersion,
+    sender,
+    holdings: limits.map(newHolding),
+    leaseId: null,
+    startsAt: 0,
+    expiresAt: 0,
+    ttlMs: MAX_TTL_MS,
+    size: 0,
+    want: FIRST_WANT,
+    ratedAt: -Infinity,
+    rttMs: FIRST_RTT_MS,
+    holdUntil: -Infinity,
+    renewAt: -Infinity,
+    closeIdleMs: null,
+    usedAt: -Infinity,
+    awaited: 0,
+    awaitedSince: -Infinity,
+  };
+}
+
+/** Whether what is held may be spent. Before its start, after a step back of the clock, it may not. */
+export function isSpendable(borrower: Borrower, now: number): boolean {
+  return borrower.leaseId !== null && now >= borrower.startsAt && now < borrower.expiresAt;
+}
+
+/**
+ * How long the owner is known not to have `tokens`, in ms; 0: ask it. Exact as far as nobody else takes or returns any,
+ * for each cost its own: a snapshot is kept, not a verdict.
+ */
+export function knownWait(
+  borrower: Borrower,
+  { limit, level, rem, room, roomMs, levelAt }: Holding,
+  tokens: number,
+  now: number,
+): number {
+  const holdMs = Math.min(MAX_TTL_MS, borrower.holdUntil - now);
+  const ageMs = now - levelAt;
+  if (!(ageMs >= 0 && ageMs < LEVEL_MAX_AGE_MS)) return Math.max(0, holdMs);
+  const levelMs = waitFor(tokens, { tokens: level, rem }, limit);
+  return Math.max(0, holdMs, (tokens > room ? Math.max(levelMs, roomMs) : levelMs) - ageMs);
+}
+
+/** Whole tokens of a policy that this client may still spend, as far as this isolate knows. */
+export function remainingOf(borrower: Borrower, index: number, now: number): number {
+  const holding = borrower.holdings[index];
+  if (holding === undefined) return 0;
+  const held = isSpendable(borrower, now) ? holding.tokens : 0;
+  return Math.min(holding.limit.burst, held + (holding.levelAt === -Infinity ? 0 : holding.level));
+}
+
+function newHolding(limit: BorrowedLimit): Holding {
+  return {
+    limit,
+    tokens: 0,
+    spent: newHistogram(),
+    rate: 0,
+    rateBefore: 0,
+    denied: 0,
+    level: 0,
+    rem: 0,
+    room: limit.burst,
+    roomMs: 0,
+    levelAt: -Infinity,
+  };
+}

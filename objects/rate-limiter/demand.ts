@@ -1,0 +1,131 @@
+import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
+import { MAX_TTL_MS, MIN_TTL_MS, type LeaseRules } from "./lease-rules.ts";
+import type { BucketLimit } from "./token-bucket.ts";
+
+/** What the owner remembers, in memory only, of one isolate that asked about a client. */
+export interface Peer {
+  readonly isolate: string;
+  readonly at: number;
+  /** Tokens a second that the isolate saw asked for, by policy. */
+  readonly rates: ReadonlyMap<string, number>;
+  /** Its last message's number and what it was told, for the same message sent again. */
+  readonly seq: number;
+  readonly reply: LeaseReply;
+}
+
+/** What all isolates together want of one policy. */
+export interface Demand {
+  /** Tokens a second. */
+  readonly rate: number;
+  /** Isolates that asked within the last two seconds. */
+  readonly isolates: number;
+}
+
+/** How a lease of one policy should be. */
+export interface Sizing {
+  /** Tokens that the isolate will use in the horizon; 0: too few for a lease. */
+  readonly ideal: number;
+  /** Tokens that may go to this isolate now. */
+  readonly supply: number;
+}
+
+const MAX_PEERS = 128;
+/** An isolate that works from a lease may be silent for half the longest one; then it fades. */
+const SILENT_MS = 2_500;
+const FADE_MS = 1_000;
+/** Share of the limit up to which a lease is long, because nobody else wants its tokens. */
+const BUSY_SHARE = 0.7;
+
+/** What counts for demand. */
+export type Heard = Omit<Peer, "seq" | "reply">;
+
+/** What a message tells of its isolate. */
+export function heardFrom(message: LeaseMessage, now: number): Heard {
+  return {
+    isolate: message.isolate,
+    at: now,
+    rates: new Map(message.items.map(({ policy, rate }) => [policy, rate])),
+  };
+}
+
+/** All peers but one, those who are silent for long left out, so that there is room for one more. */
+export function otherPeers(peers: readonly Peer[], isolate: string, now: number): readonly Peer[] {
+  return peers.filter((peer) => peer.isolate !== isolate && now - peer.at < 2 * MAX_TTL_MS).slice(1 - MAX_PEERS);
+}
+
+/** The demand for a policy, as its isolates reported it. */
+export function demandFor(peers: readonly Heard[], policy: string, now: number): Demand {
+  let rate = 0;
+  let isolates = 0;
+  for (const peer of peers) {
+    const ageMs = now - peer.at;
+    if (ageMs <= 2_000) isolates += 1;
+    const fade = ageMs <= SILENT_MS ? 1 : Math.exp((SILENT_MS - ageMs) / FADE_MS);
+    rate += (peer.rates.get(policy) ?? 0) * fade;
+  }
+  return { rate, isolates };
+}
+
+/** How long a lease of a policy should live: briefly where others want its tokens, and no longer than a bucket takes to fill. */
+export function timeToLive(limit: BucketLimit, demand: Demand): number {
+  if (demand.rate <= BUSY_SHARE * perSecond(limit)) return MAX_TTL_MS;
+  return Math.round(Math.min(MAX_TTL_MS, Math.max(MIN_TTL_MS, fillMs(limit))));
+}
+
+/** Whether demand is about to exceed what is there, so that halves of what is left would be too little for anyone. */
+export function isScarce(limit: BucketLimit, tokens: number, demand: Demand): boolean {
+  return tokens < 0.5 * limit.burst && demand.rate > 0.95 * perSecond(limit);
+}
+
+/**
+ * What an isolate should get of a policy whose owner has `tokens`, for a lease of `ttlMs`.
+ *
+ * @param rate tokens a second that this isolate sees asked for.
+ * @param cost of the request that asks; an isolate that would not use two such gets none, and asks each time.
+ * @param want the most that the isolate has use for.
+ */
+export function sizeLease(
+  { limit, demand, tokens }: { readonly limit: BucketLimit; readonly demand: Demand; readonly tokens: number },
+  { rate, cost, want }: { readonly rate: number; readonly cost: number; readonly want: number },
+  ttlMs: number,
+): Sizing {
+  const supply = isScarce(limit, tokens, demand) ? tokens : Math.floor(tokens / 2);
+  const need = (rate * Math.min(2_500, 0.6 * ttlMs)) / 1_000;
+  if (need < 2 * Math.max(1, cost)) return { ideal: 0, supply };
+  const largest = perSecond(limit) > 10_000 ? 4_096 : 256;
+  return { ideal: Math.min(Math.ceil(need), largest, want), supply };
+}
+
+/**
+ * How long an isolate should refuse what it doesn't hold, while more is asked for than comes back: the more isolates,
+ * the longer, so that the owner is asked ten times a second and not for every request. 0: no pause.
+ *
+ * @param seq spreads the isolates over +-15 %, so that they don't come back together.
+ */
+export function holdFor(
+  limit: BucketLimit,
+  tokens: number,
+  demand: Demand,
+  { ttlMs, seq }: { readonly ttlMs: number; readonly seq: number },
+  rules: LeaseRules,
+): number {
+  if (!isScarce(limit, tokens, demand) || demand.rate <= 1.2 * perSecond(limit)) return 0;
+  const cycleMs = Math.min(demand.isolates * 100, rules.maxHoldMs(fillMs(limit), ttlMs));
+  return Math.round(cycleMs * (0.85 + (((seq * 2_654_435_761) >>> 0) / 2 ** 32) * 0.3));
+}
+
+/** After how long without a request a lease should come back; null where its tokens are not missed. */
+export function closeIdleAfter(limit: BucketLimit, demand: Demand, ttlMs: number): number | null {
+  if (demand.rate <= BUSY_SHARE * perSecond(limit)) return null;
+  return Math.round(Math.min(0.4 * ttlMs, 0.25 * fillMs(limit) + 20));
+}
+
+/** The sustained rate in tokens a second. */
+function perSecond({ tokensPerWindow, windowMs }: BucketLimit): number {
+  return (tokensPerWindow * 1_000) / windowMs;
+}
+
+/** How long an empty bucket takes to fill. */
+function fillMs({ tokensPerWindow, windowMs, burst }: BucketLimit): number {
+  return (burst * windowMs) / tokensPerWindow;
+}

@@ -1,0 +1,111 @@
+import { isCount, isText, itemsProblem, limitProblem, wanted, type Unchecked } from "./messages.ts";
+
+/**
+ * What an isolate says to the owner of a client and what it hears back when it works from a lease. The rules of
+ * `messages.ts` hold: unknown fields are ignored, `v` rises only when that cannot be had.
+ */
+export interface LeaseMessage {
+  readonly v: 1;
+  readonly configVersion: number;
+  /** The client's handle: the row inside the object. */
+  readonly client: string;
+  /** Names the sender for its life; a random id of at most 64 characters. */
+  readonly isolate: string;
+  /** Differs in every message of an isolate. A message that is sent again keeps its number and gets the same reply. */
+  readonly seq: number;
+  /** The lease that `held` and `spent` speak of; null: none. */
+  readonly leaseId: number | null;
+  /** True: the isolate goes on spending what it holds. False: it has let go of it, and the owner may have it back. */
+  readonly keep: boolean;
+  /** The most tokens of a policy that the isolate has use for in one lease; 0: only the answer, no lease. */
+  readonly want: number;
+  /** Since when `spent` counts, back from the sending. */
+  readonly spanMs: number;
+  /** The width of a bin of `spent`. */
+  readonly binMs: number;
+  /** At most 32, each policy once. */
+  readonly items: readonly LeaseItem[];
+}
+
+/** One limit in a `LeaseMessage`. `burst * windowMs` is at most 2^53. */
+export interface LeaseItem {
+  readonly policy: string;
+  readonly tokensPerWindow: number;
+  readonly windowMs: number;
+  readonly burst: number;
+  /** What the request that waits for the reply costs; 0 for a renewal or a return. */
+  readonly cost: number;
+  readonly shadow: boolean;
+  /** Tokens of the lease that are not spent. */
+  readonly held: number;
+  /** Tokens of the lease that were spent since the last report, in ten bins of `binMs`, the oldest first. */
+  readonly spent: readonly number[];
+  /** Tokens a second that are asked for in this isolate, refused ones included. An estimate: any number >= 0. */
+  readonly rate: number;
+  /** Tokens that the isolate refused by itself since the last report. */
+  readonly denied: number;
+}
+
+/** The answer to a `LeaseMessage`. */
+export interface LeaseReply {
+  readonly v: 1;
+  /** The request that waits may pass: every item that is not `shadow` had its cost, and it is taken. */
+  readonly allowed: boolean;
+  /** The lease that the isolate now has; null: none. */
+  readonly leaseId: number | null;
+  /** How long after its message was sent the isolate may spend the lease. */
+  readonly ttlMs: number;
+  /** What it doesn't hold it refuses for so long, because the owner has nothing. */
+  readonly holdMs: number;
+  /** Return the lease after so long without a request; null: let it end by itself. */
+  readonly closeIdleMs: number | null;
+  /** In the order of the message. */
+  readonly items: readonly LeaseReplyItem[];
+}
+
+/** One limit's part of a `LeaseReply`. With `remaining`, `rem` and `room` an isolate knows what it would be told later. */
+export interface LeaseReplyItem {
+  readonly policy: string;
+  readonly allowed: boolean;
+  /** Whole tokens left with the owner. */
+  readonly remaining: number;
+  /** 0 when allowed; else the shortest wait that helps; null: never, the cost exceeds the burst. */
+  readonly retryAfterMs: number | null;
+  /** What of `held` the new lease counts; 0: spend none of it any more. */
+  readonly kept: number;
+  /** Tokens that come on top. */
+  readonly granted: number;
+  /** The started token, in units of 1 / windowMs. */
+  readonly rem: number;
+  /** The most that the bucket can hold while the leases of now are out. */
+  readonly room: number;
+  /** When the first of those ends; null: there is none. */
+  readonly roomMs: number | null;
+}
+
+/** What is wrong with a lease message, in words for a log, or undefined. */
+export function leaseProblem(message: Unchecked<LeaseMessage>): string | undefined {
+  if (message.v !== 1) return wanted("v", message.v, "1; deploy the Worker and its objects together");
+  if (!isText(message.client, 64)) return wanted("client", message.client, "1 to 64 characters");
+  if (!isText(message.isolate, 64)) return wanted("isolate", message.isolate, "1 to 64 characters");
+  if (message.leaseId !== null && !isCount(message.leaseId)) {
+    return wanted("leaseId", message.leaseId, "an integer >= 0 or null");
+  }
+  if (typeof message.keep !== "boolean") return wanted("keep", message.keep, "true or false");
+  for (const field of ["configVersion", "seq", "want", "spanMs", "binMs"] as const) {
+    if (!isCount(message[field])) return wanted(field, message[field], "an integer >= 0");
+  }
+  return itemsProblem(message.items, leaseItemProblem);
+}
+
+function leaseItemProblem(item: Unchecked<LeaseItem>, at: string): string | undefined {
+  const problem = limitProblem(item, at);
+  if (problem !== undefined) return problem;
+  if (!isCount(item.held)) return wanted(`${at}.held`, item.held, "an integer >= 0");
+  if (!isCount(item.denied)) return wanted(`${at}.denied`, item.denied, "an integer >= 0");
+  if (!Number.isFinite(item.rate) || Number(item.rate) < 0) return wanted(`${at}.rate`, item.rate, "a number >= 0");
+  if (!Array.isArray(item.spent) || !item.spent.every(isCount)) {
+    return wanted(`${at}.spent`, item.spent, "a list of integers >= 0");
+  }
+  return undefined;
+}
