@@ -6,10 +6,11 @@ import { GatewayError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
 import { health } from "./health.ts";
 import { logExchange, type ExchangeRecord } from "./observe/log.ts";
-import { pathViews } from "./path-views.ts";
+import { climbs, pathViews } from "./path-views.ts";
 import { codeOf, problemResponse } from "./problem.ts";
 import { readFields, type RequestFields } from "./request-fields.ts";
 import { requestIdOf } from "./request-id.ts";
+import { strippedLength } from "./upstream/target-url.ts";
 
 /** Answers one request: the gateway's own endpoints, else its route's chain; renders whatever ends an exchange early. */
 export async function handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
@@ -114,14 +115,17 @@ function routeOf(canonical: CanonicalRequest, request: Request, active: ActiveCo
       });
     case "found":
   }
-  for (const path of pathViews(canonical.path)) {
+  const views = pathViews(canonical.path);
+  if (views.length === 0) return match.entry;
+  const meetsAnother = views.some((path) => {
     const other = active.matcher.match({ ...asked, path });
-    if (other.kind !== "found" || other.entry !== match.entry) {
-      throw new GatewayError("ambiguous-path", {
-        detail:
-          "Another reading of this path would meet a different policy; send it without encoded slashes, dots or parameters.",
-      });
-    }
+    return other.kind !== "found" || other.entry !== match.entry;
+  });
+  if (meetsAnother || climbs(canonical.path.slice(strippedLength(match.entry.route.path)))) {
+    throw new GatewayError("ambiguous-path", {
+      detail:
+        "Another reading of this path would meet a different policy or leave its target; send it without encoded slashes, dots or parameters.",
+    });
   }
   return match.entry;
 }

@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { HeaderMatch, Route } from "../config-types.ts";
 import { hostPattern } from "../values/host-pattern.ts";
 import { listOf, methodList } from "../values/primitives.ts";
+import { normaliseEscapes } from "../values/url-path.ts";
 import { HeaderConditionsSchema, QueryConditionsSchema } from "./field-match.ts";
 import { canonicalPath, pattern, prefix } from "./route-path.ts";
 
@@ -25,7 +26,7 @@ export function resolveMatch(input: MatchInput): RouteMatchFields | undefined {
   const value = input.prefix ?? input.path;
   if (value === undefined) return undefined;
   return {
-    path: { kind: input.prefix === undefined ? "pattern" : "prefix", value },
+    path: { kind: input.prefix === undefined ? "pattern" : "prefix", value: normaliseEscapes(value) },
     hosts: input.hosts,
     methods: input.methods,
     headers: input.headers ?? [],

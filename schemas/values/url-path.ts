@@ -13,6 +13,17 @@ export function pathFault(path: string): string | undefined {
   return undefined;
 }
 
+/**
+ * A path with its escapes in one spelling (RFC 3986 6.2.2): in upper case, and only for characters that may not stand in
+ * a path by themselves, separate it, or mean something in a pattern.
+ */
+export function normaliseEscapes(path: string): string {
+  return path.replace(/%([0-9A-Fa-f]{2})/g, (escape, hex: string) => {
+    const character = String.fromCharCode(Number.parseInt(hex, 16));
+    return /[\w\-.~!$&'()+,=@]/.test(character) ? character : escape.toUpperCase();
+  });
+}
+
 /** A path of the gateway's own, such as `/healthz`. A trailing slash is dropped. */
 export const ownPath = v.pipe(
   v.string('a path such as "/healthz"'),

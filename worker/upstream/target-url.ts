@@ -10,7 +10,7 @@ export type TargetUrl = (path: string, query: string) => string;
 export function compileTargetUrl(route: RoutePath, target: string): TargetUrl {
   const { origin, pathname } = new URL(target);
   const base = pathname.replace(/\/+$/, "");
-  const strip = route.kind === "prefix" ? route.value.replace(/\/+$/, "").length : 0;
+  const strip = strippedLength(route);
   const whole = origin + (base === "" ? "" : base);
   return (path, query) => {
     const rest = path.slice(strip);
@@ -18,4 +18,9 @@ export function compileTargetUrl(route: RoutePath, target: string): TargetUrl {
     if (rest === "") return origin + pathname + query;
     return whole + rest + query;
   };
+}
+
+/** How many characters of a matching path belong to the route; what follows them is joined to the target. */
+export function strippedLength(route: RoutePath): number {
+  return route.kind === "prefix" ? route.value.replace(/\/+$/, "").length : 0;
 }
