@@ -140,6 +140,6 @@ function waitFor(window: ApproximateWindow, limit: ApproximateLimit, cost: numbe
   const free = tokensPerWindow - window.current - cost;
   // Within this window the previous one's weight has to fall; `previous` is not 0, or the cost would have passed.
   if (free >= 0) return left - Math.floor((free * windowMs) / window.previous);
-  // In the next one `current` is what was used before; it is not 0, for the same reason.
-  return left + Math.max(0, windowMs - Math.floor(((tokensPerWindow - cost) * windowMs) / window.current));
+  // In the next one `current` is what was used before; it is above tokensPerWindow - cost, so it has to fall too.
+  return left + windowMs - Math.floor(((tokensPerWindow - cost) * windowMs) / window.current);
 }

@@ -196,6 +196,14 @@ describe("its clock and its limit", () => {
     expect(advance(used, limit, START + 9_999)).toEqual(emptyWindow(limit, START + 9_999));
   });
 
+  it("lets a look pass while a lowered limit is exceeded", () => {
+    const used = take(emptyWindow(limit, START), limit, 9, START).window;
+    const lowered = { ...limit, tokensPerWindow: 3 };
+    expect(take(used, lowered, 0, START)).toEqual({ allowed: true, window: used, retryAfterMs: 0 });
+    expect(remaining(used, lowered)).toBe(0);
+    expect(take(used, lowered, 3, START)).toMatchObject({ allowed: false, retryAfterMs: 2_000 });
+  });
+
   it("starts a lost window used up", () => {
     expect(take(fullWindow(limit, START), limit, 1, START)).toMatchObject({ allowed: false, retryAfterMs: 1_100 });
   });
