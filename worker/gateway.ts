@@ -65,10 +65,12 @@ const NEVER_FORWARDED: ReadonlySet<string> = new Set(["TRACE", "TRACK", "CONNECT
 
 /** RFC 9112 3.2. The runtime builds the URL from this field unchecked, so "host/path" would move the path that is routed. */
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
+/** RFC 1035 2.3.4 and a port. A host of 60,000 bytes and 30,000 dots took 250 ms to look up among wildcard hosts. */
+const MAX_HOST_LENGTH = 255 + 6;
 
 function canonicalOf(request: Request): CanonicalRequest {
   const host = request.headers.get("host");
-  if (host !== null && !HOST.test(host)) {
+  if (host !== null && (host.length > MAX_HOST_LENGTH || !HOST.test(host))) {
     throw new GatewayError("invalid-request", {
       detail: "The Host header is not one host name with an optional port.",
     });

@@ -50,6 +50,7 @@ export const targetRows: readonly HostileRow[] = [
   ask("no host", { target: "/public/a", host: null }, runtime400),
   ask("an empty host", { target: "/public/a", host: "" }, runtime400),
   ask("two hosts", { target: "/public/a", headers: ["Host: evil.test"] }, badRequest),
+  ask("a host of 60,000 bytes", { target: "/public/a", host: `${"a.".repeat(30_000)}test` }, badRequest),
   ask("a host with a space", { target: "/public/a", host: "gateway .test" }, badRequest),
   ask("a host with a path", { target: "/a", host: "gateway.test/public" }, badRequest),
   ask("a host with a user", { target: "/public/a", host: "user@gateway.test" }, badRequest),
