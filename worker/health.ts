@@ -2,13 +2,18 @@ import { addresses } from "../objects/address.ts";
 import { isAdmin } from "./admin/authenticate.ts";
 import type { CanonicalRequest } from "./canonical.ts";
 import type { ActiveConfig } from "./config/compile.ts";
+import { GatewayError } from "./errors.ts";
 import { namingSecret } from "./limits/client-address.ts";
 import { within } from "./within.ts";
 
 /** An object that does not answer within this is not ready. */
 const PING_MS = 1000;
 
-/** The gateway's own health endpoints; undefined when the path is none of them. */
+/**
+ * The gateway's own health endpoints; undefined when the path is none of them.
+ *
+ * @throws GatewayError `method-not-allowed`.
+ */
 export async function health(
   request: Request,
   canonical: CanonicalRequest,
@@ -16,20 +21,27 @@ export async function health(
   active: ActiveConfig,
 ): Promise<Response | undefined> {
   const { healthz, readyz, health: details } = active.config.endpoints;
-  switch (canonical.path) {
+  const { path, method } = canonical;
+  if (path !== healthz && path !== readyz && path !== details) return undefined;
+  if (method !== "GET" && method !== "HEAD") {
+    throw new GatewayError("method-not-allowed", {
+      detail: `${method} is not allowed here; allowed: GET, HEAD.`,
+      headers: { allow: "GET, HEAD" },
+    });
+  }
+  switch (path) {
     case healthz:
       return answer(200, "application/json", { status: "ok" });
     case readyz: {
       const object = await pingObject(env);
       return answer(object.ready ? 200 : 503, "application/json", {
         status: object.ready ? "ready" : "not ready",
-        checks: { rateLimiter: object.status },
+        // Anyone may ask here; the reason is the operator's, at /health.
+        checks: { rateLimiter: object.ready ? "ok" : "no answer" },
       });
     }
-    case details:
-      return healthDocument(await isAdmin(request, env), env, active);
     default:
-      return undefined;
+      return healthDocument(await isAdmin(request, env), env, active);
   }
 }
 

@@ -103,12 +103,20 @@ describe("an operator", () => {
     expect(await asOperator(path)).toMatchObject({ status, body: { code } });
   });
 
-  it("is told which methods a resource has", async () => {
-    const response = await fetch(`${gateway.url}/admin/config`, {
+  it.each(["/admin/config", "/healthz", "/readyz", "/health"])("is told which methods %s has", async (path) => {
+    const response = await fetch(gateway.url + path, {
       method: "DELETE",
       headers: { "x-admin-key": gateway.adminToken },
     });
-    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET"]);
+    expect([response.status, response.headers.get("allow")]).toEqual([405, "GET, HEAD"]);
+  });
+
+  it.each(["/admin/config", "/healthz", "/readyz", "/health"])("may ask %s for its head alone", async (path) => {
+    const response = await fetch(gateway.url + path, {
+      method: "HEAD",
+      headers: { "x-admin-key": gateway.adminToken },
+    });
+    expect([response.status, await response.text()]).toEqual([200, ""]);
   });
 
   it("reads the configuration that is active and where it came from", async () => {

@@ -36,7 +36,8 @@ export async function admin(
   const context: AdminContext = { env, active, query: new URLSearchParams(canonical.query) };
   const path = canonical.path.slice(active.config.admin.prefix.length);
   const response: unknown = await resources.fetch(
-    { method: canonical.method, url: `http://admin${path}`, params: {} },
+    // RFC 9110 9.3.2: HEAD is GET without the body, which the runtime leaves out.
+    { method: canonical.method === "HEAD" ? "GET" : canonical.method, url: `http://admin${path}`, params: {} },
     context,
   );
   if (response instanceof Response) return response;
@@ -63,7 +64,8 @@ resources
 
 /** Methods that some resource has at this path. */
 function allowedMethods(path: string): readonly string[] {
-  return resources.routes.filter(([, pattern]) => pattern.test(path)).map(([method]) => method);
+  const methods = resources.routes.filter(([, pattern]) => pattern.test(path)).map(([method]) => method);
+  return methods.includes("GET") ? [...methods, "HEAD"] : methods;
 }
 
 function notFound(): GatewayError {
