@@ -130,7 +130,7 @@ function clockOf(world: World, { drift, offset }: Borrower): number {
   return START + Math.floor((world.now - START) * drift) + offset;
 }
 
-function sendAsk(world: World, index: number, keep: number, want: number): void {
+export function sendAsk(world: World, index: number, keep: number, want: number): void {
   const borrower = pick(world.borrowers, index);
   if (borrower === undefined) return;
   const asked = ask(borrower.lease, keep, want, clockOf(world, borrower));
@@ -153,7 +153,7 @@ function deliver(world: World, index: number, again: boolean): void {
   world.network.push({ to: "borrower", borrower: message.from, reply: outcome.reply });
 }
 
-function deliverAll(world: World): void {
+export function deliverAll(world: World): void {
   while (world.network.length > 0) deliver(world, 0, false);
 }
 
@@ -162,7 +162,7 @@ function lose(world: World, index: number): void {
   world.network = world.network.filter((other) => other !== message);
 }
 
-function startSome(world: World, index: number, count: number): void {
+export function startSome(world: World, index: number, count: number): void {
   const borrower = pick(world.borrowers, index);
   if (borrower === undefined) return;
   for (let one = 0; one < count; one += 1) borrower.lease = start(borrower.lease, clockOf(world, borrower)).lease;
@@ -190,7 +190,7 @@ function change(world: World, index: number, how: (lease: PermitLease) => Permit
   if (borrower !== undefined) borrower.lease = how(borrower.lease);
 }
 
-function wait(world: World, ms: number): void {
+export function wait(world: World, ms: number): void {
   world.now += ms;
   world.orphans = world.orphans.filter((until) => until > world.now);
   for (const borrower of world.borrowers) {

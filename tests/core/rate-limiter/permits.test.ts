@@ -13,7 +13,7 @@ import {
 import type { PermitAsk, PermitLimit } from "../../../objects/rate-limiter/permits.ts";
 import { advance, answer, freeAt, freePermits, lostPermits } from "../../../objects/rate-limiter/permits.ts";
 import { START } from "./arbitraries.ts";
-import { anySteps, newWorld } from "./permit-world.ts";
+import { anySteps, deliverAll, inFlight, newWorld, sendAsk, startSome, wait } from "./permit-world.ts";
 
 const LIMIT: PermitLimit = { permits: 10, leaseMs: 2_000, operationTimeoutMs: 3_000 };
 const RECLAIM_MS = 5_100;
@@ -37,6 +37,27 @@ describe("whatever happens to messages, borrowers and clocks", () => {
     // The runs reached the limit and asked beyond it; else the property would say nothing.
     expect(seen.most).toBe(6);
     expect(seen.refused).toBeGreaterThan(1_000);
+  });
+
+  it("the guard covers a borrower whose clock is 1 % slow and who starts in the last millisecond", () => {
+    const world = newWorld();
+    sendAsk(world, 2, 0, 6);
+    deliverAll(world);
+    // Its 2 s last 2.02 s, and its operations 3.03 s from there.
+    wait(world, 2_019);
+    startSome(world, 2, 6);
+    expect(inFlight(world)).toBe(6);
+    const seen: number[] = [];
+    for (let waited = 2_020; waited <= 5_100; waited += 20) {
+      wait(world, 20);
+      sendAsk(world, 0, 6, 6);
+      deliverAll(world);
+      startSome(world, 0, 6);
+      seen.push(inFlight(world));
+    }
+    expect(Math.max(...seen)).toBe(6);
+    expect(Math.min(...seen)).toBe(0);
+    expect(seen.at(-1)).toBe(6);
   });
 });
 
