@@ -23,6 +23,7 @@ beforeAll(async () => {
       routes: [
         { prefix: "/patient", target: origin.url },
         { prefix: "/hasty", target: origin.url, timeouts: { headers: 500, idle: 500, requestBody: 500 } },
+        { prefix: "/whole", target: origin.url, timeouts: { total: 500 } },
       ],
     },
   });
@@ -170,6 +171,23 @@ describe("a request body that does not come in time", () => {
     await origin.until("the request to end at the origin", ({ busy }) => busy === 0);
     expect(origin.seen.slice(before).map(({ bodyEnd }) => bodyEnd)).not.toContain("last-chunk");
     expect(origin.seen.slice(before).map(({ bodyEnd }) => bodyEnd)).not.toContain("length");
+  });
+
+  test.each([
+    ["short", "Content-Length: 10\r\n\r\nhello"],
+    ["long", `Content-Length: 1000000\r\n\r\n${"a".repeat(70_000)}`],
+    ["chunked", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"],
+  ])("is answered 408 when the whole request is late with it, and the body is %s", async (_, rest) => {
+    const answer = await exchange(gateway.url, `POST /whole/a HTTP/1.1\r\nHost: gateway.test\r\n${rest}`);
+    expect(answer && problemOf(answer)).toEqual({ status: 408, code: "request-timeout" });
+  });
+
+  test("is answered 408 also when it is a GET's", async () => {
+    const answer = await exchange(
+      gateway.url,
+      "GET /hasty/a HTTP/1.1\r\nHost: gateway.test\r\nContent-Length: 10\r\n\r\nhello",
+    );
+    expect(answer && problemOf(answer)).toEqual({ status: 408, code: "request-timeout" });
   });
 
   test("leaves other clients alone", async () => {

@@ -100,6 +100,23 @@ describe("towards the origin", () => {
     expect([seen, valueOf(headers ?? [], "content-length"), bodyText]).toEqual([method, "2", "{}"]);
   });
 
+  test.each(["GET", "HEAD"])("%s with a chunked body is refused, since it would arrive without it", async (method) => {
+    const before = origin.seen.length;
+    const { status } = await ask(gateway.url, { method, target: "/bare/a", chunks: ["ab", "c"] });
+    expect([status, origin.seen.length - before]).toEqual([400, 0]);
+  });
+
+  test("GET with an empty chunked body is forwarded without one", async () => {
+    const { status } = await ask(gateway.url, { target: "/bare/a", chunks: [] });
+    expect([status, origin.seen.at(-1)?.bodyEnd]).toEqual([200, "none"]);
+  });
+
+  test("GET carries a body over 64 KiB", async () => {
+    await ask(gateway.url, { target: "/bare/a", body: "a".repeat(100_000) });
+    const { bodyBytes, bodyEnd } = origin.seen.at(-1) ?? {};
+    expect([bodyBytes, bodyEnd]).toEqual([100_000, "length"]);
+  });
+
   test.each(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PURGE", "QUERY"])(
     "the method %s arrives as it is",
     async (method) => {

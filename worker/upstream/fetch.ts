@@ -8,8 +8,6 @@ export interface UpstreamRequest {
   readonly method: string;
   readonly headers: Headers;
   readonly body: OutgoingBody;
-  /** A GET or HEAD that carries a body, which `fetch` takes only as a whole request; it is sent instead of `body`. */
-  readonly bodied: Request | undefined;
   readonly timeouts: Timeouts;
   /** Milliseconds since the epoch by which the response head must be there. */
   readonly deadline: number;
@@ -45,7 +43,7 @@ async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Res
     watch.expect(Math.min(timeouts.headers, remaining), noHead);
     return send(request);
   }
-  watch.expect(remaining, noHead);
+  watch.expect(remaining, body.overdue ?? noHead);
   const outgoing = send(request);
   // An origin may answer before it has read everything. The headers deadline runs from when everything was sent.
   const first = await Promise.race([answerOf(outgoing), body.sent]);
@@ -56,11 +54,10 @@ async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Res
   return outgoing;
 }
 
-function send(request: UpstreamRequest): Promise<Response> {
-  const { url, method, headers, body, bodied } = request;
-  if (bodied !== undefined) return fetch(withFields(url, bodied, headers), AS_IT_IS);
-  if (body.body === null) return fetch(url, { method, headers, ...AS_IT_IS });
-  return fetch(url, { method, headers, body: body.body, ...AS_IT_IS });
+function send({ url, method, headers, body: { body } }: UpstreamRequest): Promise<Response> {
+  if (body instanceof Request) return fetch(new Request(new Request(url, body), { headers }), AS_IT_IS);
+  if (body === null) return fetch(url, { method, headers, ...AS_IT_IS });
+  return fetch(url, { method, headers, body, ...AS_IT_IS });
 }
 
 interface Failure {
@@ -74,10 +71,6 @@ function answerOf(outgoing: Promise<Response>): Promise<Response | Failure> {
 /** When the body was cut by us (too large, too slow) the connection fails too; the cut is the reason, not its echo. */
 async function endedBy(sent: Promise<GatewayError | undefined>): Promise<GatewayError | undefined> {
   return Promise.race([sent, scheduler.wait(0).then(() => undefined)]);
-}
-
-function withFields(url: string, original: Request, headers: Headers): Request {
-  return new Request(new Request(url, original), { headers });
 }
 
 function noHead(): GatewayError {

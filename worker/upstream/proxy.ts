@@ -2,18 +2,14 @@ import type { Backend, Route } from "../../schemas/index.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { watched, type Watch } from "../watch.ts";
 import { fetchUpstream, type UpstreamRequest } from "./fetch.ts";
-import { outgoingBody, type OutgoingBody } from "./request-body.ts";
+import { outgoingBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
 import { relayedBody } from "./response-body.ts";
 import { stripConnection } from "./response-headers.ts";
 import { compileTargetUrl } from "./target-url.ts";
 
-/** Methods whose body the Fetch standard will not send; some APIs (Elasticsearch) want it all the same. */
-const BODILESS: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 /** RFC 9110 15.3.5, 15.4.5: these end at the head, and `Response` takes no body for them. */
 const NULL_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
-
-const NOTHING: OutgoingBody = { body: null, sent: undefined };
 
 /**
  * The end of a route's chain: forwards the exchange to its backend and relays the answer. Part of the tail that objects
@@ -26,14 +22,12 @@ export function proxy(route: Route, backend: Backend): Handler {
   const { timeouts, sizeLimits } = route;
 
   return async function forward(exchange: Exchange): Promise<Response> {
-    const { request, canonical } = exchange;
-    const isBodied = BODILESS.has(canonical.method) && request.body !== null;
+    const { request, canonical, receivedAt } = exchange;
     const upstream: UpstreamRequest = {
       url: urlOf(canonical.path, canonical.query),
       method: canonical.method,
       headers: requestHeaders(exchange),
-      body: isBodied ? NOTHING : await outgoingBody(request, sizeLimits, timeouts),
-      bodied: isBodied ? request : undefined,
+      body: await outgoingBody(request, { limits: sizeLimits, timeouts, receivedAt }),
       timeouts,
       deadline: exchange.deadline,
     };

@@ -15,6 +15,13 @@ export interface PumpLimits {
   readonly maxBytes?: number;
   /** Aborts when nobody waits for the body any more. Default never. */
   readonly signal?: AbortSignal;
+  /** Kept up to date while the body moves. Default nobody looks. */
+  readonly turn?: PumpTurn;
+}
+
+/** Which side of a transfer has to act next. */
+export interface PumpTurn {
+  waitsFor: "source" | "destination";
 }
 
 /** Why we ended a transfer that could have gone on. */
@@ -22,7 +29,7 @@ type Cut = "idle" | "late" | "too-large" | "abandoned";
 
 export type PumpEnd =
   | { readonly kind: "complete"; readonly bytes: number }
-  | { readonly kind: Cut; readonly bytes: number }
+  | { readonly kind: Cut; readonly bytes: number; readonly waitedFor: PumpTurn["waitsFor"] }
   | { readonly kind: "source-failed" | "destination-failed"; readonly bytes: number; readonly error: unknown };
 
 /**
@@ -40,11 +47,12 @@ export async function pump(
   const startedAt = Date.now();
   let activeAt = startedAt;
   let bytes = 0;
-  let cut: Cut | undefined;
+  let cut: (PumpEnd & { readonly kind: Cut }) | undefined;
+  const turn: PumpTurn = limits.turn ?? { waitsFor: "source" };
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   function stop(reason: Cut): void {
-    cut ??= reason;
+    cut ??= { kind: reason, bytes, waitedFor: turn.waitsFor };
     release(reason);
   }
   function release(reason: unknown): void {
@@ -63,11 +71,10 @@ export async function pump(
 
   watch();
   limits.signal?.addEventListener("abort", () => stop("abandoned"), { once: true });
-  let side: "source-failed" | "destination-failed" = "source-failed";
   try {
     let buffer = new Uint8Array(CHUNK_BYTES);
     for (;;) {
-      side = "source-failed";
+      turn.waitsFor = "source";
       const { done, value } = await reader.read(buffer);
       if (cut !== undefined || done) break;
       activeAt = Date.now();
@@ -76,7 +83,7 @@ export async function pump(
         stop("too-large");
         break;
       }
-      side = "destination-failed";
+      turn.waitsFor = "destination";
       await writer.write(value);
       activeAt = Date.now();
       buffer =
@@ -84,14 +91,14 @@ export async function pump(
           ? new Uint8Array(value.buffer)
           : new Uint8Array(LARGE_CHUNK_BYTES);
     }
-    if (cut !== undefined) return { kind: cut, bytes };
-    side = "destination-failed";
+    if (cut !== undefined) return cut;
+    turn.waitsFor = "destination";
     await writer.close();
     return { kind: "complete", bytes };
   } catch (error) {
-    if (cut !== undefined) return { kind: cut, bytes };
+    if (cut !== undefined) return cut;
     release(error);
-    return { kind: side, bytes, error };
+    return { kind: `${turn.waitsFor}-failed`, bytes, error };
   } finally {
     clearTimeout(timer);
   }
