@@ -47,13 +47,13 @@ interface Asked {
 }
 
 async function answer(asked: Asked): Promise<Response> {
-  const { record, active, env } = asked;
+  const { record, fields, active, env } = asked;
   const { request } = record;
   const canonical = canonicalOf(request);
   record.path = canonical.path;
   const own = await ownEndpoint(canonical, request, env, active);
   if (own !== undefined) return own;
-  const route = routeOf(canonical, request, active);
+  const route = routeOf(canonical, fields.endToEnd, active);
   record.route = route.route.id;
   const exchange = exchangeOf(asked, canonical, route);
   record.client = exchange.client.address;
@@ -101,8 +101,7 @@ async function ownEndpoint(
 }
 
 /** The route of a request, and proof that no other reading of its path would have met another. */
-function routeOf(canonical: CanonicalRequest, request: Request, active: ActiveConfig): CompiledRoute {
-  const { headers } = request;
+function routeOf(canonical: CanonicalRequest, headers: Headers, active: ActiveConfig): CompiledRoute {
   const asked = { ...canonical, headers };
   const match = active.matcher.match(asked);
   switch (match.kind) {

@@ -44,7 +44,7 @@ function identityParts(by: readonly LimitKey[], exchange: Exchange): readonly st
         parts.push("route", exchange.route.route.id);
         break;
       case "header": {
-        const value = exchange.request.headers.get(key.name);
+        const value = exchange.fields.endToEnd.get(key.name);
         if (value === null) parts.push(`no-header:${key.name}`, exchange.client.network);
         else parts.push(`header:${key.name}`, value);
         break;

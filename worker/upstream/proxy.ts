@@ -20,13 +20,14 @@ export function proxy(route: Route, backend: Backend): Handler {
   if (target === undefined) throw new Error(`backend ${backend.name} has no target`);
   const urlOf = compileTargetUrl(route.path, target.url);
   const { timeouts, sizeLimits } = route;
+  const deciding = decidingFields(route);
 
   return async function forward(exchange: Exchange): Promise<Response> {
     const { request, canonical, receivedAt } = exchange;
     const upstream: UpstreamRequest = {
       url: urlOf(canonical.path, canonical.query),
       method: canonical.method,
-      headers: requestHeaders(exchange),
+      headers: requestHeaders(exchange, deciding),
       body: await outgoingBody(request, { limits: sizeLimits, timeouts, receivedAt }),
       timeouts,
       deadline: exchange.deadline,
@@ -38,6 +39,14 @@ export function proxy(route: Route, backend: Backend): Handler {
       return relay(exchange, response, route, watch);
     });
   };
+}
+
+/** Lower-case names of the fields that this route is met by, or that its limits tell clients apart by. */
+function decidingFields(route: Route): ReadonlySet<string> {
+  const identities = route.rateLimits.flatMap(({ by }) =>
+    by.map((key) => (key.kind === "header" ? key.name : undefined)),
+  );
+  return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
 }
 
 async function relay(exchange: Exchange, origin: Response, route: Route, watch: Watch): Promise<Response> {

@@ -58,15 +58,21 @@ export interface ForwardedRequest {
  *
  * Copied by the runtime and then mended: handing `fetch` a list of pairs costs three times as much.
  *
+ * @param deciding fields that a policy went by: sent as the one value that it saw, and without underscore twins, or the
+ * origin could read another value than the one decided about (Go takes the first of two lines).
  * @throws GatewayError `invalid-request` for a transfer coding other than `chunked`.
  */
-export function requestHeaders(forwarded: ForwardedRequest): Headers {
+export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySet<string>): Headers {
   const { request, canonical, client, fields, requestId } = forwarded;
   const headers = new Headers(request.headers);
   if (fields.names.includes("transfer-encoding")) refuseUnknownCoding(headers.get("transfer-encoding") ?? "");
-  for (const name of fields.names) if (isDropped(name)) headers.delete(name);
+  for (const name of fields.names) if (isDropped(name, deciding)) headers.delete(name);
   if (fields.names.includes("connection")) {
     for (const name of namesIn(request.headers.get("connection") ?? "")) headers.delete(name);
+  }
+  for (const name of deciding) {
+    const value = headers.get(name);
+    if (value?.includes(",") === true) headers.set(name, value);
   }
   headers.set("x-forwarded-for", client.forwardedFor);
   headers.set("x-forwarded-proto", client.scheme);
@@ -82,9 +88,9 @@ function refuseUnknownCoding(coding: string): void {
   throw new GatewayError("invalid-request", { detail: `The transfer coding is ${coding}; only chunked is taken.` });
 }
 
-function isDropped(name: string): boolean {
+function isDropped(name: string, deciding: ReadonlySet<string>): boolean {
   if (HOP_BY_HOP.has(name) || isGateways(name) || NOT_FORWARDED.has(name)) return true;
-  return name.includes("_") && isTwin(name);
+  return name.includes("_") && !deciding.has(name) && isTwin(name, deciding);
 }
 
 /** RFC 9110 5.1; `Headers.delete` throws on anything else. */
@@ -100,9 +106,9 @@ export function namesIn(connection: string): readonly string[] {
     .filter((name) => FIELD_NAME.test(name));
 }
 
-function isTwin(name: string): boolean {
+function isTwin(name: string, deciding: ReadonlySet<string>): boolean {
   const dashed = name.replaceAll("_", "-");
-  return isGateways(dashed) || HOP_BY_HOP.has(dashed);
+  return isGateways(dashed) || HOP_BY_HOP.has(dashed) || deciding.has(dashed);
 }
 
 /** Every `X-Forwarded-*`, not just the ones sent: origins believe -Prefix, -User and -Client-Cert too. */

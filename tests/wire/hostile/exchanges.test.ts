@@ -124,6 +124,13 @@ test("a client that forges its address stays the client that it is to the limite
   expect(statuses).toEqual([200, 429, 429, 429, 429, 429]);
 });
 
+test("a client that hides its key from the origin is to the limiter one that sent none", async () => {
+  const statuses: (number | undefined)[] = [];
+  for (const headers of [[], ["Connection: X-Key", "X-Key: 1"], ["Connection: close, x-key", "X-Key: 2"]])
+    statuses.push((await exchange(gateway.url, request({ target: "/keyed/a", headers })))?.status);
+  expect(statuses).toEqual([200, 429, 429]);
+});
+
 test("a host that nobody serves is misdirected when every route names its hosts", async () => {
   const strict = await startGateway({
     config: { allowPrivateTargets: true, routes: [{ prefix: "/", hosts: ["only.test"], target: origin.url }] },

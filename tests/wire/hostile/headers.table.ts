@@ -62,6 +62,21 @@ export const headerRows: readonly HostileRow[] = [
     "x-secret": undefined,
     connection: undefined,
   }),
+  ask(
+    "Connection that names what a route goes by",
+    { target: "/versioned/a", headers: ["Connection: X-Version", "X-Version: 2"] },
+    { status: 200, target: "/via-first/a", headers: { "x-version": undefined } },
+  ),
+  ask(
+    "two of what a limit goes by, which origins read as the first or as the last",
+    { target: "/keyed/a", headers: ["X-Key: valid", "X-Key: other"] },
+    { status: 200, target: "/via-keyed/a", headers: { "x-key": "valid, other" } },
+  ),
+  ask(
+    "an underscore twin of what a limit goes by",
+    { target: "/keyed/a", headers: ["X-Key: one", "X_Key: another"] },
+    { status: 200, target: "/via-keyed/a", headers: { "x-key": "one", x_key: undefined } },
+  ),
   header("Connection twice", ["Connection: X-One", "Connection: X-Two", "X-One: 1", "X-Two: 2", "X-Three: 3"], {
     "x-one": undefined,
     "x-two": undefined,

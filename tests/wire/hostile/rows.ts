@@ -37,6 +37,13 @@ export function hostileConfig(originUrl: string): unknown {
       { prefix: "/hosted", hosts: ["only.test"], target: `${originUrl}/via-hosted` },
       { prefix: "/", hosts: ["catch.test"], target: `${originUrl}/via-catch` },
       { prefix: "/private", hosts: ["catch.test"], target: `${originUrl}/via-private` },
+      { prefix: "/versioned", target: `${originUrl}/via-first` },
+      { prefix: "/versioned", headers: { "x-version": "2" }, target: `${originUrl}/via-second` },
+      {
+        prefix: "/keyed",
+        target: `${originUrl}/via-keyed`,
+        rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, by: "header:x-key" },
+      },
       { prefix: "/caf%c3%a9%20menu", target: `${originUrl}/via-escaped` },
       { prefix: "/caf%c3%a9%20menu", hosts: ["catch.test"], target: `${originUrl}/via-escaped` },
       { prefix: "/once", target: `${originUrl}/via-once`, rateLimit: { requestsPerWindow: 1, windowSeconds: 3600 } },
