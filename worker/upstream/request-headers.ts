@@ -7,10 +7,6 @@ import type { RequestFields } from "../request-fields.ts";
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
-  "proxy-connection",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-authentication-info",
   "te",
   "trailer",
   "transfer-encoding",
@@ -111,9 +107,12 @@ function isTwin(name: string, deciding: ReadonlySet<string>): boolean {
   return isGateways(dashed) || HOP_BY_HOP.has(dashed) || deciding.has(dashed);
 }
 
-/** Every `X-Forwarded-*`, not just the ones sent: origins believe -Prefix, -User and -Client-Cert too. */
+/**
+ * Every `X-Forwarded-*`, not just the ones sent: origins believe -Prefix, -User and -Client-Cert too. `Proxy-*` is between
+ * the client and its own proxy.
+ */
 function isGateways(name: string): boolean {
-  return GATEWAY_SAYS.has(name) || name.startsWith("x-forwarded-");
+  return GATEWAY_SAYS.has(name) || name.startsWith("x-forwarded-") || name.startsWith("proxy-");
 }
 
 /** RFC 7239: an IPv6 address is bracketed and quoted, a host is quoted because of its port. */

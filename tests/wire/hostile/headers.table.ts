@@ -87,6 +87,11 @@ export const headerRows: readonly HostileRow[] = [
     ["Proxy-Authorization: Basic e", "Proxy-Connection: keep-alive", "Proxy-Authenticate: Basic"],
     { "proxy-authorization": undefined, "proxy-connection": undefined, "proxy-authenticate": undefined },
   ),
+  header(
+    "Proxy-anything",
+    ["Proxy-Client-IP: 10.0.0.1", "Proxy_Client_IP: 10.0.0.1", "Proxy-User: root", "Proximity: 5"],
+    { "proxy-client-ip": undefined, proxy_client_ip: undefined, "proxy-user": undefined, proximity: "5" },
+  ),
   header("Proxy (httpoxy)", ["Proxy: http://evil.test"], { proxy: undefined }),
   header("TE, Trailer and Keep-Alive", ["TE: trailers", "Trailer: X-T", "Keep-Alive: timeout=99"], {
     te: undefined,
@@ -97,6 +102,16 @@ export const headerRows: readonly HostileRow[] = [
     "an upgrade to HTTP/2",
     ["Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c", "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA"],
     { upgrade: undefined, "http2-settings": undefined, connection: undefined },
+  ),
+  header(
+    "a WebSocket handshake, which is a plain GET until sockets are relayed",
+    [
+      "Connection: keep-alive, Upgrade",
+      "Upgrade: websocket",
+      "Sec-WebSocket-Version: 13",
+      "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+    ],
+    { upgrade: undefined, connection: undefined },
   ),
   header("an upgrade to something made up", ["Connection: Upgrade", "Upgrade: evil/1"], {
     upgrade: undefined,
