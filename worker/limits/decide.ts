@@ -47,10 +47,14 @@ export function compileLimits(limits: readonly RateLimit[]): (exchange: Exchange
   const groups = groupByIdentity(limits);
   return async (exchange) => {
     const startedAt = Date.now();
-    const decisions = await Promise.all(groups.map((group) => decideGroup(group, exchange)));
-    if (decisions.some(isRefused)) {
+    // Settled, not all: a group that fails ends the request, and what the others took has to be known to go back.
+    const settled = await Promise.allSettled(groups.map((group) => decideGroup(group, exchange)));
+    const decisions = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
+    const failure = settled.find((one) => one.status === "rejected");
+    if (failure !== undefined || decisions.some(isRefused)) {
       for (const decision of decisions) if (decision.taken && !isRefused(decision)) giveBack(decision, exchange);
     }
+    if (failure !== undefined) throw failure.reason;
     return {
       verdicts: limits.flatMap((limit) =>
         decisions.flatMap(({ verdicts }) => verdicts.filter((verdict) => verdict.limit === limit)),
@@ -140,8 +144,10 @@ function isRefused(decision: GroupDecision): boolean {
 function giveBack(decision: GroupDecision, exchange: Exchange): void {
   isolate ??= crypto.randomUUID();
   refunds += 1;
-  const { address, group } = decision;
-  const items = group.items.map(({ policy, cost }) => ({ policy, cost }));
+  const { address, group, verdicts } = decision;
+  // A shadow limit that would have refused has given nothing.
+  const given = group.items.filter((_, index) => verdicts[index]?.allowed === true);
+  const items = given.map(({ policy, cost }) => ({ policy, cost }));
   const refund = refundOwner(exchange.env, address, { v: 1, client: address.client, isolate, seq: refunds, items });
   // A lost refund loses tokens and admits nothing.
   exchange.ctx.waitUntil(refund.catch(() => {}));
