@@ -69,6 +69,33 @@ describe("the configuration of an isolate", () => {
     expect(await routes()).toEqual(["mended"]);
   });
 
+  it("stays the last good one when KV loses it", async () => {
+    await kv().put("config", documentFor("good"));
+    await routes();
+    await kv().delete("config");
+    await later();
+    expect(await routes()).toEqual(["good"]);
+  });
+
+  it("does not go back to a version that KV shows late", async () => {
+    await kv().put("config", documentFor("new"), { metadata: { version: 8 } });
+    await routes();
+    await kv().put("config", documentFor("old"), { metadata: { version: 7 } });
+    await later();
+    expect(await activeConfig(env, ctx)).toMatchObject({ version: 8 });
+    await kv().put("config", documentFor("by-hand"));
+    await later();
+    expect(await routes()).toEqual(["by-hand"]);
+  });
+
+  it.each(["8", 1.5, -1, null])(
+    "is refused with the version %j, which no limit could be counted under",
+    async (version) => {
+      await kv().put("config", documentFor("odd"), { metadata: { version } });
+      await expect(routes()).rejects.toMatchObject({ code: "dependency-unavailable" });
+    },
+  );
+
   it("is refused at a cold start with a bad document, and there as soon as the document is good", async () => {
     await kv().put("config", "{");
     await expect(routes()).rejects.toMatchObject({ code: "dependency-unavailable" });

@@ -55,26 +55,40 @@ async function firstConfig(env: Env): Promise<ActiveConfig> {
 async function refresh(env: Env): Promise<void> {
   try {
     const loaded = await load(env);
-    if (loaded.text !== activeText) adopt(loaded, env);
+    // An empty namespace says less than the document it held: the bundled default has no routes.
+    if (loaded.text === undefined && activeText !== undefined) throw new Error("KV holds no configuration any more");
+    if (loaded.text !== activeText && !isStale(loaded)) adopt(loaded, env);
   } catch (error) {
     logRejected(error);
   }
 }
 
+/** KV may show an old value after a new one. A document written by hand has no version, and is meant. */
+function isStale({ version }: Loaded): boolean {
+  return version > 0 && active !== undefined && version < active.version;
+}
+
 async function load(env: Env): Promise<Loaded> {
   if (env.SLUICE_CONFIG !== undefined) {
-    return { text: env.SLUICE_CONFIG, source: "file", version: Number(env.SLUICE_CONFIG_VERSION ?? 0) };
+    return { text: env.SLUICE_CONFIG, source: "file", version: versionOf(Number(env.SLUICE_CONFIG_VERSION ?? 0)) };
   }
   const kv = env.PROXY_CONFIG;
   if (kv !== undefined) {
     const { value, metadata } = await within(
-      kv.getWithMetadata<{ version?: number }>("config"),
+      kv.getWithMetadata<{ version?: unknown }>("config"),
       KV_MS,
       () => new Error(`KV did not answer within ${KV_MS} ms`),
     );
-    if (value !== null) return { text: value, source: "kv", version: metadata?.version ?? 0 };
+    if (value !== null) return { text: value, source: "kv", version: versionOf(metadata?.version) };
   }
   return { text: undefined, source: "default", version: 0 };
+}
+
+/** Limits are counted under the version, and their owners refuse anything but an integer. */
+function versionOf(told: unknown): number {
+  if (told === undefined) return 0;
+  if (typeof told === "number" && Number.isSafeInteger(told) && told >= 0) return told;
+  throw new Error(`the configuration's version is ${JSON.stringify(told)}, wanted an integer >= 0`);
 }
 
 function adopt(loaded: Loaded, env: Env): ActiveConfig {
