@@ -68,8 +68,16 @@ function parse(args: readonly string[]) {
       },
     }).values;
   } catch (error) {
-    throw new StartError(`${error instanceof Error ? error.message : String(error)}\n\n${usage}`);
+    const message = error instanceof Error ? error.message : String(error);
+    throw new StartError(`${message}${isPositional(error) ? HINT : ""}\n\n${usage}`);
   }
+}
+
+/** npm keeps `--port 9000` to itself unless two dashes come first; only the 9000 arrives here. */
+const HINT = ". Options come after two dashes: npm start -- --port 9000";
+
+function isPositional(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL";
 }
 
 function integer(flag: string, value: string, least: number, most: number): number {

@@ -11,7 +11,10 @@ const flags = [
   [["--isolates=0"], '--isolates must be a whole number from 1 to 64, got "0"'],
   [["--isolates=65"], '--isolates must be a whole number from 1 to 64, got "65"'],
   [["--prot=9000"], "Unknown option '--prot'"],
-  [["config.json"], "Unexpected argument 'config.json'"],
+  [
+    ["9000"],
+    "Unexpected argument '9000'. This command does not take positional arguments. Options come after two dashes: npm start -- --port 9000",
+  ],
 ] as const;
 
 it.each(flags)("refuses %j and says what to write instead", async (args, message) => {
