@@ -9,6 +9,15 @@ export default defineConfig({
         test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node" },
       },
       {
+        // Seeded and on a virtual clock; slow only because it runs hours of it.
+        test: {
+          name: "simulation",
+          include: ["tests/simulation/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 30_000,
+        },
+      },
+      {
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.jsonc" },

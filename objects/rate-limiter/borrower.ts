@@ -61,7 +61,7 @@ export interface Borrower {
   awaitedSince: number;
 }
 
-const FIRST_WANT = 8;
+const FIRST_WANT = 32;
 const FIRST_RTT_MS = 20;
 /** How long a look at the owner's bucket is good for refusals. A raised limit or a reset is felt after this at the latest. */
 const LEVEL_MAX_AGE_MS = 1_000;

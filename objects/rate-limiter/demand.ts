@@ -34,7 +34,7 @@ const MAX_PEERS = 128;
 const SILENT_MS = 2_500;
 const FADE_MS = 1_000;
 /** Share of the limit up to which a lease is long, because nobody else wants its tokens. */
-const BUSY_SHARE = 0.7;
+const BUSY_SHARE = 0.8;
 
 /** What counts for demand. */
 export type Heard = Omit<Peer, "seq" | "reply">;
@@ -109,7 +109,7 @@ export function holdFor(
   { ttlMs, seq }: { readonly ttlMs: number; readonly seq: number },
   rules: LeaseRules,
 ): number {
-  if (!isScarce(limit, tokens, demand) || demand.rate <= 1.2 * perSecond(limit)) return 0;
+  if (!isScarce(limit, tokens, demand) || demand.rate <= 1.1 * perSecond(limit)) return 0;
   const cycleMs = Math.min(demand.isolates * 100, rules.maxHoldMs(fillMs(limit), ttlMs));
   return Math.round(cycleMs * (0.85 + (((seq * 2_654_435_761) >>> 0) / 2 ** 32) * 0.3));
 }

@@ -42,6 +42,8 @@ interface Account extends OpenPolicy {
   readonly item: LeaseItem;
   /** The policy's part of the lease that the message speaks of, while that is live. */
   readonly lease: LiveLease | undefined;
+  /** What the isolate held of it was let go, and is credited. */
+  readonly isReturned: boolean;
   /** What the isolate goes on holding of it. */
   readonly kept: number;
   readonly bucket: Bucket;
@@ -115,10 +117,10 @@ function open(state: ClientState, item: LeaseItem, work: Work): Account {
   if (known !== undefined && limit !== known.limit) turnedAway.delete(item.policy);
   const bucket = advance(opened.bucket, limit, now);
   const found = message.leaseId === null ? undefined : findLease(state, item.policy, message.leaseId);
-  const account = { ...opened, item, lease: found, kept: 0, bucket, allowed: false, granted: 0 };
+  const isReturned = message.leaseId !== null && !message.keep && rules.creditsReturn(found !== undefined);
+  const account = { ...opened, item, lease: found, isReturned, kept: 0, bucket, allowed: false, granted: 0 };
   if (found !== undefined) return takeReport(account, found, work);
-  const isCredited = message.leaseId !== null && !message.keep && rules.creditsReturn(false);
-  return isCredited ? { ...account, bucket: giveBack(bucket, limit, item.held, now) } : account;
+  return isReturned ? { ...account, bucket: giveBack(bucket, limit, item.held, now) } : account;
 }
 
 function takeReport(account: Account, found: LiveLease, work: Work): Account {
@@ -127,8 +129,9 @@ function takeReport(account: Account, found: LiveLease, work: Work): Account {
   const held = Math.min(item.held, found.tokens);
   const kept = message.keep ? held : 0;
   const outstanding = bucket.outstanding - rules.outstandingOf(found.tokens) + rules.outstandingOf(kept);
-  const isReturned = !message.keep && rules.creditsReturn(true);
-  const returned = { ...bucket, outstanding, tokens: bucket.tokens + (isReturned ? held : 0) };
+  // Below a burst that was cut, other leases may fill the bucket alone: then nothing of this one fits.
+  const most = ceilingOf(limit, outstanding);
+  const returned = { ...bucket, outstanding, tokens: Math.min(most, bucket.tokens + (account.isReturned ? held : 0)) };
   const spent = atMost(readSpent(item.spent, message, rules.creditShiftMs, now), found.tokens - held);
   const stretches = turnedAway.get(item.policy) ?? [];
   const { units, left } = creditSpent(stretches, spent, limit, unitsMissing(returned, limit));
@@ -235,7 +238,7 @@ function isChanged(account: Account, isTaken: boolean, message: LeaseMessage, is
   const { known, item, lease: found, kept, bucket, allowed, configVersion, limit } = account;
   if (isGranted && (account.granted > 0 || kept > 0)) return true;
   if (isTaken && allowed && item.cost > 0) return true;
-  if (found !== undefined && (!message.keep || kept !== found.tokens)) return true;
+  if (account.isReturned || (found !== undefined && kept !== found.tokens)) return true;
   if (known === undefined) return false;
   return limit !== known.limit || configVersion !== known.configVersion || bucket.last < known.bucket.last;
 }

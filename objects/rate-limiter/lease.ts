@@ -151,7 +151,7 @@ function spend(
     if (holding === undefined || !isOpen || holding.tokens < cost) continue;
     holding.tokens -= cost;
     if (cost > 0) countSpent(holding.spent, cost, now);
-    if (!holding.limit.shadow) low ||= holding.tokens < Math.max(1, (2 * holding.rateBefore * borrower.rttMs) / 1_000);
+    if (!holding.limit.shadow) low ||= holding.tokens < lowMark(borrower, holding);
   }
   borrower.usedAt = now;
   const mayRenew = low && borrower.leaseId !== null && now >= borrower.renewAt && now >= borrower.holdUntil;
@@ -160,6 +160,11 @@ function spend(
   const renewal = message(borrower, now, rules, { costs: [], keep: true, want: borrower.want, lease: true });
   expect(borrower, renewal.seq, now);
   return { kind: "admitted", renewal, shadowed };
+}
+
+/** At least one token; enough for twice a round trip and one more, but not before half of a small lease is spent. */
+function lowMark({ size, rttMs }: Borrower, { rateBefore }: Holding): number {
+  return Math.max(1, Math.min(size / 2, 1 + (2 * rateBefore * rttMs) / 1_000));
 }
 
 function refuse(borrower: Borrower, costs: readonly number[], isOpen: boolean, now: number): Arrival {
