@@ -9,8 +9,13 @@ import { configJsonSchema } from "./reference/json-schema.ts";
 import { referenceMarkdown } from "./reference/markdown.ts";
 
 const schema = configJsonSchema(sections);
+/** Keywords of VS Code's own: without them it underlines, in a .json file, what the gateway accepts. */
+const editor = { allowComments: true, allowTrailingCommas: true };
 const files = [
-  { url: new URL("../schemas/config.schema.json", import.meta.url), text: `${JSON.stringify(schema, null, 2)}\n` },
+  {
+    url: new URL("../schemas/config.schema.json", import.meta.url),
+    text: `${JSON.stringify({ ...schema, ...editor }, null, 2)}\n`,
+  },
   { url: new URL("../docs/reference/configuration.md", import.meta.url), text: referenceMarkdown(sections, schema) },
   { url: new URL("../docs/reference/errors.md", import.meta.url), text: errorsMarkdown() },
 ];
