@@ -2,6 +2,9 @@ import { renderTable } from "../scripts/prove/table.ts";
 import type { BenchResult } from "./bench.ts";
 import type { Spread } from "./statistics.ts";
 
+/** With fewer rounds than this, no interval holds the median with 95 % confidence: the whole range does with less. */
+const FEW_ROUNDS = 6;
+
 /** Renders a result as text: the machine, a table of figures, a table of ratios. */
 export function renderResult(result: BenchResult): string {
   const { machine, rounds, seconds, connections } = result;
@@ -27,7 +30,7 @@ export function renderResult(result: BenchResult): string {
   ]);
   return [
     `${machine.processor}, ${machine.cores} cores; Node ${machine.node}, workerd ${machine.workerd}; ${result.at}`,
-    `${rounds} rounds, ${seconds} s a slice, ${connections} connections; load average before ${figure(machine.loadBefore)}; ` +
+    `${rounds} rounds${rounds < FEW_ROUNDS ? " (too few to tell anything)" : ""}, ${seconds} s a slice, ${connections} connections; load average before ${figure(machine.loadBefore)}; ` +
       `other processes used ${figure(machine.othersCores)} cores meanwhile`,
     "",
     renderTable([
