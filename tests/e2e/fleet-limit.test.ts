@@ -109,7 +109,10 @@ async function startOrigin(): Promise<CountingOrigin> {
     response.end("ok");
   });
   await listen(server);
-  cleanups.push(() => server.closeAllConnections(), () => server.close());
+  cleanups.push(
+    () => server.closeAllConnections(),
+    () => server.close(),
+  );
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("the origin has no port");
   return {
