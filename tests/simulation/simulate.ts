@@ -6,6 +6,12 @@ import { createRandom } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
+/** Tokens that passed at a time. */
+export interface Admission {
+  readonly at: number;
+  readonly tokens: number;
+}
+
 /** What one run showed. */
 export interface Outcome extends Tally {
   /** Tokens above burst + rate * t in the worst interval of any policy: 0 is the promise. */
@@ -18,8 +24,8 @@ export interface Outcome extends Tally {
   readonly callsPerRequest: number;
   readonly waitingShare: number;
   readonly rows: number;
-  /** Tokens served and allowed (of the ideal) up to each second, for a chart. */
-  readonly course: readonly { readonly served: number; readonly ideal: number }[];
+  /** Every admission under the first policy, in the order of time. */
+  readonly admissions: readonly Admission[];
 }
 
 /** Runs a scenario: the shipped halves of the protocol, and a world that does to them what the platform may do. */
@@ -30,6 +36,7 @@ export function simulate(scenario: Scenario): Outcome {
   if (initial === undefined) throw new Error("a scenario needs a configuration");
   const shadows = new Map(initial.limits.map((limit) => [limit.policy, new ShadowBucket(limit)]));
   const ideal = new IdealLimiter(initial.limits);
+  const admissions: Admission[] = [];
   let newest = 1;
 
   const owner = new OwnerHost(clock, random, scenario, (message, reply, state) => {
@@ -43,7 +50,7 @@ export function simulate(scenario: Scenario): Outcome {
     }
     if (!reply.allowed) return;
     for (const [index, { policy, cost }] of message.items.entries()) {
-      if (cost > 0 && reply.items[index]?.allowed === true) shadows.get(policy)?.admit(cost, Math.floor(clock.now));
+      if (cost > 0 && reply.items[index]?.allowed === true) admit(policy, cost);
     }
   });
 
@@ -61,10 +68,15 @@ export function simulate(scenario: Scenario): Outcome {
     random,
     scenario,
     send,
-    spentHere(policy, tokens) {
-      shadows.get(policy)?.admit(tokens, Math.floor(clock.now));
-    },
+    spentHere: admit,
   };
+
+  function admit(policy: string, tokens: number): void {
+    if (tokens === 0) return;
+    const at = Math.floor(clock.now);
+    shadows.get(policy)?.admit(tokens, at);
+    if (policy === initial?.limits[0]?.policy) admissions.push({ at, tokens });
+  }
 
   function send(message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void): void {
     const { loss, doubled, doubledReturns } = scenario.network;
@@ -131,14 +143,7 @@ export function simulate(scenario: Scenario): Outcome {
     nextRequest();
   }
 
-  const course: { served: number; ideal: number }[] = [];
-  function sample(): void {
-    course.push({ served: tally.served, ideal: ideal.tokens });
-    clock.after(1_000, sample);
-  }
-
   clock.after(0, nextRequest);
-  clock.after(0, sample);
   clock.runUntil(scenario.durationMs);
   return {
     ...tally,
@@ -149,6 +154,6 @@ export function simulate(scenario: Scenario): Outcome {
     callsPerRequest: tally.requests === 0 ? 0 : owner.calls / tally.requests,
     waitingShare: tally.requests === 0 ? 0 : tally.waited / tally.requests,
     rows: owner.rows,
-    course,
+    admissions,
   };
 }
