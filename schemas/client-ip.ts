@@ -18,7 +18,14 @@ const trustedProxy = v.pipe(
 
 /** A header that proxies write. */
 export const ClientIpHeaderSchema = closedObject({
-  header: headerName,
+  header: v.pipe(
+    headerName,
+    // Its elements are no addresses, so every client behind a proxy would be that proxy.
+    v.check(
+      (name) => name.toLowerCase() !== "forwarded",
+      'a header that lists addresses, such as "X-Forwarded-For"; "Forwarded" (RFC 7239) is not read',
+    ),
+  ),
   trustedProxies: listOf(trustedProxy, "an array of CIDR blocks"),
 });
 

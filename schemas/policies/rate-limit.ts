@@ -14,6 +14,13 @@ const MAX_BUCKET = 2 ** 53;
 const KEY =
   '"ip", "all", "route" or "header:NAME", or an array of these ("principal", "consumer", "cookie:NAME" and "claim:NAME" do not act yet)';
 
+/** What proxies tell each other about the client's address; as it arrives, it is the client's own word. */
+const ADDRESS_HEADER =
+  /^(?:x-forwarded-.*|forwarded|x-real-ip|(?:x-|true-|x-cluster-)client-ip|cf-connecting-ip(?:v6)?|cf-pseudo-ipv4)$/;
+
+const BY_IP =
+  '"ip", with "clientIp" saying where the address comes from: any client can write this header, and so choose its bucket';
+
 const limitKey = v.pipe(
   v.string(KEY),
   v.rawTransform<string, LimitKey>(({ dataset, addIssue, NEVER }) => {
@@ -27,6 +34,7 @@ const limitKey = v.pipe(
 const limitKeys = v.pipe(
   v.union([limitKey, listOf(limitKey, KEY)], KEY),
   v.transform((keys) => (Array.isArray(keys) ? keys : [keys])),
+  v.check((keys) => keys.every((key) => key.kind !== "header" || !ADDRESS_HEADER.test(key.name)), BY_IP),
   v.check((keys) => new Set(keys.map(formatKey)).size === keys.length, "each key once"),
   v.check(
     (keys) => keys.length === 1 || keys.every(({ kind }) => kind !== "all"),

@@ -254,6 +254,12 @@ describe("clientIp", () => {
       '"x f"',
       'the name of a header, such as "x-api-key"',
     ],
+    [
+      { header: "Forwarded", trustedProxies: ["10.0.0.0/8"] },
+      "clientIp.header",
+      '"Forwarded"',
+      'a header that lists addresses, such as "X-Forwarded-For"; "Forwarded" (RFC 7239) is not read',
+    ],
     [{ header: "x" }, "clientIp.trustedProxies", "nothing", "a value: the field is required"],
     [{ header: "x", trustedProxies: [] }, "clientIp.trustedProxies", "an empty array", "an array of CIDR blocks"],
     [

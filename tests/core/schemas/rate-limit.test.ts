@@ -129,6 +129,8 @@ describe("rateLimit", () => {
   });
 });
 
+const ADDRESS =
+  '"ip", with "clientIp" saying where the address comes from: any client can write this header, and so choose its bucket';
 const KEY =
   '"ip", "all", "route" or "header:NAME", or an array of these ("principal", "consumer", "cookie:NAME" and "claim:NAME" do not act yet)';
 const WINDOW = 'exactly one of "windowSeconds" and "window"';
@@ -151,6 +153,9 @@ describe("a rateLimit is refused", () => {
     [{ ...PER_MINUTE, by: "principal" }, "by", '"principal"', KEY],
     [{ ...PER_MINUTE, by: "cookie:session" }, "by", '"cookie:session"', KEY],
     [{ ...PER_MINUTE, by: "header:" }, "by", '"header:"', KEY],
+    [{ ...PER_MINUTE, by: "header:X-Forwarded-For" }, "by", '"header:X-Forwarded-For"', ADDRESS],
+    [{ ...PER_MINUTE, by: "header:cf-connecting-ip" }, "by", '"header:cf-connecting-ip"', ADDRESS],
+    [{ ...PER_MINUTE, by: ["route", "header:x-real-ip"] }, "by", "an array of 2", ADDRESS],
     [{ ...PER_MINUTE, by: [] }, "by", "an empty array", KEY],
     [{ ...PER_MINUTE, by: ["header:A", "header:a"] }, "by", "an array of 2", "each key once"],
     [{ ...PER_MINUTE, by: ["all", "ip"] }, "by", "an array of 2", '"all" alone: with another key it adds nothing'],
