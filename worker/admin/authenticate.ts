@@ -1,6 +1,7 @@
 /** The operator's token, if this deployment has one. */
 export function adminToken(env: Env): string | undefined {
-  const token = env.SLUICE_ADMIN_TOKEN ?? env.ADMIN_KEY;
+  // An empty secret is how a dashboard removes one.
+  const token = env.SLUICE_ADMIN_TOKEN || env.ADMIN_KEY;
   return token === undefined || token === "" ? undefined : token;
 }
 
