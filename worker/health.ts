@@ -12,17 +12,27 @@ const PING_MS = 1000;
 /**
  * The gateway's own health endpoints; undefined when the path is none of them.
  *
- * @throws GatewayError `method-not-allowed`.
+ * Rejects with GatewayError `method-not-allowed`.
  */
-export async function health(
+export function health(
   request: Request,
   canonical: CanonicalRequest,
   env: Env,
   active: ActiveConfig,
-): Promise<Response | undefined> {
+): Promise<Response> | undefined {
   const { healthz, readyz, health: details } = active.config.endpoints;
-  const { path, method } = canonical;
+  const { path } = canonical;
   if (path !== healthz && path !== readyz && path !== details) return undefined;
+  return healthAnswer(request, canonical, env, active);
+}
+
+async function healthAnswer(
+  request: Request,
+  { path, method }: CanonicalRequest,
+  env: Env,
+  active: ActiveConfig,
+): Promise<Response> {
+  const { healthz, readyz } = active.config.endpoints;
   if (method !== "GET" && method !== "HEAD") {
     throw new GatewayError("method-not-allowed", {
       detail: `${method} is not allowed here; allowed: GET, HEAD.`,
@@ -88,7 +98,10 @@ async function pingObject(env: Env): Promise<Ping> {
     await within(stub.ping(), PING_MS, () => new Error(`no answer within ${PING_MS} ms`));
     return { ready: true, status: "ok", ms: Date.now() - startedAt };
   } catch (error) {
-    return { ready: false, status: error instanceof Error ? error.message : String(error), ms: Date.now() - startedAt };
+    const status = error instanceof Error ? error.message : String(error);
+    // Whoever watches /readyz sees only that it failed; the operator finds here why.
+    console.error(JSON.stringify({ level: "error", message: "not ready", error: status }));
+    return { ready: false, status, ms: Date.now() - startedAt };
   }
 }
 

@@ -119,6 +119,12 @@ describe("an operator", () => {
     expect([response.status, await response.text()]).toEqual([200, ""]);
   });
 
+  it("finds what the admin API has", async () => {
+    const listed = { resources: ["/clients?by=&value=", "/clients/{id}", "/config"] };
+    expect(await asOperator("/admin")).toMatchObject({ status: 200, body: listed });
+    expect(await asOperator("/admin/")).toMatchObject({ status: 200, body: listed });
+  });
+
   it("reads the configuration that is active and where it came from", async () => {
     expect(await asOperator("/admin/config")).toMatchObject({
       status: 200,
@@ -147,6 +153,8 @@ describe("an operator", () => {
       code: "upstream-unreachable",
       client: "127.0.0.1",
     });
+    // An expected failure is told in messages; a stack would show the bundle's insides to no end.
+    expect(line["error"]).toMatch(/^No response head came from the origin.* <- \w*Error: [^\n]*$/);
     expect(JSON.stringify(gateway.logs())).not.toContain(secret);
   });
 });

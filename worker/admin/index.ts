@@ -5,6 +5,7 @@ import { GatewayError } from "../errors.ts";
 import { adminToken, isAdmin } from "./authenticate.ts";
 import { findClients, readClient } from "./clients.ts";
 import { readConfig } from "./config.ts";
+import { json } from "./json.ts";
 
 /** What a resource of the admin API works with. */
 export interface AdminContext {
@@ -58,6 +59,7 @@ interface Routable {
 
 const resources = Router<Routable & IRequest, [AdminContext]>();
 resources
+  .get("/", () => json({ resources: ["/clients?by=&value=", "/clients/{id}", "/config"] }))
   .get("/clients", (_request, context) => findClients(context))
   .get("/clients/:id", (request, context) => readClient(request.params["id"] ?? "", context))
   .get("/config", (_request, context) => readConfig(context));

@@ -1,9 +1,11 @@
 import type { ExchangeNotes } from "../exchange.ts";
+import type { FieldReader } from "../request-fields.ts";
 import type { PumpEnd } from "../upstream/pump.ts";
 
 /** What is known of an exchange, filled in as it goes. */
 export interface ExchangeRecord {
   readonly request: Request;
+  readonly fields: FieldReader;
   readonly requestId: string;
   readonly receivedAt: number;
   readonly notes: ExchangeNotes;
@@ -32,7 +34,7 @@ export function logExchange(record: ExchangeRecord, status: number, durationMs: 
 }
 
 function write(record: ExchangeRecord, status: number, durationMs: number, end?: PumpEnd): void {
-  const { request, requestId, notes, error } = record;
+  const { request, fields, requestId, notes, error } = record;
   const cf = request.cf;
   const line = {
     level: status >= 500 ? "error" : "info",
@@ -52,8 +54,8 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     body: end === undefined || end.kind === "complete" ? undefined : end.kind,
     bytes: end?.bytes,
     client: record.client,
-    userAgent: request.headers.get("user-agent")?.slice(0, MAX_TEXT),
-    ray: request.headers.get("cf-ray") ?? undefined,
+    userAgent: fields.get("user-agent")?.slice(0, MAX_TEXT),
+    ray: fields.get("cf-ray") ?? undefined,
     colo: cf?.["colo"],
     country: cf?.["country"],
     error: error === undefined ? undefined : reasonOf(error),
@@ -64,6 +66,12 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
 /** The whole chain of causes: the message that a client saw, and what lay behind it. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const own = error.name === "GatewayError" ? error.message : (error.stack ?? error.message);
-  return error.cause === undefined ? own : `${own} <- ${reasonOf(error.cause)}`;
+  // An expected failure is explained by its messages; only a defect needs to show where in the code it arose.
+  if (error.name !== "GatewayError") return [error.stack ?? error.message, ...causesOf(error)].join(" <- ");
+  return [error.message, ...causesOf(error)].join(" <- ");
+}
+
+function causesOf({ cause }: Error): readonly string[] {
+  if (cause === undefined) return [];
+  return cause instanceof Error ? [`${cause.name}: ${cause.message}`, ...causesOf(cause)] : [String(cause)];
 }
