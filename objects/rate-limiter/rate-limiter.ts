@@ -3,6 +3,8 @@ import type { Lru } from "../lru.ts";
 import { createLru } from "../lru.ts";
 import type { ClientState } from "./client-state.ts";
 import { NEW_CLIENT, lostClient, packClient, unpackClient } from "./client-state.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "./lease-ledger.ts";
+import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messages.ts";
 import { forgettableAt, refund, report, take } from "./ledger.ts";
 import type { ClientReport, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
@@ -32,6 +34,8 @@ interface Row {
   state: ClientState;
   /** In memory only: a refusal writes nothing. */
   lastDecision: ClientReport["lastDecision"];
+  /** In memory only: losing it costs credit and repeats the sizing of leases. */
+  memory: LeaseMemory;
 }
 
 /**
@@ -63,9 +67,26 @@ export class RateLimiter extends DurableObject {
     const problem = takeProblem(message);
     if (problem !== undefined) throw new TypeError(`cannot take: ${problem}`);
     const now = Date.now();
-    const row = this.#load(message.client, now) ?? { state: NEW_CLIENT, lastDecision: null };
+    const row = this.#load(message.client, now) ?? newRow();
     const { state, reply } = take(row.state, message, now);
     if (state !== row.state) this.#store(message.client, row, state, now);
+    row.lastDecision = { at: now, allowed: reply.allowed };
+    return reply;
+  }
+
+  /**
+   * Answers an isolate that asks for, renews or returns a lease (docs/design/leases.md): decides about the request that
+   * waits, and grants tokens that the isolate may spend without asking. Throws a TypeError on a malformed message.
+   */
+  lease(message: LeaseMessage): LeaseReply {
+    const problem = leaseProblem(message);
+    if (problem !== undefined) throw new TypeError(`cannot lease: ${problem}`);
+    const now = Date.now();
+    const row = this.#load(message.client, now) ?? newRow();
+    const { state, memory, reply } = lease(row.state, row.memory, message, now);
+    if (state !== row.state) this.#store(message.client, row, state, now);
+    // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
+    row.memory = memory;
     row.lastDecision = { at: now, allowed: reply.allowed };
     return reply;
   }
@@ -144,7 +165,7 @@ export class RateLimiter extends DurableObject {
     if (held !== undefined || !this.#hasTable) return held;
     const [stored] = this.ctx.storage.sql.exec<{ state: string }>(READ, client).toArray();
     if (stored === undefined) return undefined;
-    const row: Row = { state: this.#decode(client, stored.state, now), lastDecision: null };
+    const row = newRow(this.#decode(client, stored.state, now));
     this.#rows.set(client, row);
     return row;
   }
@@ -170,6 +191,10 @@ export class RateLimiter extends DurableObject {
     // Not awaited: it commits together with the row, and the output gate waits for both.
     void this.ctx.storage.setAlarm(sweepTime(forgettableAt(state), now));
   }
+}
+
+function newRow(state: ClientState = NEW_CLIENT): Row {
+  return { state, lastDecision: null, memory: NO_MEMORY };
 }
 
 function sweepTime(forgettable: number, now: number): number {
