@@ -8,7 +8,7 @@ import { health } from "./health.ts";
 import { logExchange, type ExchangeRecord } from "./observe/log.ts";
 import { climbs, pathViews } from "./path-views.ts";
 import { codeOf, problemResponse } from "./problem.ts";
-import { readFields, type RequestFields } from "./request-fields.ts";
+import { readFields, type FieldReader, type RequestFields } from "./request-fields.ts";
 import { requestIdOf } from "./request-id.ts";
 import { strippedLength } from "./upstream/target-url.ts";
 
@@ -16,13 +16,14 @@ import { strippedLength } from "./upstream/target-url.ts";
 export async function handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
   const receivedAt = Date.now();
   const fields = readFields(request.headers);
-  const requestId = requestIdOf(request.headers);
-  const record: ExchangeRecord = { request, requestId, receivedAt, notes: {} };
+  const requestId = requestIdOf(fields);
+  const record: ExchangeRecord = { request, fields, requestId, receivedAt, notes: {} };
   let response: Response;
   let active: ActiveConfig | undefined;
   const responseHeaders: [string, string][] = [];
   try {
-    active = await activeConfig(env, ctx);
+    const current = activeConfig(env, ctx);
+    active = current instanceof Promise ? await current : current;
     response = await answer({ record, fields, env, ctx, active, responseHeaders });
   } catch (error) {
     record.notes.code = codeOf(error);
@@ -30,9 +31,10 @@ export async function handle(request: Request, env: Env, ctx: ExecutionContext):
     response = problemResponse(error, requestId);
   }
   const durationMs = Date.now() - receivedAt;
-  for (const [name, value] of responseHeaders) response.headers.set(name, value);
-  response.headers.set("x-request-id", requestId);
-  response.headers.set("x-response-time", String(durationMs));
+  const { headers } = response;
+  for (const [name, value] of responseHeaders) headers.set(name, value);
+  headers.set("x-request-id", requestId);
+  headers.set("x-response-time", String(durationMs));
   if (active?.config.logging.enabled !== false) logExchange(record, response.status, durationMs, ctx);
   return response;
 }
@@ -46,12 +48,12 @@ interface Asked {
   readonly responseHeaders: [string, string][];
 }
 
-async function answer(asked: Asked): Promise<Response> {
+function answer(asked: Asked): Promise<Response> {
   const { record, fields, active, env } = asked;
   const { request } = record;
-  const canonical = canonicalOf(request);
+  const canonical = canonicalOf(request, fields);
   record.path = canonical.path;
-  const own = await ownEndpoint(canonical, request, env, active);
+  const own = ownEndpoint(canonical, request, env, active);
   if (own !== undefined) return own;
   const route = routeOf(canonical, fields.endToEnd, active);
   record.route = route.route.id;
@@ -68,30 +70,31 @@ const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 /** RFC 1035 2.3.4 and a port. A host of 60,000 bytes and 30,000 dots took 250 ms to look up among wildcard hosts. */
 const MAX_HOST_LENGTH = 255 + 6;
 
-function canonicalOf(request: Request): CanonicalRequest {
-  const host = request.headers.get("host");
+function canonicalOf(request: Request, fields: RequestFields): CanonicalRequest {
+  const { method, url } = request;
+  const host = fields.get("host");
   if (host !== null && (host.length > MAX_HOST_LENGTH || !HOST.test(host))) {
     throw new GatewayError("invalid-request", {
       detail: "The Host header is not one host name with an optional port.",
     });
   }
-  const parsed = parseCanonical(request.method, request.url);
+  const parsed = parseCanonical(method, url);
   if (!parsed.ok) throw new GatewayError("invalid-path", { detail: `${parsed.detail}.` });
-  if (NEVER_FORWARDED.has(request.method)) {
+  if (NEVER_FORWARDED.has(method)) {
     throw new GatewayError("method-not-allowed", {
-      detail: `${request.method} is never forwarded.`,
+      detail: `${method} is never forwarded.`,
       headers: { allow: "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS" },
     });
   }
   return parsed.request;
 }
 
-async function ownEndpoint(
+function ownEndpoint(
   canonical: CanonicalRequest,
   request: Request,
   env: Env,
   active: ActiveConfig,
-): Promise<Response | undefined> {
+): Promise<Response> | undefined {
   const { path } = canonical;
   const { prefix, enabled } = active.config.admin;
   if (enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/")) {
@@ -101,7 +104,7 @@ async function ownEndpoint(
 }
 
 /** The route of a request, and proof that no other reading of its path would have met another. */
-function routeOf(canonical: CanonicalRequest, headers: Headers, active: ActiveConfig): CompiledRoute {
+function routeOf(canonical: CanonicalRequest, headers: FieldReader, active: ActiveConfig): CompiledRoute {
   const asked = { ...canonical, headers };
   const match = active.matcher.match(asked);
   switch (match.kind) {

@@ -24,9 +24,13 @@ let checkedAt = 0;
  * The configuration this isolate serves by. A file given at start wins over KV, KV over the bundled default. A bad or
  * unreachable document never replaces a good one: it is logged and the last good one serves on.
  *
+ * @returns at once when there is one, which is always but at an isolate's first requests.
  * @throws GatewayError `dependency-unavailable` when there is no good one yet.
  */
-export async function activeConfig(env: Env, ctx: { waitUntil(work: Promise<unknown>): void }): Promise<ActiveConfig> {
+export function activeConfig(
+  env: Env,
+  ctx: { waitUntil(work: Promise<unknown>): void },
+): ActiveConfig | Promise<ActiveConfig> {
   if (active === undefined) return firstConfig(env);
   // A file or the bundled default cannot change under a running isolate.
   if (env.PROXY_CONFIG === undefined || active.source === "file") return active;

@@ -26,7 +26,7 @@ export function guard(limits: SizeLimits): Step {
         detail: `The request has ${fields.names.length} header fields of ${fields.bytes} bytes; at most ${limits.maxHeaderCount} of ${limits.maxHeaderSize} bytes are taken.`,
       });
     }
-    const declared = exchange.request.headers.get("content-length");
+    const declared = fields.get("content-length");
     if (declared !== null && Number(declared) > limits.maxBodySize) throw tooLarge(limits, Number(declared));
     return next(exchange);
   };

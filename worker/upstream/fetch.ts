@@ -9,6 +9,8 @@ export interface UpstreamRequest {
   readonly headers: Headers;
   readonly body: OutgoingBody;
   readonly timeouts: Timeouts;
+  /** Now, in milliseconds since the epoch. */
+  readonly sentAt: number;
   /** Milliseconds since the epoch by which the response head must be there. */
   readonly deadline: number;
 }
@@ -29,28 +31,28 @@ export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Pro
   } catch (error) {
     throw error instanceof GatewayError ? error : connectionFailure(error);
   }
-  if (response.status >= 200 && response.status <= 599) return response;
+  const { status } = response;
+  if (status >= 200 && status <= 599) return response;
   await response.body?.cancel();
   throw new GatewayError("upstream-invalid-response", {
-    detail: `The origin answered with status ${response.status}, which is not a final HTTP status.`,
+    detail: `The origin answered with status ${status}, which is not a final HTTP status.`,
   });
 }
 
 async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Response> {
-  const { body, timeouts, deadline } = request;
-  const remaining = deadline - Date.now();
+  const { body, timeouts, sentAt, deadline } = request;
   if (body.sent === undefined) {
-    watch.expect(Math.min(timeouts.headers, remaining), noHead);
+    watch.expect(Math.min(sentAt + timeouts.headers, deadline), noHead);
     return send(request);
   }
-  watch.expect(remaining, body.overdue ?? noHead);
+  watch.expect(deadline, body.overdue ?? noHead);
   const outgoing = send(request);
   // An origin may answer before it has read everything. The headers deadline runs from when everything was sent.
   const first = await Promise.race([answerOf(outgoing), body.sent]);
   if (first instanceof GatewayError) throw first;
   if (first instanceof Response) return first;
   if (first !== undefined) throw (await endedBy(body.sent)) ?? first.failure;
-  watch.expect(Math.min(timeouts.headers, deadline - Date.now()), noHead);
+  watch.expect(Math.min(Date.now() + timeouts.headers, deadline), noHead);
   return outgoing;
 }
 

@@ -1,10 +1,10 @@
 import type { Backend, Route } from "../../schemas/index.ts";
 import type { Exchange, Handler } from "../exchange.ts";
-import { watched, type Watch } from "../watch.ts";
-import { fetchUpstream, type UpstreamRequest } from "./fetch.ts";
-import { outgoingBody } from "./request-body.ts";
+import { watched } from "../watch.ts";
+import { fetchUpstream } from "./fetch.ts";
+import { NOTHING, outgoingBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
-import { relayedBody } from "./response-body.ts";
+import { relayedBody, type Relay } from "./response-body.ts";
 import { stripConnection } from "./response-headers.ts";
 import { compileTargetUrl } from "./target-url.ts";
 
@@ -24,19 +24,19 @@ export function proxy(route: Route, backend: Backend): Handler {
 
   return async function forward(exchange: Exchange): Promise<Response> {
     const { request, canonical, receivedAt } = exchange;
-    const upstream: UpstreamRequest = {
-      url: urlOf(canonical.path, canonical.query),
-      method: canonical.method,
-      headers: requestHeaders(exchange, deciding),
-      body: await outgoingBody(request, { limits: sizeLimits, timeouts, receivedAt }),
-      timeouts,
-      deadline: exchange.deadline,
-    };
+    const { method } = canonical;
+    const headers = requestHeaders(exchange, deciding);
+    // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
+    const body =
+      request.body === null ? NOTHING : await outgoingBody(request, { limits: sizeLimits, timeouts, receivedAt });
     const sentAt = Date.now();
+    const url = urlOf(canonical.path, canonical.query);
     return watched(async (watch) => {
+      const upstream = { url, method, headers, body, timeouts, sentAt, deadline: exchange.deadline };
       const response = await fetchUpstream(upstream, watch);
-      exchange.notes.upstreamMs = Date.now() - sentAt;
-      return relay(exchange, response, route, watch);
+      const answeredAt = Date.now();
+      exchange.notes.upstreamMs = answeredAt - sentAt;
+      return relay(exchange, { request, method, response, answeredAt, timeouts, watch });
     });
   };
 }
@@ -49,12 +49,13 @@ function decidingFields(route: Route): ReadonlySet<string> {
   return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
 }
 
-async function relay(exchange: Exchange, origin: Response, route: Route, watch: Watch): Promise<Response> {
+async function relay(exchange: Exchange, answer: Relay): Promise<Response> {
+  const { response: origin } = answer;
   let body: BodyInit | null = null;
   if (NULL_BODY.has(origin.status)) {
     await origin.body?.cancel();
   } else {
-    const relayed = await relayedBody({ request: exchange.request, response: origin, timeouts: route.timeouts, watch });
+    const relayed = await relayedBody(answer);
     if (relayed.ended !== undefined) exchange.notes.body = relayed.ended;
     body = relayed.body;
   }

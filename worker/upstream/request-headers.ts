@@ -61,11 +61,9 @@ export interface ForwardedRequest {
 export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySet<string>): Headers {
   const { request, canonical, client, fields, requestId } = forwarded;
   const headers = new Headers(request.headers);
-  if (fields.names.includes("transfer-encoding")) refuseUnknownCoding(headers.get("transfer-encoding") ?? "");
+  refuseUnknownCoding(fields.get("transfer-encoding"));
   for (const name of fields.names) if (isDropped(name, deciding)) headers.delete(name);
-  if (fields.names.includes("connection")) {
-    for (const name of namesIn(request.headers.get("connection") ?? "")) headers.delete(name);
-  }
+  for (const name of fields.connectionNames) headers.delete(name);
   for (const name of deciding) {
     const value = headers.get(name);
     if (value?.includes(",") === true) headers.set(name, value);
@@ -79,8 +77,8 @@ export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySe
 }
 
 /** The runtime undoes the chunks alone, and the origin would never learn of the rest. */
-function refuseUnknownCoding(coding: string): void {
-  if (coding.toLowerCase() === "chunked") return;
+function refuseUnknownCoding(coding: string | null): void {
+  if (coding === null || coding.toLowerCase() === "chunked") return;
   throw new GatewayError("invalid-request", { detail: `The transfer coding is ${coding}; only chunked is taken.` });
 }
 
@@ -95,7 +93,7 @@ const NONE: readonly string[] = [];
 
 /** Lower-case field names that a `Connection` value lists; none for the usual `keep-alive` or `close` alone. */
 export function namesIn(connection: string): readonly string[] {
-  if (connection === "keep-alive" || connection === "close") return NONE;
+  if (connection === "" || connection === "keep-alive" || connection === "close") return NONE;
   return connection
     .split(",")
     .map((name) => name.trim().toLowerCase())
