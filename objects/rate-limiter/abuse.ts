@@ -1,7 +1,7 @@
 import type { AbuseRule, AttemptReport, Attempts } from "./attempts.ts";
 import { abuseThreshold, countReport, forgetBefore, isAbuse, noAttempts } from "./attempts.ts";
 import type { Ban, BanRule } from "./bans.ts";
-import { banFor, isBanned } from "./bans.ts";
+import { banFor } from "./bans.ts";
 
 /** What the owner remembers of one client's behaviour. */
 export interface Abuse {
@@ -37,7 +37,8 @@ export function judge(abuse: Abuse, judgement: AbuseJudgement, report: AttemptRe
   const known = abuse.policies.find((one) => one.policy === policy)?.attempts ?? noAttempts(abuse.since, now);
   const attempts = countReport(known, rule, report, now);
   const policies = [...abuse.policies.filter((one) => one.policy !== policy), { policy, attempts }];
-  if (isBanned(abuse.ban, now) || !isAbuse(attempts, rule)) return { ...abuse, policies };
+  // While a ban lasts nothing is counted, so nothing is abuse.
+  if (!isAbuse(attempts, rule)) return { ...abuse, policies };
   const reason = `${policy}: ${abuseThreshold(rule)} attempts or more within ${rule.windowMs} ms`;
   return startBan({ ...abuse, policies }, banFor(abuse.ban, judgement.ban, reason, now));
 }

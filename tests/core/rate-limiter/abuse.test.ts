@@ -115,6 +115,8 @@ describe("the owner's judgement", () => {
     const end = START + 86_400_000;
     const during = judge(banned, JUDGEMENT, reported(2, 500, end - 10), end - 10);
     expect(during.ban).toEqual(banned.ban);
+    const other = judge(during, { ...JUDGEMENT, policy: "other" }, reported(3, 500, end - 1), end + 100);
+    expect(other.ban).toEqual(banned.ban);
     const late = judge(during, JUDGEMENT, reported(3, 500, end - 1), end + 100);
     expect([isBanned(late.ban, end - 1), isBanned(late.ban, end + 100)]).toEqual([true, false]);
     expect(isBanned(judge(late, JUDGEMENT, reported(4, 49, end + 200), end + 200).ban, end + 200)).toBe(false);
@@ -130,6 +132,8 @@ describe("the owner's judgement", () => {
     const other = judge(after, { ...JUDGEMENT, policy: "other" }, reported(3, 90, START + 4_999), START + 5_100);
     expect(other.ban).toBeUndefined();
     expect(judge(other, JUDGEMENT, reported(4, 50, START + 5_100), START + 5_100).ban).toBeDefined();
+    const third = judge(other, { ...JUDGEMENT, policy: "third" }, reported(4, 50, START + 5_100), START + 5_100);
+    expect(third.ban).toBeDefined();
   });
 
   it("leaves an operator's ban as it is", () => {

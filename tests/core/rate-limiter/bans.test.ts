@@ -11,7 +11,7 @@ import {
 import { START } from "./arbitraries.ts";
 
 const HOUR_MS = 3_600_000;
-const LADDER = { durationsMs: [300_000, HOUR_MS, 24 * HOUR_MS], rememberMs: 7 * 24 * HOUR_MS };
+const LADDER = { durationsMs: [300_000, HOUR_MS, 12 * HOUR_MS], rememberMs: 7 * 24 * HOUR_MS };
 
 describe("a ban", () => {
   const ban = banFor(undefined, DEFAULT_BAN_RULE, "too much", START);
@@ -66,7 +66,7 @@ describe("a ladder", () => {
       ban = banFor(ban, LADDER, "again", now);
       lengths.push(ban.until - ban.since);
     }
-    expect(lengths).toEqual([300_000, HOUR_MS, 24 * HOUR_MS, 24 * HOUR_MS, 24 * HOUR_MS]);
+    expect(lengths).toEqual([300_000, HOUR_MS, 12 * HOUR_MS, 12 * HOUR_MS, 12 * HOUR_MS]);
     const quiet = banFor(ban, LADDER, "again", (ban?.until ?? 0) + LADDER.rememberMs);
     expect(quiet.until - quiet.since).toBe(300_000);
   });
