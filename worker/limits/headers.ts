@@ -1,5 +1,8 @@
 import type { RateLimit } from "../../schemas/index.ts";
 
+/** The largest integer of a structured field (RFC 9651, section 3.3.1); a parser refuses the whole field beyond it. */
+const MAX_INTEGER = 999_999_999_999_999;
+
 /** What one limit said about a request. */
 export interface Verdict {
   readonly limit: RateLimit;
@@ -21,12 +24,12 @@ export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, v
     const { windowMs, requestsPerWindow } = limit;
     // No sub-second windows in the draft: a shorter window is told as the quota of one second.
     const isShort = windowMs < 1000;
-    const quota = isShort ? Math.floor((requestsPerWindow * 1000) / windowMs) : requestsPerWindow;
-    return `"${limit.name}";q=${quota};w=${isShort ? 1 : Math.ceil(windowMs / 1000)};pk=:${partitionKey}:`;
+    const quota = isShort ? inOneSecond(requestsPerWindow, windowMs) : requestsPerWindow;
+    return `"${limit.name}";q=${Math.min(quota, MAX_INTEGER)};w=${isShort ? 1 : Math.ceil(windowMs / 1000)};pk=:${partitionKey}:`;
   });
   const states = verdicts.map(({ limit, partitionKey, remaining, allowed, retryAfterMs }) => {
     const wait = allowed || retryAfterMs === null ? "" : `;t=${seconds(retryAfterMs)}`;
-    return `"${limit.name}";r=${remaining}${wait};pk=:${partitionKey}:`;
+    return `"${limit.name}";r=${Math.min(remaining, MAX_INTEGER)}${wait};pk=:${partitionKey}:`;
   });
   const headers: [string, string][] = [
     ["ratelimit-policy", policies.join(", ")],
@@ -40,6 +43,12 @@ export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, v
   );
   if (legacy.retryAfterMs !== null) headers.push(["x-ratelimit-reset", String(seconds(legacy.retryAfterMs))]);
   return headers;
+}
+
+/** Whole windows and the rest apart: together they could pass 2^53. */
+function inOneSecond(requestsPerWindow: number, windowMs: number): number {
+  const rest = Math.floor(((requestsPerWindow % windowMs) * 1000) / windowMs);
+  return Math.floor(requestsPerWindow / windowMs) * 1000 + rest;
 }
 
 /** `Retry-After` in whole seconds, at least 1 (RFC 9110 10.2.3; 0 invites a storm). */
