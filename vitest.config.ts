@@ -6,7 +6,8 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node" },
+        // Properties run thousands of cases; a loaded machine must not turn that into a failure.
+        test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
       },
       {
         // Seeded and on a virtual clock; slow only because it runs hours of it.

@@ -36,7 +36,8 @@ export function parseCanonical(method: string, url: string): CanonicalResult {
   if (plain !== null) {
     const [, scheme, host, path, query] = plain;
     // "/." begins a dot segment or a dot file; "//" is legal but let the full parser see whatever is unusual.
-    if (path !== undefined && host !== undefined && !path.includes("/.") && !isDefaultPort(scheme, host)) {
+    const isPlain = path?.includes("/.") === false && host !== undefined && !isUnusualHost(scheme, host);
+    if (isPlain && path !== undefined) {
       return {
         ok: true,
         request: { method, scheme: scheme === "https" ? "https" : "http", host, path, query: query ?? "" },
@@ -46,8 +47,12 @@ export function parseCanonical(method: string, url: string): CanonicalResult {
   return parseUnusual(method, url);
 }
 
-function isDefaultPort(scheme: string | undefined, host: string): boolean {
-  return host.endsWith(scheme === "https" ? ":443" : ":80");
+/** RFC 3986 3.2.2: a final dot names the root and the same host; a route or a wildcard would not see it as the same. */
+const ROOT_DOT = /\.(?=(?::\d+)?$)/;
+
+/** A port that is the scheme's own, or a root dot. */
+function isUnusualHost(scheme: string | undefined, host: string): boolean {
+  return host.endsWith(scheme === "https" ? ":443" : ":80") || host.endsWith(".") || host.includes(".:");
 }
 
 function parseUnusual(method: string, url: string): CanonicalResult {
@@ -69,7 +74,7 @@ function parseUnusual(method: string, url: string): CanonicalResult {
     request: {
       method,
       scheme: parsed.protocol === "https:" ? "https" : "http",
-      host: parsed.host,
+      host: parsed.host.replace(ROOT_DOT, ""),
       path: parsed.pathname,
       query: parsed.search,
     },

@@ -4,7 +4,7 @@ interface ErrorKind {
   readonly title: string;
   /** Problem type (RFC 9457); `urn:sluice:problem:<code>` unless a registered one exists. */
   readonly type?: string;
-  /** Proxy-Status error type (RFC 9209 2.3) for failures between gateway and origin. */
+  /** Proxy-Status error type (RFC 9209 2.3); `http_request_denied` unless the failure was not the request's. */
   readonly proxyError?: string;
 }
 
@@ -37,7 +37,11 @@ export const ERRORS = {
     title: "The origin's response is not valid HTTP",
     proxyError: "http_protocol_error",
   },
-  "dependency-unavailable": { status: 503, title: "Something the gateway needs does not answer" },
+  "dependency-unavailable": {
+    status: 503,
+    title: "Something the gateway needs does not answer",
+    proxyError: "proxy_internal_error",
+  },
   "upstream-timeout": { status: 504, title: "The origin did not answer in time", proxyError: "http_response_timeout" },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -13,7 +13,9 @@ export function problemResponse(error: unknown, requestId: string): Response {
     "cache-control": "no-store",
     ...known?.headers,
   });
-  if ("proxyError" in kind) headers.set("proxy-status", `sluice; error=${kind.proxyError}`);
+  // RFC 9209 2.3: the gateway's own refusals are told from what happened between it and the origin.
+  const proxyError = "proxyError" in kind ? kind.proxyError : "http_request_denied";
+  headers.set("proxy-status", `sluice; error=${proxyError}`);
   const body = {
     type: "type" in kind ? kind.type : `urn:sluice:problem:${code}`,
     title: kind.title,

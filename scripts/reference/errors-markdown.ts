@@ -46,7 +46,7 @@ export function errorsMarkdown(): string {
     "",
     "Every answer that the gateway makes itself is `application/problem+json` (RFC 9457) with `type`, `title`, `status`, `detail`,",
     "`code` and `requestId`, and is never cached. `type` is the registered problem type where one exists, else",
-    "`urn:sluice:problem:<code>`. Failures between gateway and origin also carry `Proxy-Status` (RFC 9209).",
+    "`urn:sluice:problem:<code>`. `Proxy-Status` (RFC 9209) tells the gateway's own refusals from failures of the origin.",
     "",
     "| status | code | title | when, and what helps |",
     "|---|---|---|---|",

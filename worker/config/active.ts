@@ -9,6 +9,9 @@ const REFRESH_MS = 5_000;
 /** KV has no deadline of its own. */
 const KV_MS = 200;
 
+/** Problems in one log line; a document of garbage has one at every token. */
+const MAX_TOLD = 20;
+
 interface Loaded {
   readonly text: string | undefined;
   readonly source: ConfigSource;
@@ -108,11 +111,21 @@ function adopt(loaded: Loaded, env: Env): ActiveConfig {
     platform,
   });
   activeText = text;
+  if (source === "kv") logActivated(active);
   return active;
 }
 
 function describe(result: ConfigResult & { ok: false }): string {
-  return result.problems.map(({ path, got, wanted }) => `${path}: got ${got}, wanted ${wanted}`).join("; ");
+  const { problems } = result;
+  const told = problems.slice(0, MAX_TOLD).map(({ path, got, wanted }) => `${path}: got ${got}, wanted ${wanted}`);
+  if (problems.length > MAX_TOLD) told.push(`and ${problems.length - MAX_TOLD} more`);
+  return told.join("; ");
+}
+
+/** A file's warnings were printed when it was started with; a document in KV has only the log to speak through. */
+function logActivated({ version, warnings }: ActiveConfig): void {
+  const level = warnings.length > 0 ? "warn" : "info";
+  console.log(JSON.stringify({ level, message: "configuration active", source: "kv", version, warnings }));
 }
 
 function logRejected(error: unknown): void {

@@ -18,14 +18,19 @@ const MAX_BUCKETS = 1000;
 
 const buckets = createLru<string, Bucket>(MAX_BUCKETS);
 
-/** Decides about one request from this isolate's share alone. At least one token, so that no client is shut out. */
+/**
+ * Decides about one request from this isolate's share alone. At least one token, so that no client is shut out.
+ *
+ * @param now when it is decided, not when the request arrived: buckets don't go back in time.
+ */
 export function takeLocally(limit: RateLimit, client: string, now: number): BucketDecision {
   const share: BucketLimit = {
     tokensPerWindow: Math.max(1, Math.floor(limit.requestsPerWindow * LOCAL_SHARE)),
     windowMs: limit.windowMs,
     burst: Math.max(1, Math.floor(limit.burst * LOCAL_SHARE)),
   };
-  const key = `${limit.id}\n${client}`;
+  // A limit whose numbers changed starts anew: a remainder is counted in units of its window.
+  const key = [limit.id, share.tokensPerWindow, share.windowMs, share.burst, client].join("\n");
   const decision = take(buckets.get(key) ?? fullBucket(share, now), share, 1, now);
   buckets.set(key, decision.bucket);
   return decision;

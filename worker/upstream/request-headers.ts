@@ -68,7 +68,8 @@ export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySe
     const value = headers.get(name);
     if (value?.includes(",") === true) headers.set(name, value);
   }
-  headers.set("x-forwarded-for", client.forwardedFor);
+  // A probe of the gateway's own speaks for no client.
+  if (client.forwardedFor !== "") headers.set("x-forwarded-for", client.forwardedFor);
   headers.set("x-forwarded-proto", client.scheme);
   headers.set("x-forwarded-host", canonical.host);
   headers.set("forwarded", forwardedBy(client, canonical.host));
@@ -116,5 +117,6 @@ function isGateways(name: string): boolean {
 /** RFC 7239: an IPv6 address is bracketed and quoted, a host is quoted because of its port. */
 function forwardedBy(client: Client, host: string): string {
   const address = client.address.includes(":") ? `"[${client.address}]"` : client.address;
-  return `for=${address};host="${host}";proto=${client.scheme}`;
+  const forClient = address === "" ? "" : `for=${address};`;
+  return `${forClient}host="${host}";proto=${client.scheme}`;
 }
