@@ -33,7 +33,8 @@ export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Pro
   }
   const { status } = response;
   if (status >= 200 && status <= 599) return response;
-  await response.body?.cancel();
+  // A body that has failed already cannot be cancelled, and there is nothing to learn from that.
+  await response.body?.cancel().catch(() => {});
   throw new GatewayError("upstream-invalid-response", {
     detail: `The origin answered with status ${status}, which is not a final HTTP status.`,
   });
