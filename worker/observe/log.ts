@@ -73,5 +73,7 @@ function reasonOf(error: unknown): string {
 
 function causesOf({ cause }: Error): readonly string[] {
   if (cause === undefined) return [];
-  return cause instanceof Error ? [`${cause.name}: ${cause.message}`, ...causesOf(cause)] : [JSON.stringify(cause) ?? "unknown"];
+  return cause instanceof Error
+    ? [`${cause.name}: ${cause.message}`, ...causesOf(cause)]
+    : [JSON.stringify(cause) ?? "unknown"];
 }
