@@ -111,12 +111,29 @@ describe("writes", () => {
     atTime(Date.now());
     const limiter = newObject();
     await limiter.take(message("c", [perHour]));
-    await runInDurableObject(limiter, (object, { storage }) => {
+    await runInDurableObject(limiter, async (object, { storage }) => {
       storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'disk full'); END");
-      expect(() => object.take(message("c", [{ ...perHour, cost: 50 }]))).toThrow("disk full");
+      await expect(object.take(message("c", [{ ...perHour, cost: 50 }]))).rejects.toThrow("disk full");
       storage.sql.exec("DROP TRIGGER full");
-      expect(object.take(message("c", [perHour])).items[0]?.remaining).toBe(98);
+      expect((await object.take(message("c", [perHour]))).items[0]?.remaining).toBe(98);
     });
+  });
+
+  it("that fail spare the takes that commit together with them", async () => {
+    const limiter = newObject();
+    await limiter.take(message("full", [perHour]));
+    await runInDurableObject(limiter, async (object, { storage }) => {
+      storage.sql.exec(
+        "CREATE TRIGGER full BEFORE UPDATE ON clients WHEN new.client = 'full' BEGIN SELECT RAISE(ABORT, 'disk full'); END",
+      );
+      const clients = ["a", "full", "b", "a"];
+      const ends = await Promise.allSettled(clients.map((client) => object.take(message(client, [perHour]))));
+      expect(ends.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+      storage.sql.exec("DROP TRIGGER full");
+    });
+    await evictDurableObject(limiter);
+    const left = await Promise.all(["a", "full", "b"].map((client) => limiter.inspect(client)));
+    expect(left.map((report) => report?.policies[0]?.remaining)).toEqual([98, 99, 99]);
   });
 
   it("nothing for refusals, looks and questions", async () => {
@@ -353,8 +370,8 @@ describe("a malformed message", () => {
   it("is refused with what was got and what was wanted, and changes nothing", async () => {
     const limiter = newObject();
     // Called inside: the test runner takes an error that crosses RPC for an unhandled one.
-    await runInDurableObject(limiter, (object) => {
-      expect(() => object.take(message("c", [{ ...perHour, cost: -1 }]))).toThrow(
+    await runInDurableObject(limiter, async (object) => {
+      await expect(object.take(message("c", [{ ...perHour, cost: -1 }]))).rejects.toThrow(
         new TypeError("cannot take: items[0].cost: got -1, wanted an integer >= 0"),
       );
       expect(() => object.refund(refund("", 1, 1))).toThrow(
