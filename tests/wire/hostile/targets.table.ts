@@ -41,7 +41,7 @@ export const targetRows: readonly HostileRow[] = [
   ask("no such route", { target: "/nowhere" }, noRoute),
   ask("a host that the route does not name", { target: "/hosted/a", host: "evil.test" }, noRoute),
   ask("the named host in another case", { target: "/hosted/a", host: "ONLY.test" }, forwarded("/via-hosted/a")),
-  ask("the named host with a dot at its end", { target: "/hosted/a", host: "only.test." }, noRoute),
+  ask("the named host with its root dot", { target: "/hosted/a", host: "only.test." }, forwarded("/via-hosted/a")),
   ask(
     "X-Forwarded-Host with the named host",
     { target: "/hosted/a", headers: ["X-Forwarded-Host: only.test"] },
