@@ -4,7 +4,7 @@ import { activeConfig } from "./config/active.ts";
 import type { ActiveConfig, CompiledRoute } from "./config/compile.ts";
 import { GatewayError } from "./errors.ts";
 import type { Exchange } from "./exchange.ts";
-import { health } from "./health.ts";
+import { health, liveness } from "./health.ts";
 import { logExchange, type ExchangeRecord } from "./observe/log.ts";
 import { climbs, pathViews } from "./path-views.ts";
 import { codeOf, problemResponse } from "./problem.ts";
@@ -28,7 +28,7 @@ export async function handle(request: Request, env: Env, ctx: ExecutionContext):
   } catch (error) {
     record.notes.code = codeOf(error);
     record.error = error;
-    response = problemResponse(error, requestId);
+    response = (active === undefined && liveness(request)) || problemResponse(error, requestId);
   }
   const durationMs = Date.now() - receivedAt;
   const { headers } = response;

@@ -26,6 +26,18 @@ export function health(
   return healthAnswer(request, canonical, env, active);
 }
 
+/**
+ * Liveness of an isolate that has no configuration yet, so that it is not restarted for a fault of KV: its default path
+ * answers, wherever the configuration would have put it. Undefined for any other path.
+ */
+export function liveness(request: Request): Response | undefined {
+  return new URL(request.url).pathname === "/healthz" ? alive() : undefined;
+}
+
+function alive(): Response {
+  return answer(200, "application/json", { status: "ok" });
+}
+
 async function healthAnswer(
   request: Request,
   { path, method }: CanonicalRequest,
@@ -41,7 +53,7 @@ async function healthAnswer(
   }
   switch (path) {
     case healthz:
-      return answer(200, "application/json", { status: "ok" });
+      return alive();
     case readyz: {
       const object = await pingObject(env);
       return answer(object.ready ? 200 : 503, "application/json", {
