@@ -332,7 +332,9 @@ describe("a row that cannot be read", () => {
     expect((await limiter.take(message("c", [perHour]))).items).toEqual([
       { policy: "hour", allowed: false, remaining: 0, retryAfterMs: 36_000 },
     ]);
-    expect(log.mock.calls).toEqual([['{"level":"error","event":"rate-limiter-record-lost","client":"c"}']]);
+    expect(log.mock.calls).toEqual([
+      ['{"level":"error","event":"rate-limiter-record-lost","table":"clients","client":"c"}'],
+    ]);
     await evictDurableObject(limiter);
     atTime(start + 36_000);
     expect((await limiter.take(message("c", [perHour]))).items[0]).toEqual({
