@@ -2,8 +2,8 @@
 export interface Lru<Key, Value> {
   /** The value, which becomes the most recently used; undefined when it is not held. */
   get(key: Key): Value | undefined;
-  /** Holds a value as the most recently used; at capacity the least recently used one goes. */
-  set(key: Key, value: Value): void;
+  /** Holds a value as the most recently used; returns the least recently used one when that has to go for it. */
+  set(key: Key, value: Value): Value | undefined;
   delete(key: Key): void;
   readonly size: number;
 }
@@ -25,9 +25,11 @@ export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Val
     set(key, value) {
       entries.delete(key);
       entries.set(key, value);
-      if (entries.size <= capacity) return;
-      const oldest = entries.keys().next();
-      if (!oldest.done) entries.delete(oldest.value);
+      if (entries.size <= capacity) return undefined;
+      const oldest = entries.entries().next();
+      if (oldest.done) return undefined;
+      entries.delete(oldest.value[0]);
+      return oldest.value[1];
     },
     delete(key) {
       entries.delete(key);

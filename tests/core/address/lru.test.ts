@@ -27,7 +27,7 @@ it("lets go of one entry", () => {
   expect([table.get("a"), table.get("b"), table.size]).toEqual([undefined, 2, 1]);
 });
 
-it("agrees with a list kept in the order of use", () => {
+it("agrees with a list kept in the order of use, also on what has to go", () => {
   const use = fc.record({ kind: fc.constantFrom("get", "set", "delete"), key: fc.nat({ max: 6 }) });
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 4 }), fc.array(use, { maxLength: 40 }), (capacity, uses) => {
@@ -41,8 +41,9 @@ it("agrees with a list kept in the order of use", () => {
           model = held === undefined ? others : [...others, held];
         }
         if (kind === "set") {
-          table.set(key, value);
-          model = [...others, [key, value] satisfies [number, number]].slice(-capacity);
+          const next = [...others, [key, value] satisfies [number, number]];
+          expect(table.set(key, value)).toBe(next.length > capacity ? next[0]?.[1] : undefined);
+          model = next.slice(-capacity);
         }
         if (kind === "delete") {
           table.delete(key);
