@@ -1,23 +1,25 @@
 import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
-import type { TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
 import worker from "../../worker/index.ts";
+import { aroundOwner, type OwnerCall } from "./around-owner.ts";
 
 export { Origin } from "../../worker/index.ts";
 
-/** How an owner fails. `late` answers rightly, 400 ms after it was asked; `stuck` blocks the whole object. */
-const FAULTS = ["hang", "stuck", "throw", "late", "abort"] as const;
+/**
+ * How an owner fails. `late` answers rightly, 400 ms after it was asked; `busy` takes 100 ms for each call and lets the
+ * others queue; `stuck` blocks the whole object.
+ */
+const FAULTS = ["hang", "stuck", "throw", "late", "busy", "abort"] as const;
 type Fault = (typeof FAULTS)[number];
 
 const LATE_MS = 400;
+const BUSY_MS = 100;
+
+/** Whether owners fail. All objects live in the first isolate, so this is one value for all of them. */
+let isArmed = true;
 
 /** The shipped limiter, which fails when the id of the policy it is asked about names a fault: `route:hang-...`. */
 export class RateLimiter extends SoundRateLimiter {
-  override async take(message: TakeMessage): Promise<TakeReply> {
-    const fault = FAULTS.find((name) => message.items[0]?.policy.startsWith(`route:${name}-`));
-    return fault === undefined ? super.take(message) : this.#fail(fault, message);
-  }
-
-  #fail(fault: Fault, message: TakeMessage): Promise<TakeReply> {
+  fail(fault: Fault, call: OwnerCall): unknown {
     switch (fault) {
       case "hang":
         return new Promise(() => {});
@@ -26,7 +28,9 @@ export class RateLimiter extends SoundRateLimiter {
       case "throw":
         throw new Error("injected");
       case "late":
-        return scheduler.wait(LATE_MS).then(() => super.take(message));
+        return scheduler.wait(LATE_MS).then(() => call.proceed());
+      case "busy":
+        return this.ctx.blockConcurrencyWhile(() => scheduler.wait(BUSY_MS)).then(() => call.proceed());
       case "abort":
         this.ctx.abort("injected");
         throw new Error("an aborted object went on");
@@ -34,9 +38,22 @@ export class RateLimiter extends SoundRateLimiter {
   }
 }
 
-/** The shipped Worker; a request with `X-Test-No-Admin-Token` meets a deployment that configured none. */
+aroundOwner(RateLimiter, SoundRateLimiter, (owner, call) => {
+  const fault = FAULTS.find((name) => isArmed && call.policy?.startsWith(`route:${name}-`));
+  return fault === undefined ? call.proceed() : owner.fail(fault, call);
+});
+
+/**
+ * The shipped Worker. A request with `X-Test-Arm: yes` or `no` to the first isolate lets owners fail, which they do from
+ * the start, or not; one with `X-Test-No-Admin-Token` meets a deployment that configured none.
+ */
 export default {
-  fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+  async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+    const arm = request.headers.get("x-test-arm");
+    if (arm !== null) {
+      isArmed = arm === "yes";
+      return new Response(null, { status: 204 });
+    }
     if (!request.headers.has("x-test-no-admin-token")) return worker.fetch(request, env, ctx);
     const { SLUICE_ADMIN_TOKEN: _token, ADMIN_KEY: _alias, ...rest } = env;
     return worker.fetch(request, rest, ctx);
