@@ -1,4 +1,6 @@
-import { isCount, isText, itemsProblem, limitProblem, wanted, type Unchecked } from "./messages.ts";
+import { limitProblem, type LimitItem } from "./limit-item.ts";
+import { MAX_ID_LENGTH, isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
+import type { OwnerNotices } from "./messages.ts";
 
 /**
  * What an isolate says to the owner of a client and what it hears back when it works from a lease. The rules of
@@ -23,16 +25,17 @@ export interface LeaseMessage {
   readonly spanMs: number;
   /** The width of a bin of `spent`. */
   readonly binMs: number;
+  /**
+   * True: what the request costs is lent and not spent, so that the isolate spends it when other owners agree, or
+   * returns it. `granted` then holds at least the cost of every item that is allowed. Absent: false.
+   */
+  readonly hold?: boolean;
   /** At most 32, each policy once. */
   readonly items: readonly LeaseItem[];
 }
 
-/** One limit in a `LeaseMessage`. `burst * windowMs` is at most 2^53. */
-export interface LeaseItem {
-  readonly policy: string;
-  readonly tokensPerWindow: number;
-  readonly windowMs: number;
-  readonly burst: number;
+/** One limit in a `LeaseMessage`. An approximate window is never lent: its cost is decided by the owner each time. */
+export interface LeaseItem extends LimitItem {
   /** What the request that waits for the reply costs; 0 for a renewal or a return. */
   readonly cost: number;
   readonly shadow: boolean;
@@ -47,9 +50,9 @@ export interface LeaseItem {
 }
 
 /** The answer to a `LeaseMessage`. */
-export interface LeaseReply {
+export interface LeaseReply extends OwnerNotices {
   readonly v: 1;
-  /** The request that waits may pass: every item that is not `shadow` had its cost, and it is taken. */
+  /** The request that waits may pass: every item that is not `shadow` had its cost, and it is taken, or lent (`hold`). */
   readonly allowed: boolean;
   /** The lease that the isolate now has; null: none. */
   readonly leaseId: number | null;
@@ -63,7 +66,10 @@ export interface LeaseReply {
   readonly items: readonly LeaseReplyItem[];
 }
 
-/** One limit's part of a `LeaseReply`. With `remaining`, `rem` and `room` an isolate knows what it would be told later. */
+/**
+ * One limit's part of a `LeaseReply`. With `remaining`, `rem` and `room` an isolate knows what it would be told later.
+ * Where the limit is no token bucket, `rem` is 0, `room` is `remaining` and more is there in `roomMs` at the earliest.
+ */
 export interface LeaseReplyItem {
   readonly policy: string;
   readonly allowed: boolean;
@@ -79,15 +85,15 @@ export interface LeaseReplyItem {
   readonly rem: number;
   /** The most that the bucket can hold while the leases of now are out. */
   readonly room: number;
-  /** When the first of those ends; null: there is none. */
+  /** When the first of those ends; null: there is none. Without a bucket: until something is released. */
   readonly roomMs: number | null;
 }
 
 /** What is wrong with a lease message, in words for a log, or undefined. */
 export function leaseProblem(message: Unchecked<LeaseMessage>): string | undefined {
   if (message.v !== 1) return wanted("v", message.v, "1; deploy the Worker and its objects together");
-  if (!isText(message.client, 64)) return wanted("client", message.client, "1 to 64 characters");
-  if (!isText(message.isolate, 64)) return wanted("isolate", message.isolate, "1 to 64 characters");
+  if (!isText(message.client, MAX_ID_LENGTH)) return wanted("client", message.client, "1 to 64 characters");
+  if (!isText(message.isolate, MAX_ID_LENGTH)) return wanted("isolate", message.isolate, "1 to 64 characters");
   if (message.leaseId !== null && !isCount(message.leaseId)) {
     return wanted("leaseId", message.leaseId, "an integer >= 0 or null");
   }
@@ -95,7 +101,15 @@ export function leaseProblem(message: Unchecked<LeaseMessage>): string | undefin
   for (const field of ["configVersion", "seq", "want", "spanMs", "binMs"] as const) {
     if (!isCount(message[field])) return wanted(field, message[field], "an integer >= 0");
   }
-  return itemsProblem(message.items, leaseItemProblem);
+  if (message.hold !== undefined && typeof message.hold !== "boolean") {
+    return wanted("hold", message.hold, "true, false or nothing");
+  }
+  return itemsProblem(message.items, message.hold === true ? heldItemProblem : leaseItemProblem);
+}
+
+function heldItemProblem(item: Unchecked<LeaseItem>, at: string): string | undefined {
+  if (item.algorithm !== "approximate-sliding-window") return leaseItemProblem(item, at);
+  return wanted(`${at}.algorithm`, item.algorithm, "one that is lent where `hold` is true; take and refund instead");
 }
 
 function leaseItemProblem(item: Unchecked<LeaseItem>, at: string): string | undefined {

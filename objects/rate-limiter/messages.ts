@@ -1,4 +1,5 @@
-import { isExact } from "./token-bucket.ts";
+import { limitProblem, type LimitItem } from "./limit-item.ts";
+import { MAX_ID_LENGTH, costProblem, isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
 
 /**
  * What a Worker says to a `RateLimiter` and what it hears back. Worker and object may be of different versions for
@@ -17,26 +18,52 @@ export interface TakeMessage {
   readonly items: readonly TakeItem[];
 }
 
-/** One limit in a `TakeMessage`. `burst * windowMs` is at most 2^53. */
-export interface TakeItem {
-  /** The policy's id; what survives when its numbers change. */
-  readonly policy: string;
-  readonly tokensPerWindow: number;
-  readonly windowMs: number;
-  readonly burst: number;
+/** One limit in a `TakeMessage`. */
+export interface TakeItem extends LimitItem {
   /** 0 looks without taking. */
   readonly cost: number;
   /** Decided and reported, never in the way of the request. */
   readonly shadow: boolean;
+  /**
+   * Holds the cost until `settle` says what the request really cost, for at most so long; then the cost is what it
+   * was. Absent: the cost is known and taken. From 1 ms to an hour.
+   */
+  readonly reserveMs?: number;
+}
+
+/** What any reply of an owner may say besides. A field that is absent says nothing. */
+export interface OwnerNotices {
+  /** Isolates that asked about this client within the last two seconds. */
+  readonly isolates?: number;
+  /** The client is banned for so long; believe it for 2 s at most. */
+  readonly ban?: BanNotice;
+  /** The owner is asked too often: ask one of so many shards instead, for so long. */
+  readonly shards?: ShardNotice;
+}
+
+/** A ban as an isolate may know it. */
+export interface BanNotice {
+  readonly remainingMs: number;
+  readonly reason: string;
+}
+
+/** How the callers of a hot owner are spread. */
+export interface ShardNotice {
+  readonly count: number;
+  readonly ttlMs: number;
 }
 
 /** The answer to a `TakeMessage`. */
-export interface TakeReply {
+export interface TakeReply extends OwnerNotices {
   readonly v: 1;
   /** Every item that is not `shadow` had its tokens, and they are taken. */
   readonly allowed: boolean;
   /** In the order of the message. */
   readonly items: readonly TakeReplyItem[];
+  /** What `settle` names; absent or null: nothing was reserved. */
+  readonly reservation?: number | null;
+  /** When windows or quotas counted it, by the owner's clock: what a refund of them must say. Absent: none did. */
+  readonly takenAt?: number;
 }
 
 /** One limit's own verdict; the request may still have been refused for another's sake. */
@@ -47,6 +74,8 @@ export interface TakeReplyItem {
   readonly remaining: number;
   /** 0 when allowed; else the shortest wait that helps; null: never, the cost exceeds the burst. */
   readonly retryAfterMs: number | null;
+  /** Until the running window ends; only of a `fixed-window` limit. */
+  readonly resetMs?: number;
 }
 
 /**
@@ -59,6 +88,8 @@ export interface RefundMessage {
   /** Names the sender for its life; a random id made with it, at most 64 characters. */
   readonly isolate: string;
   readonly seq: number;
+  /** `takenAt` of the reply to the take. Without it windows and quotas get nothing back, only token buckets do. */
+  readonly takenAt?: number;
   /** At most 32, each policy once. */
   readonly items: readonly RefundItem[];
 }
@@ -103,12 +134,8 @@ export interface PolicyReport {
   readonly lastChangeAt: number;
 }
 
-/** A message as it may really look when it comes from a Worker of another version. */
-export type Unchecked<Message> = { readonly [Field in keyof Message]?: unknown };
-
-const MAX_ITEMS = 32;
-const MAX_POLICY_LENGTH = 256;
-const MAX_ID_LENGTH = 64;
+/** The longest that a cost may stay reserved; a request that takes longer has cost what was reserved. */
+export const MAX_RESERVE_MS = 3_600_000;
 
 /**
  * What is wrong with a take message, in words for a log, or undefined. By hand: a schema library costs more than the
@@ -118,7 +145,7 @@ export function takeProblem(message: Unchecked<TakeMessage>): string | undefined
   if (message.v !== 1) return wanted("v", message.v, "1; deploy the Worker and its objects together");
   if (!isCount(message.configVersion)) return wanted("configVersion", message.configVersion, "an integer >= 0");
   if (!isText(message.client, MAX_ID_LENGTH)) return wanted("client", message.client, "1 to 64 characters");
-  return itemsProblem(message.items, limitProblem);
+  return itemsProblem(message.items, takeItemProblem);
 }
 
 /** What is wrong with a refund message, in words for a log, or undefined. */
@@ -127,66 +154,17 @@ export function refundProblem(message: Unchecked<RefundMessage>): string | undef
   if (!isText(message.client, MAX_ID_LENGTH)) return wanted("client", message.client, "1 to 64 characters");
   if (!isText(message.isolate, MAX_ID_LENGTH)) return wanted("isolate", message.isolate, "1 to 64 characters");
   if (!isCount(message.seq)) return wanted("seq", message.seq, "an integer >= 0");
-  return itemsProblem(message.items, refundItemProblem);
-}
-
-/** What is wrong with the items of any message, each judged by `problemOf`. */
-export function itemsProblem(
-  items: unknown,
-  problemOf: (item: object, at: string) => string | undefined,
-): string | undefined {
-  if (!Array.isArray(items)) return wanted("items", items, "a list");
-  if (items.length > MAX_ITEMS) return wanted("items.length", items.length, `at most ${MAX_ITEMS}`);
-  const list: readonly unknown[] = items;
-  const seen: unknown[] = [];
-  for (const item of list) {
-    const at = `items[${seen.length}]`;
-    if (typeof item !== "object" || item === null) return wanted(at, item, "an object");
-    const problem = problemOf(item, at);
-    if (problem !== undefined) return problem;
-    const policy = "policy" in item ? item.policy : undefined;
-    // Two items of one policy would both be decided against the same tokens.
-    if (seen.includes(policy)) return wanted(`${at}.policy`, policy, "each policy once; add the costs up");
-    seen.push(policy);
+  if (message.takenAt !== undefined && !isCount(message.takenAt)) {
+    return wanted("takenAt", message.takenAt, "an integer >= 0 or nothing");
   }
-  return undefined;
+  return itemsProblem(message.items, costProblem);
 }
 
-/** What is wrong with an item that names a limit and a cost. */
-export function limitProblem(item: Unchecked<TakeItem>, at: string): string | undefined {
-  const { tokensPerWindow, windowMs, burst } = item;
-  if (!isCount(tokensPerWindow) || tokensPerWindow < 1) {
-    return wanted(`${at}.tokensPerWindow`, tokensPerWindow, "an integer >= 1");
+function takeItemProblem(item: Unchecked<TakeItem>, at: string): string | undefined {
+  const { reserveMs } = item;
+  if (reserveMs === undefined) return limitProblem(item, at);
+  if (!isCount(reserveMs) || reserveMs < 1 || reserveMs > MAX_RESERVE_MS) {
+    return wanted(`${at}.reserveMs`, reserveMs, `an integer from 1 to ${MAX_RESERVE_MS}`);
   }
-  if (!isCount(windowMs) || windowMs < 1) return wanted(`${at}.windowMs`, windowMs, "an integer >= 1");
-  if (!isCount(burst) || burst < 1) return wanted(`${at}.burst`, burst, "an integer >= 1");
-  if (!isExact(burst, windowMs)) {
-    return wanted(`${at}.burst`, burst, "burst * windowMs of at most 2^53; shorten the window or the burst");
-  }
-  if (typeof item.shadow !== "boolean") return wanted(`${at}.shadow`, item.shadow, "true or false");
-  return refundItemProblem(item, at);
-}
-
-function refundItemProblem(item: Unchecked<RefundItem>, at: string): string | undefined {
-  if (!isText(item.policy, MAX_POLICY_LENGTH)) {
-    return wanted(`${at}.policy`, item.policy, `1 to ${MAX_POLICY_LENGTH} characters`);
-  }
-  if (!isCount(item.cost)) return wanted(`${at}.cost`, item.cost, "an integer >= 0");
-  return undefined;
-}
-
-/** Whether a value is a safe integer >= 0. */
-export function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-/** Whether a value is a text of 1 to `maxLength` characters. */
-export function isText(value: unknown, maxLength: number): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= maxLength;
-}
-
-/** The words for one field that is wrong. */
-export function wanted(path: string, got: unknown, want: string): string {
-  const shown = typeof got === "object" && got !== null ? "an object" : String(got).slice(0, 80);
-  return `${path}: got ${shown}, wanted ${want}`;
+  return limitProblem(item, at);
 }
