@@ -22,8 +22,12 @@ export default defineConfig({
         plugins: [
           cloudflareTest({
             wrangler: { configPath: "./wrangler.jsonc" },
-            // The optional tier that the configuration is read from.
-            miniflare: { kvNamespaces: ["PROXY_CONFIG"] },
+            // Optional tiers, which wrangler.jsonc does not declare.
+            miniflare: {
+              kvNamespaces: ["PROXY_CONFIG"],
+              // Under another name: as SHIELD it would stand in front of every test.
+              ratelimits: { TEST_SHIELD: { namespace_id: "1", simple: { limit: 3, period: 60 } } },
+            },
           }),
         ],
         test: { name: "workerd", include: ["tests/objects/**/*.test.ts", "tests/worker/**/*.test.ts"] },

@@ -14,4 +14,6 @@ interface __BaseEnv_Env {
   readonly ADMIN_KEY?: string;
   /** Secret behind the names of objects and the handles of clients. */
   readonly NAMING_SECRET?: string;
+  /** Rate-limit binding: counts unknown clients by address before their owners are asked. Approximate, per location. */
+  readonly SHIELD?: RateLimit;
 }
