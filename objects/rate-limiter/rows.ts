@@ -99,7 +99,8 @@ export function openRows<State, Memory>(
     async sweep() {
       let latest = 0;
       let after = "";
-      while (exists) {
+      if (!exists) return latest;
+      for (;;) {
         const now = Date.now();
         const batch = sql.exec<{ client: string; state: string }>(statements.readAfter, after).toArray();
         for (const { client, state } of batch) {
@@ -108,10 +109,9 @@ export function openRows<State, Memory>(
           if (at > now) latest = Math.max(latest, at);
           if (at <= now) drop(client);
         }
-        if (batch.length < SWEEP_BATCH) break;
+        if (batch.length < SWEEP_BATCH) return latest;
         await scheduler.wait(0);
       }
-      return latest;
     },
     isEmpty() {
       return !exists || sql.exec(statements.findAny).toArray().length === 0;
