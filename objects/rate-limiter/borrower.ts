@@ -1,10 +1,10 @@
 import { MAX_TTL_MS } from "./lease-rules.ts";
+import type { LimitItem } from "./limit-item.ts";
 import { newHistogram, type SpendHistogram } from "./spend-histogram.ts";
-import { waitFor, type BucketLimit } from "./token-bucket.ts";
+import { waitFor } from "./token-bucket.ts";
 
-/** One limit as an isolate borrows under it. */
-export interface BorrowedLimit extends BucketLimit {
-  readonly policy: string;
+/** One limit as an isolate borrows under it: what every message says of it. */
+export interface BorrowedLimit extends LimitItem {
   readonly shadow: boolean;
 }
 
@@ -17,6 +17,10 @@ export interface Sender {
 /** What an isolate holds and knows of one policy of one client. */
 export interface Holding {
   readonly limit: BorrowedLimit;
+  /** Whether what is gone comes back little by little, as a bucket does it, and not at a moment. */
+  readonly refills: boolean;
+  /** The largest cost that can ever pass. */
+  readonly capacity: number;
   tokens: number;
   readonly spent: SpendHistogram;
   /** Tokens a second that were asked for, with and without the last request; both as of the borrower's `ratedAt`. */
@@ -24,9 +28,12 @@ export interface Holding {
   rateBefore: number;
   /** Tokens that were refused here since the last report. */
   denied: number;
-  /** The owner's bucket at `levelAt`. */
+  /** In shadow mode: the latest request that passed would have been refused. */
+  shadowed: boolean;
+  /** The owner's bucket, or what its window has left, at `levelAt`. */
   level: number;
   rem: number;
+  /** More than `room` there cannot be before `roomMs` have passed. */
   room: number;
   roomMs: number;
   /** -Infinity: not known. */
@@ -106,13 +113,14 @@ export function isSpendable(borrower: Borrower, now: number): boolean {
  */
 export function knownWait(
   borrower: Borrower,
-  { limit, level, rem, room, roomMs, levelAt }: Holding,
+  { limit, refills, level, rem, room, roomMs, levelAt }: Holding,
   tokens: number,
   now: number,
 ): number {
   const holdMs = Math.min(MAX_TTL_MS, borrower.holdUntil - now);
   const ageMs = now - levelAt;
   if (!(ageMs >= 0 && ageMs < LEVEL_MAX_AGE_MS)) return Math.max(0, holdMs);
+  if (!refills) return Math.max(0, holdMs, tokens > level ? roomMs - ageMs : 0);
   const levelMs = waitFor(tokens, { tokens: level, rem }, limit);
   return Math.max(0, holdMs, (tokens > room ? Math.max(levelMs, roomMs) : levelMs) - ageMs);
 }
@@ -122,20 +130,25 @@ export function remainingOf(borrower: Borrower, index: number, now: number): num
   const holding = borrower.holdings[index];
   if (holding === undefined) return 0;
   const held = isSpendable(borrower, now) ? holding.tokens : 0;
-  return Math.min(holding.limit.burst, held + (holding.levelAt === -Infinity ? 0 : holding.level));
+  return Math.min(holding.capacity, held + (holding.levelAt === -Infinity ? 0 : holding.level));
 }
 
 function newHolding(limit: BorrowedLimit): Holding {
+  const refills = limit.algorithm === undefined || limit.algorithm === "token-bucket";
+  const capacity = refills ? limit.burst : limit.tokensPerWindow;
   return {
     limit,
+    refills,
+    capacity,
     tokens: 0,
     spent: newHistogram(),
     rate: 0,
     rateBefore: 0,
     denied: 0,
+    shadowed: false,
     level: 0,
     rem: 0,
-    room: limit.burst,
+    room: capacity,
     roomMs: 0,
     levelAt: -Infinity,
   };
