@@ -2,6 +2,9 @@ import { limitProblem, type LimitItem } from "./limit-item.ts";
 import { MAX_ID_LENGTH, isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
 import type { OwnerNotices } from "./messages.ts";
 
+/** The runtime takes longer names of objects too; ours have about 80 characters. */
+const MAX_NAME_LENGTH = 256;
+
 /**
  * What an isolate says to the owner of a client and what it hears back when it works from a lease. The rules of
  * `messages.ts` hold: unknown fields are ignored, `v` rises only when that cannot be had.
@@ -30,8 +33,28 @@ export interface LeaseMessage {
    * returns it. `granted` then holds at least the cost of every item that is allowed. Absent: false.
    */
   readonly hold?: boolean;
+  /** From an isolate to a shard: whose shard it is asked as. Only Workers reach objects, so no client can say it. */
+  readonly shardOf?: ShardOf;
+  /** From a shard to its root: what it lends on, and how busy it is. */
+  readonly shard?: ShardReport;
   /** At most 32, each policy once. */
   readonly items: readonly LeaseItem[];
+}
+
+/** Which shard an isolate means (docs/design/shards.md). */
+export interface ShardOf {
+  /** The name of the object that owns the client. */
+  readonly root: string;
+  /** How many shards the isolate was told of. */
+  readonly count: number;
+}
+
+/** What a shard tells its root beside what any borrower does. */
+export interface ShardReport {
+  /** How many shards it was told of, for a root that has just started. */
+  readonly count: number;
+  /** Messages that it had since the last report. */
+  readonly calls: number;
 }
 
 /** One limit in a `LeaseMessage`. An approximate window is never lent: its cost is decided by the owner each time. */
@@ -104,7 +127,27 @@ export function leaseProblem(message: Unchecked<LeaseMessage>): string | undefin
   if (message.hold !== undefined && typeof message.hold !== "boolean") {
     return wanted("hold", message.hold, "true, false or nothing");
   }
+  const problem = shardProblem(message);
+  if (problem !== undefined) return problem;
   return itemsProblem(message.items, message.hold === true ? heldItemProblem : leaseItemProblem);
+}
+
+function shardProblem({ shard, shardOf }: Unchecked<LeaseMessage>): string | undefined {
+  if (shardOf !== undefined) {
+    if (!isObject(shardOf)) return wanted("shardOf", shardOf, "root and count");
+    const { root, count }: Unchecked<ShardOf> = shardOf;
+    if (!isText(root, MAX_NAME_LENGTH)) return wanted("shardOf.root", root, `1 to ${MAX_NAME_LENGTH} characters`);
+    if (!isCount(count)) return wanted("shardOf.count", count, "an integer >= 0");
+  }
+  if (shard === undefined) return undefined;
+  if (!isObject(shard)) return wanted("shard", shard, "count and calls");
+  const { count, calls }: Unchecked<ShardReport> = shard;
+  if (!isCount(count)) return wanted("shard.count", count, "an integer >= 0");
+  return isCount(calls) ? undefined : wanted("shard.calls", calls, "an integer >= 0");
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function heldItemProblem(item: Unchecked<LeaseItem>, at: string): string | undefined {
