@@ -66,10 +66,14 @@ export function demandFor(peers: readonly Heard[], policy: string, now: number):
   return { rate, isolates };
 }
 
-/** How long a lease of a policy should live: briefly where others want its tokens, and no longer than a bucket takes to fill. */
-export function timeToLive(limit: BucketLimit, demand: Demand): number {
+/**
+ * How long a lease of a policy should live: briefly where others want its tokens, and no longer than a bucket takes to
+ * fill. A shard, which lends on, gets as long again.
+ */
+export function timeToLive(limit: BucketLimit, demand: Demand, isShard = false): number {
   if (demand.rate <= BUSY_SHARE * perSecond(limit)) return MAX_TTL_MS;
-  return Math.round(Math.min(MAX_TTL_MS, Math.max(MIN_TTL_MS, fillMs(limit))));
+  const ttlMs = Math.max(MIN_TTL_MS, fillMs(limit)) * (isShard ? 2 : 1);
+  return Math.round(Math.min(MAX_TTL_MS, ttlMs));
 }
 
 /** Whether demand is about to exceed what is there, so that halves of what is left would be too little for anyone. */
@@ -83,16 +87,22 @@ export function isScarce(limit: BucketLimit, tokens: number, demand: Demand): bo
  * @param rate tokens a second that this isolate sees asked for.
  * @param cost of the request that asks; an isolate that would not use two such gets none, and asks each time.
  * @param want the most that the isolate has use for.
+ * @param isShard whether it lends on: then it needs what its isolates hold, and as much again to lend.
  */
 export function sizeLease(
   { limit, demand, tokens }: { readonly limit: BucketLimit; readonly demand: Demand; readonly tokens: number },
-  { rate, cost, want }: { readonly rate: number; readonly cost: number; readonly want: number },
+  {
+    rate,
+    cost,
+    want,
+    isShard = false,
+  }: { readonly rate: number; readonly cost: number; readonly want: number; readonly isShard?: boolean },
   ttlMs: number,
 ): Sizing {
   const supply = isScarce(limit, tokens, demand) ? tokens : Math.floor(tokens / 2);
-  const need = (rate * Math.min(2_500, 0.6 * ttlMs)) / 1_000;
+  const need = (rate * Math.min(isShard ? Infinity : 2_500, 0.6 * ttlMs)) / 1_000;
   if (need < 2 * Math.max(1, cost)) return { ideal: 0, supply };
-  const largest = perSecond(limit) > 10_000 ? 4_096 : 256;
+  const largest = isShard || perSecond(limit) > 10_000 ? 4_096 : 256;
   return { ideal: Math.min(Math.ceil(need), largest, want), supply };
 }
 

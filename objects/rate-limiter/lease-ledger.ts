@@ -92,7 +92,9 @@ export function lease(
   const terms = termsFor(decided, demands, work);
   const liveCount = settled.leases?.live.length ?? 0;
   const accounts = liveCount < MAX_LEASES ? grant(decided, demands, terms.ttlMs, message) : decided;
-  const isGranted = accounts.some(({ granted }) => granted > 0);
+  // What a shard has lent is bound to its lease, which must go on though no token is added.
+  const isExtended = message.shard !== undefined;
+  const isGranted = accounts.some(({ granted, kept }) => granted > 0 || (isExtended && kept > 0));
   const next = store(state, settled, accounts, { work, ttlMs: terms.ttlMs, isGranted });
   const reply: LeaseReply = {
     v: 1,
@@ -161,7 +163,7 @@ function termsFor(accounts: readonly Account[], demands: readonly Demand[], { me
   let holdMs = 0;
   let closeIdleMs: number | null = null;
   for (const [index, { limit }] of accounts.entries())
-    ttlMs = Math.min(ttlMs, timeToLive(limit, demandAt(demands, index)));
+    ttlMs = Math.min(ttlMs, timeToLive(limit, demandAt(demands, index), message.shard !== undefined));
   for (const [index, { item, limit, bucket }] of accounts.entries()) {
     const demand = demandAt(demands, index);
     const idleMs = closeIdleAfter(limit, demand, ttlMs);
@@ -184,7 +186,7 @@ function grant(
 ): readonly Account[] {
   let share = 1;
   const sizings = accounts.map(({ item, limit, bucket, kept }, index) => {
-    const asker = { rate: item.rate, cost: item.cost, want: message.want };
+    const asker = { rate: item.rate, cost: item.cost, want: message.want, isShard: message.shard !== undefined };
     const { ideal, supply } = sizeLease(
       { limit, demand: demandAt(demands, index), tokens: bucket.tokens },
       asker,
