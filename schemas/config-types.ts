@@ -1,3 +1,5 @@
+import type { RateLimit } from "./rate-limit-types.ts";
+
 /**
  * The configuration as the gateway works from it: every default filled in, durations in milliseconds, sizes in bytes,
  * top-level policies already resolved into each route. `parseConfig` is the only maker of these values.
@@ -14,6 +16,7 @@ export interface Config {
   readonly admin: AdminPolicy;
   readonly endpoints: Endpoints;
   readonly logging: LoggingPolicy;
+  readonly limiter: LimiterPolicy;
   /** Lets targets be private, loopback and link-local addresses. Default false. */
   readonly allowPrivateTargets: boolean;
 }
@@ -47,6 +50,12 @@ export interface Endpoints {
 /** One JSON line per exchange. Default on. */
 export interface LoggingPolicy {
   readonly enabled: boolean;
+}
+
+/** How much an isolate remembers of the clients that it serves. */
+export interface LimiterPolicy {
+  /** Clients whose leases and refusals are known by heart at once; the one seen longest ago goes. Default 1,000. */
+  readonly tableEntries: number;
 }
 
 /** What a request must look like, and what then happens to it. */
@@ -125,39 +134,6 @@ export interface Timeouts {
   /** From the request's arrival until its body has been received whole. Default 30 s. */
   readonly requestBody: number;
 }
-
-/** One counter per client. */
-export interface RateLimit {
-  /** Names the counter: `default` for the shared top-level one, `route:<routeId>` or `route:<routeId>:<name>` for a route's own. */
-  readonly id: string;
-  /** The policy's name in `RateLimit-Policy` and `RateLimit`; unique within its route. */
-  readonly name: string;
-  readonly requestsPerWindow: number;
-  readonly windowMs: number;
-  /** Most tokens that the bucket holds. Default `requestsPerWindow`. `burst * windowMs` is at most 2^53. */
-  readonly burst: number;
-  /** What makes a client; composed when several. Default the address. */
-  readonly by: readonly LimitKey[];
-  readonly algorithm: "token-bucket";
-  readonly mode: "strict";
-  /** What happens when the owner does not answer in time: an in-isolate count, 503, or letting it pass. Default `local`. */
-  readonly onError: "local" | "closed" | "open";
-  /** Whether identities share owner objects (`pooled`, default) or have one each (`own`). */
-  readonly clients: "pooled" | "own";
-  /** Decide, count and report, never refuse. Default false. */
-  readonly shadow: boolean;
-  /** Also send `X-RateLimit-*`. Default false. */
-  readonly legacyHeaders: boolean;
-  /** How long the owner may take to answer. Default 150. */
-  readonly deadlineMs: number;
-}
-
-/** One part of a client's identity. Header names are lower-cased. */
-export type LimitKey =
-  | { readonly kind: "ip" }
-  | { readonly kind: "all" }
-  | { readonly kind: "route" }
-  | { readonly kind: "header"; readonly name: string };
 
 /** What came of a document. */
 export type ConfigResult =

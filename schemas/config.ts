@@ -3,6 +3,7 @@ import { BackendSchema } from "./backends.ts";
 import { ClientIpSchema } from "./client-ip.ts";
 import { closedObject, objectOf } from "./document/closed-object.ts";
 import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
+import { LimiterSchema } from "./policies/limiter.ts";
 import { LoggingPolicySchema } from "./policies/logging.ts";
 import { MetricsPolicySchema } from "./policies/metrics.ts";
 import { pendingDocumentPolicies } from "./policies/pending.ts";
@@ -18,6 +19,7 @@ export const ConfigSchema = v.pipe(
     ...routePolicies,
     metrics: v.optional(MetricsPolicySchema),
     logging: v.optional(LoggingPolicySchema),
+    limiter: v.optional(LimiterSchema),
     clientIp: v.optional(ClientIpSchema),
     admin: v.optional(AdminPolicySchema),
     endpoints: v.optional(EndpointsSchema),

@@ -1,2 +1,3 @@
 export type * from "./config-types.ts";
+export type * from "./rate-limit-types.ts";
 export { parseConfig, parseConfigText } from "./parse-config.ts";

@@ -3,7 +3,7 @@ import type { ConfigInput } from "./config.ts";
 import { formatPath, type Path } from "./document/path.ts";
 import { pendingBackendPolicies, pendingDocumentPolicies, pendingRoutePolicies } from "./policies/pending.ts";
 import { isOn } from "./policies/policy.ts";
-import type { RateLimitInput } from "./policies/rate-limit.ts";
+import type { RateLimitInput } from "./policies/rate-limit/fields.ts";
 import type { RouteInput } from "./routes/route.ts";
 
 const DOES_NOT_ACT = "accepted but does not act yet";

@@ -44,6 +44,7 @@ const document = section(
     ...policies,
     metrics: pending("Fleet-wide figures."),
     logging: { meaning: "One JSON line per exchange.", standard: "on" },
+    limiter: { meaning: "How much an isolate remembers of the clients that it serves.", standard: "its defaults" },
     clientIp: {
       meaning:
         'Where the client\'s address comes from: `"cloudflare"` (the edge sets `CF-Connecting-IP`), `"socket"` (the peer of the connection), or a header that named proxies write.',
@@ -101,6 +102,11 @@ const route = section(
     },
     backend: { meaning: "Name of a backend." },
     ...policies,
+    rateLimitMultiplier: {
+      meaning:
+        "What a request of this route costs under the limits of the top level, times its `cost`; at most three decimal places. Permits (`concurrency`) are always one a request. Refused beside limits of the route's own, which say in `cost` what a request costs.",
+      standard: "`1`",
+    },
   },
 );
 

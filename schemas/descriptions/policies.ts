@@ -3,64 +3,11 @@ import { CircuitBreakerSchema } from "../policies/circuit-breaker.ts";
 import { DeduplicationSchema } from "../policies/deduplication.ts";
 import { LoggingSchema } from "../policies/logging.ts";
 import { MetricsSchema } from "../policies/metrics.ts";
-import { DEFAULT_DEADLINE_MS, RateLimitSchema } from "../policies/rate-limit.ts";
 import { DEFAULT_SIZE_LIMITS, HARDENED_SIZE_LIMITS, SizeLimitsSchema } from "../policies/size-limits.ts";
 import { DEFAULT_TIMEOUTS, TimeoutsSchema } from "../policies/timeouts.ts";
 import { formatMs } from "../values/duration.ts";
-import { pending, section } from "./section.ts";
-
-const enabled = { meaning: "`false` removes the policy where it is written.", standard: "`true`" } as const;
-
-const rateLimit = section(
-  "RateLimit",
-  RateLimitSchema,
-  "How many requests a client may make. One counter per client for the whole fleet, owned by one Durable Object: a token bucket that holds `burst` tokens and gains `requestsPerWindow` tokens per window, so in any interval _t_ a client is admitted at most `burst` + _t_ · `requestsPerWindow` / window requests. Refused requests get 429 `quota-exceeded` with `Retry-After`. At the top level it is one counter per client that all routes without limits of their own share; on a route it is that route's own.",
-  {
-    enabled,
-    name: {
-      meaning:
-        "The policy's name in the `RateLimit-Policy` and `RateLimit` headers. Required in `rateLimits`, where it also names the counter: renaming a limit starts it anew.",
-      standard: '`"default"` at the top level, `"route"` on a route',
-    },
-    requestsPerWindow: { meaning: "Tokens gained per window. Required." },
-    windowSeconds: {
-      meaning: "Length of the window; a bare number counts seconds. Exactly one of this and `window` is required.",
-    },
-    window: { meaning: 'Length of the window, as a duration such as `"5m"`.' },
-    burst: {
-      meaning:
-        "Most requests at once after a pause. `burst` times the window in milliseconds is at most 2^53, so that the bucket counts exactly.",
-      standard: "`requestsPerWindow`",
-    },
-    by: {
-      meaning:
-        'What makes a client: `"ip"` (IPv6 by /64), `"header:NAME"`, `"route"`, or an array of these, which composes them; `"all"`: one counter for everybody.',
-      standard: '`"ip"`',
-    },
-    mode: {
-      meaning:
-        '`"strict"`: the owner is asked for each request. `"leased"` is accepted and acts as `"strict"` for now.',
-      standard: '`"strict"`',
-    },
-    algorithm: { meaning: "The only one today.", standard: '`"token-bucket"`' },
-    onError: {
-      meaning:
-        'When the owner does not answer within `deadline`: `"local"` counts in this isolate alone, `"closed"` answers 503 `dependency-unavailable`, `"open"` lets the request pass.',
-      standard: '`"local"`',
-    },
-    clients: {
-      meaning:
-        '`"pooled"`: clients share a bounded number of owners, so that a flood of addresses makes no flood of objects. `"own"`: each has its own.',
-      standard: '`"pooled"`',
-    },
-    shadow: { meaning: "Decide, count and report, but never refuse.", standard: "`false`" },
-    legacyHeaders: { meaning: "Also send `X-RateLimit-Limit`, `-Remaining` and `-Reset`.", standard: "`false`" },
-    deadline: {
-      meaning: "How long the owner may take; a bare number counts milliseconds. At most 30 s.",
-      standard: `\`${DEFAULT_DEADLINE_MS}\``,
-    },
-  },
-);
+import { rateLimitSections } from "./rate-limit.ts";
+import { enabled, pending, section } from "./section.ts";
 
 const hardened = HARDENED_SIZE_LIMITS;
 
@@ -161,4 +108,13 @@ const logging = section(
 );
 
 /** The policies, in the order of the reference. */
-export const policySections = [rateLimit, sizeLimits, timeouts, logging, cache, deduplication, circuitBreaker, metrics];
+export const policySections = [
+  ...rateLimitSections,
+  sizeLimits,
+  timeouts,
+  logging,
+  cache,
+  deduplication,
+  circuitBreaker,
+  metrics,
+];

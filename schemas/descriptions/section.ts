@@ -34,6 +34,9 @@ export function section<const Schema extends object>(
   return { name, schema, summary, fields };
 }
 
+/** The note of every policy's switch. */
+export const enabled = { meaning: "`false` removes the policy where it is written.", standard: "`true`" } as const;
+
 /** The note of something that is validated and waits for its part of the gateway. */
 export function pending(meaning: string): FieldNote {
   return { meaning: `${meaning} _Accepted, but does not act yet._` };

@@ -4,7 +4,7 @@ import { CachePolicySchema } from "../policies/cache.ts";
 import { CircuitBreakerPolicySchema } from "../policies/circuit-breaker.ts";
 import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
 import { pendingRoutePolicies } from "../policies/pending.ts";
-import { RateLimitListSchema, RateLimitPolicySchema } from "../policies/rate-limit.ts";
+import { RateLimitListSchema, rateLimitMultiplier, RateLimitPolicySchema } from "../policies/rate-limit/rate-limit.ts";
 import { SizeLimitsPolicySchema } from "../policies/size-limits.ts";
 import { TimeoutsSchema } from "../policies/timeouts.ts";
 import { entityName } from "../values/primitives.ts";
@@ -34,6 +34,7 @@ export const RouteSchema = v.pipe(
     target: v.optional(targetUrl),
     backend: v.optional(entityName),
     ...routePolicies,
+    rateLimitMultiplier: v.optional(rateLimitMultiplier),
   }),
   v.forward(
     v.partialCheck(
@@ -58,6 +59,15 @@ export const RouteSchema = v.pipe(
       ONE_OR_LIST,
     ),
     ["rateLimits"],
+  ),
+  v.forward(
+    v.partialCheck(
+      [["rateLimit"], ["rateLimits"], ["rateLimitMultiplier"]],
+      ({ rateLimit, rateLimits, rateLimitMultiplier: multiplier }) =>
+        multiplier === undefined || (rateLimit === undefined && rateLimits === undefined),
+      'nothing beside limits of the route\'s own: say there what a request costs, in "cost"',
+    ),
+    ["rateLimitMultiplier"],
   ),
 );
 

@@ -17,6 +17,29 @@ export const CONTRACT_TEXT = `{
 /** A route that nothing is wrong with, to put other things beside. */
 export const ROUTE = { prefix: "/a", target: "https://a.example.com" } as const;
 
+/** What a limit has that says how many and how long alone, beside its id, name and numbers. */
+export const LIMIT_DEFAULTS = {
+  by: [{ kind: "ip" }],
+  algorithm: "token-bucket",
+  mode: "strict",
+  calendar: undefined,
+  maxConcurrent: undefined,
+  cost: { kind: "static", cost: 1 },
+  multiplier: 1,
+  unitsPerToken: 1,
+  settle: undefined,
+  maxDebt: 0,
+  countWhen: undefined,
+  exempt: { cidrs: [], principals: [] },
+  countCacheHits: true,
+  ban: undefined,
+  onError: "local",
+  clients: "pooled",
+  shadow: false,
+  legacyHeaders: false,
+  deadlineMs: 150,
+} as const;
+
 /** The configuration of a document that is known to be valid. */
 export function configOf(document: unknown): Config {
   const result = parseConfig(document);

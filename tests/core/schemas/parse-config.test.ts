@@ -2,22 +2,15 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { defaultDocument } from "../../../schemas/default-config.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
-import { CONTRACT_TEXT, ROUTE, configOf, problemsOf, routeOf, warningsOf } from "./documents.ts";
+import { configOf, CONTRACT_TEXT, LIMIT_DEFAULTS, problemsOf, ROUTE, routeOf, warningsOf } from "./documents.ts";
 
 const SHARED_LIMIT = {
+  ...LIMIT_DEFAULTS,
   id: "default",
   name: "default",
   requestsPerWindow: 300,
   windowMs: 300_000,
   burst: 300,
-  by: [{ kind: "ip" }],
-  algorithm: "token-bucket",
-  mode: "strict",
-  onError: "local",
-  clients: "pooled",
-  shadow: false,
-  legacyHeaders: false,
-  deadlineMs: 150,
 };
 
 const DEFAULT_SIZES = {
@@ -57,6 +50,7 @@ describe("a document", () => {
         admin: { enabled: true, prefix: "/admin" },
         endpoints: { healthz: "/healthz", readyz: "/readyz", health: "/health" },
         logging: { enabled: true },
+        limiter: { tableEntries: 1000 },
         allowPrivateTargets: false,
       },
       warnings: [

@@ -13,7 +13,7 @@ describe("what is wrong with a document", () => {
         [],
       ],
       backends: { local: { targets: [{ url: "ftp://files.example.com", wieght: 1 }] } },
-      rateLimit: { requestsPerWindow: 1.5, by: ["ip", "principal"] },
+      rateLimit: { requestsPerWindow: 1.5, by: ["ip", "user"] },
     };
     expect(problemsOf(document)).toEqual([
       {
@@ -43,9 +43,9 @@ describe("what is wrong with a document", () => {
       { path: "rateLimit.requestsPerWindow", got: "1.5", wanted: "a whole number, at least 1" },
       {
         path: "rateLimit.by[1]",
-        got: '"principal"',
+        got: '"user"',
         wanted:
-          '"ip", "all", "route" or "header:NAME", or an array of these ("principal", "consumer", "cookie:NAME" and "claim:NAME" do not act yet)',
+          '"ip", "all", "route", "principal", "consumer", "header:NAME", "cookie:NAME" or "claim:NAME", or an array of these',
       },
       { path: "rateLimit.windowSeconds", got: "nothing", wanted: 'exactly one of "windowSeconds" and "window"' },
       { path: "routs", got: 'the key "routs"', wanted: 'a known key; did you mean "routes"?' },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { ROUTE, configOf, problemsOf, routeOf, warningsOf } from "./documents.ts";
+import { LIMIT_DEFAULTS, ROUTE, configOf, problemsOf, routeOf, warningsOf } from "./documents.ts";
 
 const PER_MINUTE = { requestsPerWindow: 60, window: "1m" } as const;
 
@@ -16,14 +16,7 @@ describe("rateLimit", () => {
         requestsPerWindow: 60,
         windowMs: 60_000,
         burst: 60,
-        by: [{ kind: "ip" }],
-        algorithm: "token-bucket",
-        mode: "strict",
-        onError: "local",
-        clients: "pooled",
-        shadow: false,
-        legacyHeaders: false,
-        deadlineMs: 150,
+        ...LIMIT_DEFAULTS,
       },
     ]);
   });
@@ -51,9 +44,8 @@ describe("rateLimit", () => {
         requestsPerWindow: 100,
         windowMs: 500,
         burst: 7,
+        ...LIMIT_DEFAULTS,
         by: [{ kind: "ip" }, { kind: "header", name: "x-api-key" }, { kind: "route" }],
-        algorithm: "token-bucket",
-        mode: "strict",
         onError: "closed",
         clients: "own",
         shadow: true,
@@ -112,7 +104,7 @@ describe("rateLimit", () => {
       { path: "rateLimit.mode", message: 'accepted; "leased" acts as "strict" for now' },
       { path: "routes[0].rateLimits[0].mode", message: 'accepted; "leased" acts as "strict" for now' },
     ]);
-    expect(configOf(document).routes[0]?.rateLimits).toMatchObject([{ mode: "strict" }]);
+    expect(configOf(document).routes[0]?.rateLimits).toMatchObject([{ mode: "leased" }]);
   });
 
   it.each([
@@ -132,7 +124,7 @@ describe("rateLimit", () => {
 const ADDRESS =
   '"ip", with "clientIp" saying where the address comes from: any client can write this header, and so choose its bucket';
 const KEY =
-  '"ip", "all", "route" or "header:NAME", or an array of these ("principal", "consumer", "cookie:NAME" and "claim:NAME" do not act yet)';
+  '"ip", "all", "route", "principal", "consumer", "header:NAME", "cookie:NAME" or "claim:NAME", or an array of these';
 const WINDOW = 'exactly one of "windowSeconds" and "window"';
 const TOO_MUCH =
   "at most 2^53 for burst (by default requestsPerWindow) times the window in milliseconds, so that the bucket counts exactly; shorten the window or lower the burst";
@@ -150,8 +142,9 @@ describe("a rateLimit is refused", () => {
       'a duration such as "500ms", "30s", "5m", "1h" or "1d", from 1ms to 366d',
     ],
     [{ ...PER_MINUTE, burst: 0 }, "burst", "0", "a whole number, at least 1"],
-    [{ ...PER_MINUTE, by: "principal" }, "by", '"principal"', KEY],
-    [{ ...PER_MINUTE, by: "cookie:session" }, "by", '"cookie:session"', KEY],
+    [{ ...PER_MINUTE, by: "user" }, "by", '"user"', KEY],
+    [{ ...PER_MINUTE, by: "cookie:a b" }, "by", '"cookie:a b"', KEY],
+    [{ ...PER_MINUTE, by: "claim:" }, "by", '"claim:"', KEY],
     [{ ...PER_MINUTE, by: "header:" }, "by", '"header:"', KEY],
     [{ ...PER_MINUTE, by: "header:X-Forwarded-For" }, "by", '"header:X-Forwarded-For"', ADDRESS],
     [{ ...PER_MINUTE, by: "header:cf-connecting-ip" }, "by", '"header:cf-connecting-ip"', ADDRESS],
@@ -161,10 +154,10 @@ describe("a rateLimit is refused", () => {
     [{ ...PER_MINUTE, by: ["all", "ip"] }, "by", "an array of 2", '"all" alone: with another key it adds nothing'],
     [{ ...PER_MINUTE, mode: "loose" }, "mode", '"loose"', 'one of "strict", "leased"'],
     [
-      { ...PER_MINUTE, algorithm: "sliding-window" },
+      { ...PER_MINUTE, algorithm: "leaky-bucket" },
       "algorithm",
-      '"sliding-window"',
-      '"token-bucket", the only algorithm that acts today',
+      '"leaky-bucket"',
+      'one of "token-bucket", "sliding-window", "approximate-sliding-window", "fixed-window", "concurrency"',
     ],
     [{ ...PER_MINUTE, onError: "fail" }, "onError", '"fail"', 'one of "local", "closed", "open"'],
     [{ ...PER_MINUTE, clients: 1 }, "clients", "1", 'one of "pooled", "own"'],

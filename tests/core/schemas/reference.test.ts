@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 import { ConfigSchema } from "../../../schemas/config.ts";
 import { sections } from "../../../schemas/descriptions/document.ts";
-import { RateLimitSchema } from "../../../schemas/policies/rate-limit.ts";
+import { RateLimitSchema } from "../../../schemas/policies/rate-limit/rate-limit.ts";
 import { RouteSchema } from "../../../schemas/routes/route.ts";
 import { configJsonSchema } from "../../../scripts/reference/json-schema.ts";
 

@@ -31,6 +31,17 @@ const anyLimit: fc.Arbitrary<RateLimit> = fc.record({
   clients: fc.constant("pooled" as const),
   shadow: fc.constant(false),
   deadlineMs: fc.constant(150),
+  calendar: fc.constant(undefined),
+  maxConcurrent: fc.constant(undefined),
+  cost: fc.constant({ kind: "static" as const, cost: 1 }),
+  multiplier: fc.constant(1),
+  unitsPerToken: fc.constant(1),
+  settle: fc.constant(undefined),
+  maxDebt: fc.constant(0),
+  countWhen: fc.constant(undefined),
+  exempt: fc.constant({ cidrs: [], principals: [] }),
+  countCacheHits: fc.constant(true),
+  ban: fc.constant(undefined),
 });
 
 const anyVerdict: fc.Arbitrary<Verdict> = fc.record({
