@@ -16,6 +16,9 @@ export interface Exchange {
   readonly client: Client;
   /** Who the client is to policies that tell clients apart. The address until a step has identified it better. */
   principal: string;
+  /** The known client that the principal belongs to, and what its token claims; absent until authentication says. */
+  consumer?: string;
+  claims?: Readonly<Record<string, unknown>>;
   /** Milliseconds since the epoch, read once when the request arrived. */
   readonly receivedAt: number;
   /** When the response head must be there, by `timeouts.total`. */

@@ -1,0 +1,40 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import { readCookie } from "../../../worker/cookie.ts";
+
+it.each([
+  ["sid=a", "sid", "a"],
+  ["x=1; sid=a; y=2", "sid", "a"],
+  ["x=1;sid=a", "sid", "a"],
+  [" sid = a ;", "sid", "a"],
+  ["sid=a=b", "sid", "a=b"],
+  ['sid="a"', "sid", '"a"'],
+  ["sid=first; sid=second", "sid", "first"],
+  ["SID=a", "sid", null],
+  ["sidx=a", "sid", null],
+  ["xsid=a", "sid", null],
+  ["x=sid=a", "sid", null],
+  ["sid", "sid", null],
+  ["sid=", "sid", null],
+  ["sid=; sid=second", "sid", null],
+  ["=a", "sid", null],
+  ["", "sid", null],
+  [null, "sid", null],
+  [`sid=${"a".repeat(4096)}`, "sid", "a".repeat(4096)],
+  [`sid=${"a".repeat(4097)}`, "sid", null],
+  [`${";".repeat(16_384)}sid=a`, "sid", null],
+])("of %j reads %s as %j", (field, name, value) => {
+  expect(readCookie(field, name)).toBe(value);
+});
+
+it("finds every cookie that a browser could have sent, whatever else there is", () => {
+  const word = fc.stringMatching(/^[a-zA-Z0-9_-]{1,20}$/);
+  const others = fc.array(fc.tuple(word, word), { maxLength: 5 });
+  fc.assert(
+    fc.property(word, word, others, others, (name, value, before, after) => {
+      const ahead = before.filter(([other]) => other !== name);
+      const pairs = [...ahead, [name, value], ...after];
+      expect(readCookie(pairs.map(([key, text]) => `${key}=${text}`).join("; "), name)).toBe(value);
+    }),
+  );
+});
