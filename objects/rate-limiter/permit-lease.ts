@@ -10,6 +10,8 @@ export interface PermitLease {
   readonly askedAt: number | undefined;
   /** The most that may be in flight at once. */
   readonly permits: number;
+  /** What the owner counts at least. Below the operations in flight: it has forgotten some, and they may not proceed. */
+  readonly counted: number;
   /** From then on nothing new is started; by this isolate's clock. */
   readonly startsUntil: number;
   /** The operations in flight, by number, in the order of their starts. */
@@ -21,6 +23,7 @@ export interface PermitLease {
 /** An operation in flight. */
 export interface Operation {
   readonly number: number;
+  /** When it started, or last proceeded. */
   readonly startedAt: number;
 }
 
@@ -32,7 +35,7 @@ export interface Started {
 
 /** A lease that has nothing yet. */
 export function newLease(id: string): PermitLease {
-  return { id, seq: 0, askedAt: undefined, permits: 0, startsUntil: 0, operations: [], next: 1 };
+  return { id, seq: 0, askedAt: undefined, permits: 0, counted: 0, startsUntil: 0, operations: [], next: 1 };
 }
 
 /**
@@ -51,6 +54,17 @@ export function start(lease: PermitLease, now: number): Started {
 export function end(lease: PermitLease, operation: number): PermitLease {
   const operations = lease.operations.filter(({ number }) => number !== operation);
   return operations.length === lease.operations.length ? lease : { ...lease, operations };
+}
+
+/**
+ * Lets an operation last another operation timeout, counted from now: to the owner it is as if it ended and another
+ * started in its place, so one may last for ever while its lease is renewed. Undefined: not now; renew the lease first, and
+ * abort the operation if that doesn't succeed before its timeout.
+ */
+export function proceed(lease: PermitLease, operation: number, now: number): PermitLease | undefined {
+  if (now >= lease.startsUntil || lease.counted < lease.operations.length) return undefined;
+  const operations = lease.operations.map((one) => (one.number === operation ? { ...one, startedAt: now } : one));
+  return { ...lease, operations };
 }
 
 /** The operations that have lasted `operationTimeoutMs` and must be aborted now. */
@@ -72,10 +86,12 @@ export function ask(
 ): { readonly lease: PermitLease; readonly message: PermitAsk } {
   const usable = now < lease.startsUntil ? Math.min(keep, lease.permits) : 0;
   const kept = Math.max(lease.operations.length, usable);
+  const counted = Math.min(lease.counted, kept);
   const seq = lease.seq + 1;
   return {
-    lease: { ...lease, seq, askedAt: now, permits: kept },
-    message: { id: lease.id, seq, keep: kept, want },
+    lease: { ...lease, seq, askedAt: now, permits: kept, counted },
+    // What the owner has forgotten it may count anew.
+    message: { id: lease.id, seq, keep: kept, want: want + kept - counted },
   };
 }
 
@@ -83,7 +99,8 @@ export function ask(
 export function heard(lease: PermitLease, reply: PermitReply): PermitLease {
   if (reply.seq !== lease.seq || lease.askedAt === undefined) return lease;
   // From the sending, not from now: the owner counts from a later moment, so its lease outlasts this one.
-  return { ...lease, permits: reply.permits, startsUntil: lease.askedAt + reply.leaseMs, askedAt: undefined };
+  const { permits, counted } = reply;
+  return { ...lease, permits, counted, startsUntil: lease.askedAt + reply.leaseMs, askedAt: undefined };
 }
 
 /** Gives an unanswered question up, after its deadline. What it kept stays; what it may have been granted is lost. */

@@ -49,6 +49,12 @@ export interface PermitReply {
   readonly seq: number;
   /** The most that the borrower may have in flight. Below `keep` after P was lowered: start nothing until there. */
   readonly permits: number;
+  /** What the owner counts for the borrower. Less than it has in flight: those operations are outside the promise. */
+  readonly counted: number;
+  /** Permits that nobody has. */
+  readonly free: number;
+  /** How long a permit may lie unused before it should be given back; shorter when few are left. */
+  readonly idleMs: number;
   /** How long operations may be started, counted from the moment the question was sent. */
   readonly leaseMs: number;
   /** 0 when all is granted, or nobody else has any; else the longest until another's lease ends by itself. */
@@ -65,6 +71,10 @@ export interface PermitOutcome {
 const GUARD_MS = 100;
 /** A record stays small whatever the fleet does; one more borrower waits. */
 const MAX_LEASES = 256;
+/** Half of the permits are free: whoever has one unused will sooner need it himself. */
+const IDLE_MS = 500;
+/** Somebody may be refused for it; much shorter, and each request would cost an ask and a return. */
+const SCARCE_IDLE_MS = 100;
 
 /** The permits of a client never seen: all free. */
 export function freePermits(now: number): Permits {
@@ -114,6 +124,9 @@ export function answer(permits: Permits, limit: PermitLimit, ask: PermitAsk, now
   const reply = {
     seq: ask.seq,
     permits: Math.max(0, Math.min(kept + granted, kept + free)),
+    counted: kept + granted,
+    free: Math.max(0, free - granted),
+    idleMs: 2 * (free - granted) >= limit.permits ? IDLE_MS : SCARCE_IDLE_MS,
     leaseMs: limit.leaseMs,
     retryAfterMs,
   };

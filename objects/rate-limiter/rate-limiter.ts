@@ -6,6 +6,16 @@ import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messag
 import { forgettableAt, refund, report, take } from "./ledger.ts";
 import type { ClientReport, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
+import { decidePermits, reportPermits, type PermitReport } from "./permit-ledger.ts";
+import { permitProblem, type PermitMessage, type PermitMessageReply } from "./permit-messages.ts";
+import {
+  NO_PERMITS,
+  lostPermitState,
+  packPermits,
+  permitsForgettableAt,
+  unpackPermits,
+  type PermitState,
+} from "./permit-state.ts";
 import { openRows, type Row, type Rows, type Table } from "./rows.ts";
 
 /** A sweep costs a request and a written row: not more often than this for a busy object ... */
@@ -32,6 +42,15 @@ const CLIENTS: Table<ClientState, ClientMemory> = {
   newMemory: () => ({ lastDecision: null, lease: NO_MEMORY }),
 };
 
+const PERMITS: Table<PermitState, null> = {
+  name: "permits",
+  pack: packPermits,
+  unpack: unpackPermits,
+  lost: lostPermitState,
+  forgettableAt: permitsForgettableAt,
+  newMemory: () => null,
+};
+
 /**
  * Owns the token buckets of its clients: one client, or the rows of one pool (`objects/address.ts` decides).
  *
@@ -47,6 +66,7 @@ const CLIENTS: Table<ClientState, ClientMemory> = {
  */
 export class RateLimiter extends DurableObject {
   readonly #clients: Rows<ClientState, ClientMemory>;
+  readonly #permits: Rows<PermitState, null>;
   /** Every table of the object: one alarm sweeps them all. */
   readonly #tables: readonly Pick<Rows<unknown, unknown>, "sweep" | "isEmpty" | "wasDropped">[];
   #hasAlarm = false;
@@ -57,7 +77,8 @@ export class RateLimiter extends DurableObject {
     super(ctx, env);
     const onStored = this.#onStored.bind(this);
     this.#clients = openRows(ctx.storage, CLIENTS, onStored);
-    this.#tables = [this.#clients];
+    this.#permits = openRows(ctx.storage, PERMITS, onStored);
+    this.#tables = [this.#clients, this.#permits];
     void ctx.blockConcurrencyWhile(async () => {
       this.#hasAlarm = (await ctx.storage.getAlarm()) !== null;
     });
@@ -94,6 +115,28 @@ export class RateLimiter extends DurableObject {
     return reply;
   }
 
+  /**
+   * Answers an isolate that asks for, renews or gives back permits for operations in flight (docs/design/permits.md).
+   * Throws a TypeError on a malformed message.
+   */
+  async permits(message: PermitMessage): Promise<PermitMessageReply> {
+    const problem = permitProblem(message);
+    if (problem !== undefined) throw new TypeError(`cannot grant permits: ${problem}`);
+    if (this.#grants(message)) await (this.#turn ??= this.#nextTurn());
+    const now = Date.now();
+    const row = this.#permits.load(message.client, now) ?? { state: NO_PERMITS, memory: null };
+    const { state, reply } = decidePermits(row.state, message, now);
+    if (state !== row.state) this.#permits.store(message.client, row, state, now);
+    return reply;
+  }
+
+  /** A client's operations in flight, by policy. */
+  inspectPermits(client: string): readonly PermitReport[] {
+    const now = Date.now();
+    const row = this.#permits.load(client, now);
+    return row === undefined ? [] : reportPermits(row.state, now);
+  }
+
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
   refund(message: RefundMessage): RefundReply {
     const problem = refundProblem(message);
@@ -113,9 +156,13 @@ export class RateLimiter extends DurableObject {
     return row === undefined ? null : report(row.state, client, row.memory.lastDecision, now);
   }
 
-  /** Forgets a client, which fills its buckets. Says whether there was anything to forget. */
+  /**
+   * Forgets a client, which fills its buckets and frees its permits, whatever is in flight. Says whether there was
+   * anything to forget.
+   */
   reset(client: string): { readonly v: 1; readonly existed: boolean } {
-    return { v: 1, existed: this.#clients.delete(client) };
+    const hadPermits = this.#permits.delete(client);
+    return { v: 1, existed: this.#clients.delete(client) || hadPermits };
   }
 
   /** Answers when the object can be reached and its storage read; for readiness checks. */
@@ -147,6 +194,12 @@ export class RateLimiter extends DurableObject {
     const now = Date.now();
     const { state } = this.#clients.load(message.client, now) ?? newRow();
     return take(state, message, now).state !== state;
+  }
+
+  #grants(message: PermitMessage): boolean {
+    const now = Date.now();
+    const { state } = this.#permits.load(message.client, now) ?? { state: NO_PERMITS };
+    return decidePermits(state, message, now).state !== state;
   }
 
   async #nextTurn(): Promise<void> {

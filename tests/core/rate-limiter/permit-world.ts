@@ -1,7 +1,16 @@
 import fc from "fast-check";
 import { expect } from "vitest";
 import type { PermitLease } from "../../../objects/rate-limiter/permit-lease.ts";
-import { ask, end, giveUp, heard, newLease, overdue, start } from "../../../objects/rate-limiter/permit-lease.ts";
+import {
+  ask,
+  end,
+  giveUp,
+  heard,
+  newLease,
+  overdue,
+  proceed,
+  start,
+} from "../../../objects/rate-limiter/permit-lease.ts";
 import type { PermitAsk, PermitLimit, PermitReply, Permits } from "../../../objects/rate-limiter/permits.ts";
 import { advance, answer, freePermits, inUse } from "../../../objects/rate-limiter/permits.ts";
 import { START } from "./arbitraries.ts";
@@ -32,7 +41,7 @@ export interface World {
   orphans: number[];
   made: number;
   /** What has happened, to show that the run had something to decide. */
-  readonly seen: { most: number; refused: number };
+  readonly seen: { most: number; refused: number; proceeded: number };
 }
 
 export function newWorld(): World {
@@ -44,7 +53,7 @@ export function newWorld(): World {
     network: [],
     orphans: [],
     made: 0,
-    seen: { most: 0, refused: 0 },
+    seen: { most: 0, refused: 0, proceeded: 0 },
   };
   for (let index = 0; index < 3; index += 1) world.borrowers.push(newBorrower(world));
   return world;
@@ -109,6 +118,7 @@ export const anySteps = [
   fc.tuple(anyIndex, anyIndex).map(([index, which]) => {
     return new Step(`endTwice(${index}, ${which})`, (world) => endTwice(world, index, which));
   }),
+  anyIndex.map((which) => new Step(`proceedOne(${which})`, (world) => proceedOne(world, which))),
   anyIndex.map((index) => new Step(`kill(${index})`, (world) => kill(world, index))),
   anyIndex.map((index) => new Step(`giveUp(${index})`, (world) => change(world, index, giveUp))),
   anyWait.map((ms) => new Step(`wait(${ms})`, (world) => wait(world, ms))),
@@ -173,6 +183,18 @@ function endTwice(world: World, index: number, which: number): void {
   const operation = pick(borrower?.lease.operations ?? [], which);
   if (borrower === undefined || operation === undefined) return;
   borrower.lease = end(end(borrower.lease, operation.number), operation.number);
+}
+
+function proceedOne(world: World, which: number): void {
+  const flying = world.borrowers.flatMap((borrower) =>
+    borrower.lease.operations.map(({ number }) => ({ borrower, number })),
+  );
+  const { borrower, number } = pick(flying, which) ?? {};
+  if (borrower === undefined || number === undefined) return;
+  const lease = proceed(borrower.lease, number, clockOf(world, borrower));
+  if (lease === undefined) return;
+  borrower.lease = lease;
+  world.seen.proceeded += 1;
 }
 
 function kill(world: World, index: number): void {

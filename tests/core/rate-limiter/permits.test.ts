@@ -7,10 +7,11 @@ import {
   heard,
   newLease,
   overdue,
+  proceed,
   release,
   start,
 } from "../../../objects/rate-limiter/permit-lease.ts";
-import type { PermitAsk, PermitLimit } from "../../../objects/rate-limiter/permits.ts";
+import type { PermitAsk, PermitLimit, PermitReply } from "../../../objects/rate-limiter/permits.ts";
 import { advance, answer, freeAt, freePermits, lostPermits } from "../../../objects/rate-limiter/permits.ts";
 import { START } from "./arbitraries.ts";
 import { anySteps, deliverAll, inFlight, newWorld, sendAsk, startSome, wait } from "./permit-world.ts";
@@ -22,21 +23,27 @@ function asks(id: string, seq: number, keep: number, want: number): PermitAsk {
   return { id, seq, keep, want };
 }
 
+function granted(seq: number, permits: number): PermitReply {
+  return { seq, permits, counted: permits, free: 0, idleMs: 100, leaseMs: 2_000, retryAfterMs: 0 };
+}
+
 describe("whatever happens to messages, borrowers and clocks", () => {
   it("no more operations are in flight than permits, and no borrower has more than its lease", () => {
-    const seen = { most: 0, refused: 0 };
+    const seen = { most: 0, refused: 0, proceeded: 0 };
     fc.assert(
       fc.property(fc.commands(anySteps, { maxCommands: 80, size: "max" }), (commands) => {
         const world = newWorld();
         fc.modelRun(() => ({ model: {}, real: world }), commands);
         seen.most = Math.max(seen.most, world.seen.most);
         seen.refused += world.seen.refused;
+        seen.proceeded += world.seen.proceeded;
       }),
       { numRuns: 2_000 },
     );
     // The runs reached the limit and asked beyond it; else the property would say nothing.
     expect(seen.most).toBe(6);
     expect(seen.refused).toBeGreaterThan(1_000);
+    expect(seen.proceeded).toBeGreaterThan(100);
   });
 
   it("the guard covers a borrower whose clock is 1 % slow and who starts in the last millisecond", () => {
@@ -69,14 +76,22 @@ describe("the owner", () => {
         leases: [{ id: "a", permits: 7, seq: 1, startsUntil: START + 2_000, reclaimAt: START + RECLAIM_MS }],
         last: START,
       },
-      reply: { seq: 1, permits: 7, leaseMs: 2_000, retryAfterMs: 0 },
+      reply: { seq: 1, permits: 7, counted: 7, free: 3, idleMs: 100, leaseMs: 2_000, retryAfterMs: 0 },
     });
     const second = answer(first.permits, LIMIT, asks("b", 1, 0, 7), START + 100);
-    expect(second.reply).toEqual({ seq: 1, permits: 3, leaseMs: 2_000, retryAfterMs: RECLAIM_MS - 100 });
+    expect(second.reply).toMatchObject({ permits: 3, counted: 3, free: 0, retryAfterMs: RECLAIM_MS - 100 });
     const third = answer(second.permits, LIMIT, asks("c", 1, 0, 1), START + 200);
     expect(third).toEqual({
       permits: { ...second.permits, last: START + 200 },
-      reply: { seq: 1, permits: 0, leaseMs: 2_000, retryAfterMs: RECLAIM_MS - 200 },
+      reply: {
+        seq: 1,
+        permits: 0,
+        counted: 0,
+        free: 0,
+        idleMs: 100,
+        leaseMs: 2_000,
+        retryAfterMs: RECLAIM_MS - 200,
+      },
     });
   });
 
@@ -88,7 +103,7 @@ describe("the owner", () => {
   it("hands on at once what a borrower gives back", () => {
     const all = answer(freePermits(START), LIMIT, asks("a", 1, 0, 10), START).permits;
     const fewer = answer(all, LIMIT, asks("a", 2, 4, 0), START);
-    expect(fewer.reply).toEqual({ seq: 2, permits: 4, leaseMs: 2_000, retryAfterMs: 0 });
+    expect(fewer.reply).toMatchObject({ permits: 4, counted: 4, free: 6, idleMs: 500, retryAfterMs: 0 });
     expect(answer(fewer.permits, LIMIT, asks("b", 1, 0, 10), START).reply?.permits).toBe(6);
     expect(answer(all, LIMIT, asks("a", 2, 0, 0), START).permits.leases).toEqual([]);
   });
@@ -116,7 +131,7 @@ describe("the owner", () => {
     const { permits } = answer(freePermits(START), LIMIT, asks("a", 1, 0, 10), START);
     const lowered = { ...LIMIT, permits: 4 };
     const renewed = answer(permits, lowered, asks("a", 2, 10, 0), START);
-    expect(renewed.reply?.permits).toBe(4);
+    expect(renewed.reply).toMatchObject({ permits: 4, counted: 10, free: 0 });
     expect(answer(renewed.permits, lowered, asks("b", 1, 0, 1), START).reply?.permits).toBe(0);
     const drained = answer(renewed.permits, lowered, asks("a", 3, 3, 0), START);
     expect(answer(drained.permits, lowered, asks("b", 1, 0, 9), START).reply?.permits).toBe(1);
@@ -160,7 +175,7 @@ describe("the owner", () => {
 
 describe("the borrower", () => {
   const asked = ask(newLease("a"), 0, 2, START);
-  const leased = heard(asked.lease, { seq: 1, permits: 2, leaseMs: 2_000, retryAfterMs: 0 });
+  const leased = heard(asked.lease, granted(1, 2));
 
   it("uses a permit again and again without asking", () => {
     let lease = leased;
@@ -184,6 +199,21 @@ describe("the borrower", () => {
     expect(overdue(lease, 3_000, START + 3_010)).toHaveLength(2);
   });
 
+  it("lets an operation last another timeout while the lease runs and the owner counts it", () => {
+    const { lease } = start(leased, START);
+    const proceeded = proceed(lease, 1, START + 1_999);
+    expect(proceeded?.operations).toEqual([{ number: 1, startedAt: START + 1_999 }]);
+    expect(proceed(lease, 1, START + 2_000)).toBeUndefined();
+  });
+
+  it("asks the owner to count anew what it has forgotten, and lets nothing proceed until it does", () => {
+    const forgotten = { ...start(leased, START).lease, permits: 0, counted: 0 };
+    expect(proceed(forgotten, 1, START)).toBeUndefined();
+    const again = ask(forgotten, 1, 0, START);
+    expect(again.message).toEqual({ id: "a", seq: 2, keep: 1, want: 1 });
+    expect(proceed(heard(again.lease, granted(2, 1)), 1, START)).toBeDefined();
+  });
+
   it("keeps what is in flight whatever it gives back, and no permit of a lease that has ended", () => {
     const { lease } = start(leased, START);
     expect(release(lease, START).message).toEqual({ id: "a", seq: 2, keep: 1, want: 0 });
@@ -194,9 +224,9 @@ describe("the borrower", () => {
 
   it("ignores the answer to any question but its last, and to one given up", () => {
     const again = ask(leased, 2, 3, START + 500);
-    expect(heard(again.lease, { seq: 1, permits: 9, leaseMs: 2_000, retryAfterMs: 0 })).toBe(again.lease);
-    expect(heard(giveUp(again.lease), { seq: 2, permits: 9, leaseMs: 2_000, retryAfterMs: 0 }).permits).toBe(2);
-    expect(heard(again.lease, { seq: 2, permits: 5, leaseMs: 2_000, retryAfterMs: 0 })).toMatchObject({
+    expect(heard(again.lease, granted(1, 9))).toBe(again.lease);
+    expect(heard(giveUp(again.lease), granted(2, 9)).permits).toBe(2);
+    expect(heard(again.lease, granted(2, 5))).toMatchObject({
       permits: 5,
       startsUntil: START + 2_500,
       askedAt: undefined,
