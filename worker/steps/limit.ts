@@ -3,14 +3,17 @@ import { GatewayError } from "../errors.ts";
 import type { Exchange, Step } from "../exchange.ts";
 import { rateLimitHeaders, seconds, type Verdict } from "../limits/headers.ts";
 import { compileLimits, type LimitDecision } from "../limits/decide.ts";
+import { unlessExempt } from "../limits/exempt.ts";
 
 /**
  * Lets a request pass when every limit of its client has a token for it, and takes them all or none. Decided by each
  * client's owner, so the count is the fleet's, not this isolate's.
  */
 export function limit(limits: readonly RateLimit[]): Step {
-  const decide = compileLimits(limits);
+  const decideFor = unlessExempt(limits, compileLimits);
   return async function limitStep(exchange, next) {
+    const decide = decideFor(exchange);
+    if (decide === undefined) return next(exchange);
     const decision = await decide(exchange);
     report(exchange, decision);
     const refused = decision.verdicts.filter((verdict) => !verdict.allowed && !verdict.limit.shadow);
