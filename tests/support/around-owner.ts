@@ -4,7 +4,7 @@ export interface OwnerCall {
   /** The limit that the message asks about first; undefined for messages that name none. */
   readonly policy: string | undefined;
   /** Lets the shipped method answer. */
-  proceed(): unknown;
+  readonly proceed: () => unknown;
 }
 
 /** Methods that no request makes. */
