@@ -91,9 +91,10 @@ export function lease(
   const demands = message.items.map(({ policy }) => demandFor([...others, heard], policy, now));
   const terms = termsFor(decided, demands, work);
   const liveCount = settled.leases?.live.length ?? 0;
-  const accounts = liveCount < MAX_LEASES ? grant(decided, demands, terms.ttlMs, message) : decided;
+  const mayGrant = liveCount < MAX_LEASES && decided.every(fitsBurst);
+  const accounts = mayGrant ? grant(decided, demands, terms.ttlMs, message) : decided;
   // What a shard has lent is bound to its lease, which must go on though no token is added.
-  const isExtended = message.shard !== undefined;
+  const isExtended = mayGrant && message.shard !== undefined;
   const isGranted = accounts.some(({ granted, kept }) => granted > 0 || (isExtended && kept > 0));
   const next = store(state, settled, accounts, { work, ttlMs: terms.ttlMs, isGranted });
   const reply: LeaseReply = {
@@ -139,6 +140,11 @@ function takeReport(account: Account, found: LiveLease, work: Work): Account {
   const { units, left } = creditSpent(stretches, spent, limit, unitsMissing(returned, limit));
   turnedAway.set(item.policy, left);
   return { ...account, kept, bucket: units === 0 ? returned : addUnits(returned, limit, units) };
+}
+
+/** A lease that began under a burst which was cut since is not prolonged: a lowered limit holds when it has ended. */
+function fitsBurst({ kept, bucket, limit }: Account): boolean {
+  return kept === 0 || bucket.outstanding <= limit.burst;
 }
 
 /** Takes every item's cost, or none when one that is not a shadow lacks it. */
