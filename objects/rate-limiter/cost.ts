@@ -1,30 +1,5 @@
+import type { CostRule, SettleRule } from "../../schemas/index.ts";
 import type { BucketLimit } from "./token-bucket.ts";
-
-/** What a request costs before it is served, in tokens; decimals with at most three places. */
-export type CostRule =
-  | { readonly kind: "static"; readonly cost: number }
-  | {
-      /**
-       * A field of the request, for a gateway or service in front that knows. A client could write it too: `min` and
-       * `max` bound what it may claim. Missing or not a decimal number: `otherwise`.
-       */
-      readonly kind: "header";
-      readonly name: string;
-      readonly min: number;
-      readonly max: number;
-      readonly otherwise: number;
-    }
-  | {
-      /** The longest prefix wins, by whole segments: `/search` holds `/search/all` and not `/searches`. */
-      readonly kind: "paths";
-      readonly costs: readonly { readonly prefix: string; readonly cost: number }[];
-      readonly otherwise: number;
-    };
-
-/** What a request turns out to have cost once it is served; without a rule, what was reserved. */
-export type SettleRule =
-  | { readonly kind: "header"; readonly name: string; readonly max: number }
-  | { readonly kind: "bytes"; readonly bytesPerToken: number };
 
 /** What a cost rule looks at. */
 export interface CostedRequest {
@@ -39,16 +14,8 @@ export interface CostedResponse {
   header(name: string): string | null;
 }
 
-/** More places than three would take more from the largest countable burst than anyone's costs need. */
-const MAX_PLACES = 3;
 /** Digits that a cost in a field may have on each side of its point. */
 const DECIMAL = /^(\d{1,9})(?:\.(\d{1,9}))?$/;
-
-/** How many units make a token, so that all of these costs are whole units: 1, 10, 100 or 1,000. */
-export function costScale(costs: readonly number[]): number {
-  const places = costs.map((cost) => DECIMAL.exec(String(cost))?.[2]?.length ?? 0);
-  return 10 ** Math.min(MAX_PLACES, Math.max(0, ...places));
-}
 
 /** A limit counted in units. What it holds must still be exact: see `isExact`. */
 export function scaleLimit(limit: BucketLimit, scale: number): BucketLimit {
@@ -70,21 +37,23 @@ export function requestCost(rule: CostRule, request: CostedRequest, scale: numbe
   }
 }
 
-/** What a served request has cost, in units; `reserved` when the response does not say. Parts of a unit round up. */
-export function settledCost(
-  rule: SettleRule,
-  response: CostedResponse,
-  costs: { readonly reserved: number; readonly scale: number },
-): number {
-  const { reserved, scale } = costs;
+/** What a served request has cost, in units; undefined when the response does not say. Parts of a unit round up. */
+export function settledCost(rule: SettleRule, response: CostedResponse, scale: number): number | undefined {
   switch (rule.kind) {
     case "bytes":
       return Math.ceil((response.bytes * scale) / rule.bytesPerToken);
     case "header": {
       const said = unitsOf(response.header(rule.name), scale);
-      return said === undefined ? reserved : within(said, 0, unitsOf(String(rule.max), scale));
+      return said === undefined ? undefined : within(said, 0, unitsOf(String(rule.max), scale));
     }
   }
+}
+
+/** A cost on a route whose requests count more, or less, than others; parts of a unit round up. */
+export function timesMultiplier(units: number, multiplier: number): number {
+  if (multiplier === 1) return units;
+  // A multiplier has at most three places: in thousandths it is whole, and no binary fraction comes in between.
+  return Math.min(Number.MAX_SAFE_INTEGER, Math.ceil((units * Math.round(multiplier * 1000)) / 1000));
 }
 
 /** Decimal digits to units without a binary fraction in between: 1.1 times 10 is 11, and never 11.000000000000002. */

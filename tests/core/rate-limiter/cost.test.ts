@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CostRule, SettleRule } from "../../../objects/rate-limiter/cost.ts";
-import { costScale, requestCost, scaleLimit, settledCost } from "../../../objects/rate-limiter/cost.ts";
+import { requestCost, scaleLimit, settledCost, timesMultiplier } from "../../../objects/rate-limiter/cost.ts";
+import type { CostRule, SettleRule } from "../../../schemas/index.ts";
 import { RUNS } from "./arbitraries.ts";
 
 function asked(path: string, fields: Record<string, string> = {}) {
@@ -11,18 +11,6 @@ function asked(path: string, fields: Record<string, string> = {}) {
 function answered(bytes: number, fields: Record<string, string> = {}) {
   return { bytes, header: (name: string) => fields[name] ?? null };
 }
-
-it.each([
-  { costs: [1, 20], scale: 1 },
-  { costs: [1, 0.5], scale: 10 },
-  { costs: [0.25, 0.5], scale: 100 },
-  { costs: [1.1, 0.005], scale: 1_000 },
-  { costs: [0.00001], scale: 1_000 },
-  { costs: [1e-7], scale: 1 },
-  { costs: [], scale: 1 },
-])("$scale units make a token when the costs are $costs", ({ costs, scale }) => {
-  expect(costScale(costs)).toBe(scale);
-});
 
 it("counts a limit in the same units", () => {
   const limit = { tokensPerWindow: 10, windowMs: 1_000, burst: 20 };
@@ -39,8 +27,8 @@ it("turns decimals into units as on paper, parts of a unit rounded up", () => {
         const text = `${whole}.${String(part).padStart(4, "0")}`;
         const tenThousandths = BigInt(whole) * 10_000n + BigInt(part);
         const units = (tenThousandths * BigInt(scale) + 9_999n) / 10_000n;
-        const rule: SettleRule = { kind: "header", name: "cost", max: 999_999_999 };
-        expect(settledCost(rule, answered(0, { cost: text }), { reserved: 1, scale })).toBe(Number(units));
+        const rule: SettleRule = { kind: "header", name: "cost", max: 999_999_999, strip: false };
+        expect(settledCost(rule, answered(0, { cost: text }), scale)).toBe(Number(units));
       },
     ),
     RUNS,
@@ -111,17 +99,30 @@ describe("once a request is served", () => {
     { bytes: 1_025, scale: 1, units: 2 },
     { bytes: 1_025, scale: 10, units: 11 },
   ])("$bytes bytes at 1,024 a token are $units units of 1/$scale", ({ bytes, scale, units }) => {
-    expect(settledCost({ kind: "bytes", bytesPerToken: 1_024 }, answered(bytes), { reserved: 9, scale })).toBe(units);
+    expect(settledCost({ kind: "bytes", bytesPerToken: 1_024 }, answered(bytes), scale)).toBe(units);
   });
 
   it.each([
     { said: "12", units: 12 },
     { said: "0", units: 0 },
     { said: "200", units: 100 },
-    { said: "many", units: 9 },
-    { said: undefined, units: 9 },
-  ])("a field that says $said makes it $units of 9 reserved", ({ said, units }) => {
+    { said: "many", units: undefined },
+    { said: undefined, units: undefined },
+  ])("a field that says $said makes it $units", ({ said, units }) => {
     const response = answered(0, said === undefined ? {} : { "x-used": said });
-    expect(settledCost({ kind: "header", name: "x-used", max: 100 }, response, { reserved: 9, scale: 1 })).toBe(units);
+    const rule: SettleRule = { kind: "header", name: "x-used", max: 100, strip: false };
+    expect(settledCost(rule, response, 1)).toBe(units);
   });
+});
+
+it.each([
+  { units: 7, multiplier: 1, product: 7 },
+  { units: 10, multiplier: 1.1, product: 11 },
+  { units: 1, multiplier: 0.5, product: 1 },
+  { units: 10, multiplier: 0.5, product: 5 },
+  { units: 0, multiplier: 3, product: 0 },
+  { units: 3, multiplier: 0.001, product: 1 },
+  { units: Number.MAX_SAFE_INTEGER, multiplier: 2, product: Number.MAX_SAFE_INTEGER },
+])("$units units times $multiplier are $product", ({ units, multiplier, product }) => {
+  expect(timesMultiplier(units, multiplier)).toBe(product);
 });
