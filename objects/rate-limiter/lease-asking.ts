@@ -82,8 +82,7 @@ function compose(borrower: Borrower, now: number, rules: LeaseRules, asked: Aske
   const binMs = first?.binMs ?? 1;
   const fade = fadeSince(borrower, now);
   const items = holdings.map((holding, index): LeaseItem => {
-    const item = {
-      ...holding.limit,
+    const report = {
       cost: costs[index] ?? 0,
       held: speaksOf === null ? 0 : holding.tokens,
       spent: speaksOf === null ? [] : [...holding.spent.bins],
@@ -92,7 +91,7 @@ function compose(borrower: Borrower, now: number, rules: LeaseRules, asked: Aske
     };
     holding.denied = 0;
     if (lease) restart(holding.spent, ttlMs, now);
-    return item;
+    return Object.assign(report, holding.limit);
   });
   sender.seq += 1;
   const { isolate, seq } = sender;

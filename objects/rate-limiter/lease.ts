@@ -67,9 +67,9 @@ export function arrive(
   return { kind: "ask", message: askAlone(borrower, costs, now, rules) };
 }
 
-/** The refusal of a request that other owners decide about too, when it is known without a call. Counts as demand. */
-export function turnAway(borrower: Borrower, costs: readonly number[], now: number): Refused | undefined {
-  countDemand(borrower, costs, now);
+/** The refusal of a request that other owners decide about too, when it is known without a call; `waitedMs` as in `arrive`. */
+export function turnAway(borrower: Borrower, costs: readonly number[], now: number, waitedMs = 0): Refused | undefined {
+  if (waitedMs === 0) countDemand(borrower, costs, now);
   return assess(borrower, costs, now) === "refused" ? refuse(borrower, costs, now) : undefined;
 }
 

@@ -41,7 +41,7 @@ export function compileConfig(config: Config, origin: ConfigOrigin): ActiveConfi
     const backend = config.backends.get(route.backend);
     if (backend === undefined)
       throw new Error(`route ${route.id} names backend ${route.backend}, which validation let through`);
-    return { route, handle: chain(route, backend), tail: tail(route, backend) };
+    return { route, handle: chain(route, backend, config.limiter), tail: tail(route, backend) };
   });
   return {
     version: origin.version,

@@ -1,154 +1,103 @@
-import type { ObjectAddress } from "../../objects/address.ts";
-import type { TakeItem, TakeReply } from "../../objects/rate-limiter/messages.ts";
-import type { LimitKey, RateLimit } from "../../schemas/index.ts";
-import { GatewayError } from "../errors.ts";
+import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
-import { clientAddress } from "./client-address.ts";
+import { askedPart } from "./asked.ts";
+import { unlessExempt } from "./exempt.ts";
 import type { Verdict } from "./headers.ts";
-import { takeLocally } from "./local-buckets.ts";
-import { askOwner, refundOwner } from "./owner.ts";
+import { leasedPart } from "./leased.ts";
+import { groupLimits, type LimitGroup } from "./limit-group.ts";
+import type { Claim, Outcome, Part, Refusal } from "./part.ts";
 
-export interface LimitDecision {
-  /** In the order of the configuration. */
-  readonly verdicts: readonly Verdict[];
-  /** `<limit id>: <policy>` for each limit that was decided without its owner. */
-  readonly degraded: readonly string[];
-  readonly waitedMs: number;
+/** What the limits of a route say of a request. */
+export interface LimitDecision extends Outcome {
+  /** Those that want to hear how the chain ended; undefined: none. */
+  readonly committed?: readonly Claim[];
 }
 
-/** Limits that tell clients apart in the same way have one owner, which decides about all of them at once. */
-interface Group {
-  readonly by: readonly LimitKey[];
-  readonly clients: "pooled" | "own";
-  readonly limits: readonly RateLimit[];
-  readonly items: readonly TakeItem[];
-  readonly deadlineMs: number;
-}
+/** Decides about one request: at once when this isolate holds or knows enough, else in a call to each owner. */
+export type Decide = (exchange: Exchange, startedAt: number) => LimitDecision | Promise<LimitDecision>;
 
-interface GroupDecision {
-  readonly group: Group;
-  readonly address: ObjectAddress;
-  readonly verdicts: readonly Verdict[];
-  readonly degraded: readonly string[];
-  /** Whether the owner took tokens, and so has them to get back. */
-  readonly taken: boolean;
-}
+/** Parts that a request asks at the same time. A permit is given back for nothing; so nobody is asked before it is there. */
+const TURNS: readonly (readonly Part["kind"][])[] = [["permits"], ["asked", "leased"]];
 
-/** Names this isolate in refunds, so that a repeated message counts once. Made at first use: no randomness at start-up. */
-let isolate: string | undefined;
-let refunds = 0;
+const NO_LIMITS: LimitDecision = { verdicts: [] };
 
 /**
- * Compiles the limits of a route into one decision per exchange.
+ * Compiles the limits of a route into one decision per exchange: all of them give what the request costs, or none does.
  *
  * @throws GatewayError `dependency-unavailable` when an owner does not answer and a limit's `onError` is `closed`.
  */
-export function compileLimits(limits: readonly RateLimit[]): (exchange: Exchange) => Promise<LimitDecision> {
-  const groups = groupByIdentity(limits);
-  return async (exchange) => {
-    const startedAt = Date.now();
-    // Settled, not all: a group that fails ends the request, and what the others took has to be known to go back.
-    const settled = await Promise.allSettled(groups.map((group) => decideGroup(group, exchange)));
-    const decisions = settled.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []));
-    const failure = settled.find((one) => one.status === "rejected");
-    if (failure !== undefined || decisions.some(isRefused)) {
-      for (const decision of decisions) if (decision.taken && !isRefused(decision)) giveBack(decision, exchange);
-    }
-    if (failure !== undefined) throw failure.reason;
-    return {
-      verdicts: limits.flatMap((limit) =>
-        decisions.flatMap(({ verdicts }) => verdicts.filter((verdict) => verdict.limit === limit)),
-      ),
-      degraded: decisions.flatMap(({ degraded }) => degraded),
-      waitedMs: Date.now() - startedAt,
-    };
+export function compileLimits(limits: readonly RateLimit[], policy: LimiterPolicy): Decide {
+  const decideOf = unlessExempt(limits, (concerned) => compileGroups(groupLimits(concerned), policy));
+  return (exchange, startedAt) => decideOf(exchange)?.(exchange, startedAt) ?? NO_LIMITS;
+}
+
+function compileGroups(groups: readonly LimitGroup[], { tableEntries }: LimiterPolicy): Decide {
+  const [only] = groups;
+  if (only?.kind === "leased" && groups.length === 1) return leasedPart(only, tableEntries).decide;
+  const parts = groups.map((group) => partOf(group, tableEntries));
+  const order = new Map(groups.flatMap(({ limits }) => limits).map((limit, index) => [limit, index]));
+  return async (exchange, startedAt) => {
+    const decision = await decideTogether(parts, exchange, startedAt);
+    const verdicts = decision.verdicts.toSorted((a, b) => (order.get(a.limit) ?? 0) - (order.get(b.limit) ?? 0));
+    return { ...decision, verdicts };
   };
 }
 
-function groupByIdentity(limits: readonly RateLimit[]): readonly Group[] {
-  const groups = new Map<string, RateLimit[]>();
-  for (const limit of limits) {
-    const identity = JSON.stringify([limit.by, limit.clients]);
-    groups.set(identity, [...(groups.get(identity) ?? []), limit]);
-  }
-  return [...groups.values()].map((members) => ({
-    by: members[0]?.by ?? [],
-    clients: members[0]?.clients ?? "pooled",
-    limits: members,
-    items: members.map(takeItem),
-    deadlineMs: Math.min(...members.map((limit) => limit.deadlineMs)),
-  }));
-}
-
-function takeItem(limit: RateLimit): TakeItem {
-  const { id, requestsPerWindow, windowMs, burst, shadow } = limit;
-  return { policy: id, tokensPerWindow: requestsPerWindow, windowMs, burst, cost: 1, shadow };
-}
-
-async function decideGroup(group: Group, exchange: Exchange): Promise<GroupDecision> {
-  const address = await clientAddress(exchange, group.by, group.clients);
-  try {
-    const message = {
-      v: 1,
-      configVersion: exchange.configVersion,
-      client: address.client,
-      items: group.items,
-    } as const;
-    const reply = await askOwner(exchange.env, address, message, group.deadlineMs);
-    return { group, address, verdicts: readReply(group, address, reply), degraded: [], taken: reply.allowed };
-  } catch (error) {
-    return withoutOwner(group, address, exchange, error);
+function partOf(group: LimitGroup, tableEntries: number): Part {
+  switch (group.kind) {
+    case "leased":
+      return leasedPart(group, tableEntries);
+    case "asked":
+      return askedPart(group);
+    case "permits":
+      throw new Error(`the limit ${group.limits[0]?.id} counts concurrency, which does not act yet`);
   }
 }
 
-function readReply(group: Group, address: ObjectAddress, reply: TakeReply): readonly Verdict[] {
-  return group.limits.map((limit, index) => {
-    const item = reply.items[index];
-    if (item?.policy !== limit.id)
-      throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.id} was asked`);
-    return {
-      limit,
-      partitionKey: address.client,
-      allowed: item.allowed,
-      remaining: item.remaining,
-      retryAfterMs: item.retryAfterMs,
-    };
-  });
-}
-
-/** The declared policy of each limit whose owner threw, is overloaded or is too slow. */
-function withoutOwner(group: Group, address: ObjectAddress, exchange: Exchange, cause: unknown): GroupDecision {
-  const closed = group.limits.find((limit) => limit.onError === "closed" && !limit.shadow);
-  if (closed !== undefined) {
-    throw new GatewayError("dependency-unavailable", {
-      detail: `The owner of the limit ${closed.name} does not answer, and without it this route stays closed.`,
-      headers: { "retry-after": "1" },
-      cause,
-    });
-  }
-  const verdicts = group.limits.map((limit): Verdict => {
-    if (limit.onError !== "local") {
-      return { limit, partitionKey: address.client, allowed: true, remaining: 0, retryAfterMs: 0 };
+async function decideTogether(parts: readonly Part[], exchange: Exchange, startedAt: number): Promise<LimitDecision> {
+  const claims = await Promise.all(parts.map(async (part) => part.open(exchange, startedAt)));
+  const known = claims.map((claim) => claim.refusal(startedAt)).filter((refusal) => refusal !== undefined);
+  if (known.length > 0) return merged(known);
+  const prepared = new Set<Claim>();
+  for (;;) {
+    for (const turn of TURNS) {
+      const missing = claims.filter((claim, index) => {
+        const kind = parts[index]?.kind;
+        return kind !== undefined && turn.includes(kind) && !claim.isReady(Date.now());
+      });
+      const refusal = await prepareAll(missing, prepared);
+      if (refusal !== undefined) return refusal;
     }
-    const { allowed, bucket, retryAfterMs } = takeLocally(limit, address.client, exchange.receivedAt);
-    return { limit, partitionKey: address.client, allowed, remaining: bucket.tokens, retryAfterMs };
-  });
-  const degraded = group.limits.map((limit) => `${limit.id}: ${limit.onError}`);
-  return { group, address, verdicts, degraded, taken: false };
+    const now = Date.now();
+    if (!claims.every((claim) => claim.isReady(now))) continue;
+    const committed = claims.filter((claim) => "finish" in claim);
+    const decision = merged(claims.map((claim) => claim.commit(now)));
+    return committed.length === 0 ? decision : { ...decision, committed };
+  }
 }
 
-function isRefused(decision: GroupDecision): boolean {
-  return decision.verdicts.some((verdict) => !verdict.allowed && !verdict.limit.shadow);
+/** Prepares claims at the same time. Where one refuses or throws, all that were prepared so far are released. */
+async function prepareAll(claims: readonly Claim[], prepared: Set<Claim>): Promise<LimitDecision | undefined> {
+  // Settled, not all: one that fails ends the request, and what the others got has to be known to go back.
+  const settled = await Promise.allSettled(claims.map(async (claim) => claim.prepare()));
+  const refusals: Refusal[] = [];
+  const failures: unknown[] = [];
+  for (const [index, one] of settled.entries()) {
+    const claim = claims[index];
+    if (one.status === "rejected") failures.push(one.reason);
+    else if (one.value.kind === "refused") refusals.push(one.value);
+    else if (claim !== undefined) prepared.add(claim);
+    if (claim !== undefined && (one.status === "rejected" || one.value.kind === "refused")) prepared.delete(claim);
+  }
+  if (refusals.length === 0 && failures.length === 0) return undefined;
+  const now = Date.now();
+  const released = [...prepared].map((claim): Outcome => ({ verdicts: claim.release(now) }));
+  if (failures.length > 0) throw failures[0];
+  return merged([...refusals, ...released]);
 }
 
-function giveBack(decision: GroupDecision, exchange: Exchange): void {
-  isolate ??= crypto.randomUUID();
-  refunds += 1;
-  const { address, group, verdicts } = decision;
-  // A shadow limit that would have refused has given nothing.
-  const given = group.items.filter((_, index) => verdicts[index]?.allowed === true);
-  const items = given.map(({ policy, cost }) => ({ policy, cost }));
-  const refund = refundOwner(exchange.env, address, { v: 1, client: address.client, isolate, seq: refunds, items });
-  // A lost refund loses tokens and admits nothing.
-  exchange.ctx.waitUntil(refund.catch(() => {}));
+function merged(outcomes: readonly Outcome[]): LimitDecision {
+  const verdicts: readonly Verdict[] = outcomes.flatMap((outcome) => outcome.verdicts);
+  const degraded = outcomes.flatMap((outcome) => outcome.degraded ?? []);
+  return degraded.length === 0 ? { verdicts } : { verdicts, degraded };
 }

@@ -6,43 +6,71 @@ const MAX_INTEGER = 999_999_999_999_999;
 /** What one limit said about a request. */
 export interface Verdict {
   readonly limit: RateLimit;
-  /** The client's opaque handle, which is Base64 as it stands: what `pk` shows. */
-  readonly partitionKey: string;
+  readonly label: Label;
   readonly allowed: boolean;
   /** Whole tokens left. */
   readonly remaining: number;
   /** Milliseconds until the same request would pass; null: never. 0 when allowed. */
   readonly retryAfterMs: number | null;
+  /** Of a window that everyone's tokens come back with at once: milliseconds until it ends. Absent: there is no such moment. */
+  readonly resetMs?: number;
+}
+
+/** The parts of a limit's header values that are the same for all requests of a client: made once where one is remembered. */
+export interface Label {
+  /** Its item of `RateLimit-Policy`. */
+  readonly policy: string;
+  /** What goes before and behind the numbers in its item of `RateLimit`. */
+  readonly before: string;
+  readonly behind: string;
+}
+
+/** @param client the opaque handle, which is Base64 as it stands: what `pk` shows. */
+export function labelOf(limit: RateLimit, client: string): Label {
+  const behind = `;pk=:${client}:`;
+  return { policy: `"${limit.name}";${quotaOf(limit)}${behind}`, before: `"${limit.name}";r=`, behind };
 }
 
 /**
- * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10, structured fields of RFC 9651). `t` is sent
- * only when nothing is left: a bucket has no reset, and then both readings of the drafts agree with `Retry-After`.
+ * `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10, structured fields of RFC 9651). Of a bucket
+ * `t` is sent only when nothing is left: it has no reset, and then both readings of the drafts agree with `Retry-After`.
  */
 export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, value: string][] {
-  const policies = verdicts.map(({ limit, partitionKey }) => {
-    const { windowMs, requestsPerWindow } = limit;
-    // No sub-second windows in the draft: a shorter window is told as the quota of one second.
-    const isShort = windowMs < 1000;
-    const quota = isShort ? inOneSecond(requestsPerWindow, windowMs) : requestsPerWindow;
-    return `"${limit.name}";q=${Math.min(quota, MAX_INTEGER)};w=${isShort ? 1 : Math.ceil(windowMs / 1000)};pk=:${partitionKey}:`;
-  });
-  const states = verdicts.map(({ limit, partitionKey, remaining, allowed, retryAfterMs }) => {
-    const wait = allowed || retryAfterMs === null ? "" : `;t=${seconds(retryAfterMs)}`;
-    return `"${limit.name}";r=${Math.min(remaining, MAX_INTEGER)}${wait};pk=:${partitionKey}:`;
-  });
+  let policies = "";
+  let states = "";
+  let legacy: Verdict | undefined;
+  for (const verdict of verdicts) {
+    const separator = states === "" ? "" : ", ";
+    policies = separator === "" ? verdict.label.policy : `${policies}${separator}${verdict.label.policy}`;
+    states += separator + stateOf(verdict);
+    if (verdict.limit.legacyHeaders) legacy ??= verdict;
+  }
   const headers: [string, string][] = [
-    ["ratelimit-policy", policies.join(", ")],
-    ["ratelimit", states.join(", ")],
+    ["ratelimit-policy", policies],
+    ["ratelimit", states],
   ];
-  const legacy = verdicts.find(({ limit }) => limit.legacyHeaders);
   if (legacy === undefined) return headers;
   headers.push(
     ["x-ratelimit-limit", String(legacy.limit.requestsPerWindow)],
     ["x-ratelimit-remaining", String(legacy.remaining)],
   );
-  if (legacy.retryAfterMs !== null) headers.push(["x-ratelimit-reset", String(seconds(legacy.retryAfterMs))]);
+  const resetMs = legacy.resetMs ?? legacy.retryAfterMs;
+  if (resetMs !== null) headers.push(["x-ratelimit-reset", String(seconds(resetMs))]);
   return headers;
+}
+
+function stateOf({ label, remaining, allowed, retryAfterMs, resetMs }: Verdict): string {
+  const waitMs = allowed ? resetMs : retryAfterMs;
+  const wait = waitMs === undefined || waitMs === null ? "" : `;t=${seconds(waitMs)}`;
+  return `${label.before}${Math.min(remaining, MAX_INTEGER)}${wait}${label.behind}`;
+}
+
+function quotaOf({ algorithm, requestsPerWindow, windowMs }: RateLimit): string {
+  if (algorithm === "concurrency") return `q=${Math.min(requestsPerWindow, MAX_INTEGER)};qu="concurrent-requests"`;
+  // No sub-second windows in the draft: a shorter window is told as the quota of one second.
+  const isShort = windowMs < 1000;
+  const quota = isShort ? inOneSecond(requestsPerWindow, windowMs) : requestsPerWindow;
+  return `q=${Math.min(quota, MAX_INTEGER)};w=${isShort ? 1 : Math.ceil(windowMs / 1000)}`;
 }
 
 /** Whole windows and the rest apart: together they could pass 2^53. */

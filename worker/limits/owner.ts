@@ -1,7 +1,9 @@
-import type { RefundMessage, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
 import type { ObjectAddress } from "../../objects/address.ts";
+import { createLru } from "../../objects/lru.ts";
+import type { RefundMessage, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
 import { within } from "../within.ts";
+import { afterFailure, mayCall, type OwnerHealth } from "./owner-health.ts";
 
 /**
  * The runtime would retry a failed call up to five times over ten seconds; a request waits 150 ms. An overloaded owner
@@ -9,16 +11,18 @@ import { within } from "../within.ts";
  */
 const ONE_TRY = { retry: { maxRetries: 0 } };
 
-/** Asks a client's owner for tokens. Rejects when it fails or does not answer within `deadlineMs`. */
+/** Failing owners remembered at once. A continent's pool has 256. */
+const MAX_FAILING = 512;
+const failing = createLru<string, OwnerHealth>(MAX_FAILING);
+
+/** Asks a client's owner for tokens. Rejects when it fails, is left alone, or does not answer within `deadlineMs`. */
 export async function askOwner(
   env: Env,
   address: ObjectAddress,
   message: TakeMessage,
   deadlineMs: number,
 ): Promise<TakeReply> {
-  const stub = ownerOf(env, address);
-  const reply: Promise<TakeReply> = stub.take(message);
-  return within(reply, deadlineMs, () => new Error(`RateLimiter did not answer within ${deadlineMs} ms`));
+  return callOwner<TakeReply>(address, () => ownerOf(env, address).take(message), { deadlineMs });
 }
 
 /** Gives tokens back to an owner, off the request's path; a message that is lost only loses tokens. */
@@ -26,9 +30,59 @@ export async function refundOwner(env: Env, address: ObjectAddress, message: Ref
   await ownerOf(env, address).refund(message);
 }
 
+/** How long a call may take, and what its silence means. */
+export interface CallOptions {
+  readonly deadlineMs: number;
+  /** Whether silence until the deadline counts against the owner: it may have been given less time than usual. Default always. */
+  readonly countsLate?: () => boolean;
+}
+
+/**
+ * Makes one call to an owner that a request waits for. Never made again, whatever the failure; after three within a second
+ * the owner is left alone for 1 to 5 s, in which calls reject at once.
+ */
+export async function callOwner<Reply>(
+  { name }: ObjectAddress,
+  call: () => Promise<Reply>,
+  { deadlineMs, countsLate }: CallOptions,
+): Promise<Reply> {
+  const known = failing.get(name);
+  if (known !== undefined) {
+    const health = mayCall(known, Date.now());
+    if (health === undefined) throw new Error("RateLimiter is not asked: its last calls failed");
+    failing.set(name, health);
+  }
+  let isLate = false;
+  function late(): Error {
+    isLate = true;
+    return new Error(`RateLimiter did not answer within ${deadlineMs} ms`);
+  }
+  try {
+    const reply = await within(call(), deadlineMs, late);
+    failing.delete(name);
+    return reply;
+  } catch (error) {
+    // Whoever refuses a message is alive, and the next client's message may be a good one.
+    const isAlive = error instanceof TypeError || (isLate && countsLate?.() === false);
+    if (!isAlive) failing.set(name, afterFailure(failing.get(name), isOverloaded(error), Date.now()));
+    throw error;
+  }
+}
+
+/** Whether a call to this owner would reject at once now. */
+export function isLeftAlone({ name }: ObjectAddress, now: number): boolean {
+  const health = failing.size === 0 ? undefined : failing.get(name);
+  return health !== undefined && now < health.pausedUntil;
+}
+
 /** The stub of a client's owner, with one try per call. */
 export function ownerOf(env: Env, address: ObjectAddress): DurableObjectStub<RateLimiter> {
   const namespace = env.RATE_LIMITER;
   const hint = address.locationHint === undefined ? {} : { locationHint: address.locationHint };
   return namespace.get(namespace.idFromName(address.name), { ...hint, ...ONE_TRY });
+}
+
+/** As the runtime marks it: the object has more calls waiting than it can take. */
+function isOverloaded(error: unknown): boolean {
+  return error instanceof Error && "overloaded" in error && error.overloaded === true;
 }

@@ -9,8 +9,8 @@ import type { Verdict } from "./headers.ts";
  */
 export interface Part {
   /**
-   * Claims are prepared in this order, those of one kind at the same time: a permit is given back for nothing, tokens of
-   * an owner cost a refund, and a lease is not touched before the commit.
+   * Permits are prepared first, since one is given back for nothing; then the others at the same time: tokens of an owner
+   * that is asked cost a refund, and a lease is not touched before the commit.
    */
   readonly kind: "permits" | "asked" | "leased";
   readonly limits: readonly RateLimit[];
@@ -79,6 +79,8 @@ export interface Outcome {
 export interface ChainEnd {
   /** Undefined: it threw. */
   readonly response: Response | undefined;
+  /** What it threw, if it did. */
+  readonly error: unknown;
   /** How a streamed body ended; undefined when there is none, or it was all there with the head. */
   readonly body: Promise<PumpEnd> | undefined;
 }

@@ -1,4 +1,4 @@
-import type { Backend, Route } from "../../schemas/index.ts";
+import type { Backend, LimiterPolicy, Route } from "../../schemas/index.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
 import { guard } from "./guard.ts";
@@ -8,10 +8,10 @@ import { limit } from "./limit.ts";
  * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
  * The chain is composed once per configuration version.
  */
-export function chain(route: Route, backend: Backend): Handler {
+export function chain(route: Route, backend: Backend, limiter: LimiterPolicy): Handler {
   const steps: Step[] = [];
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
-  if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits));
+  if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits, limiter));
   return compose(steps, tail(route, backend));
 }
 

@@ -1,39 +1,61 @@
-import type { RateLimit } from "../../schemas/index.ts";
+import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
-import type { Exchange, Step } from "../exchange.ts";
-import { rateLimitHeaders, seconds, type Verdict } from "../limits/headers.ts";
+import type { Exchange, Handler, Step } from "../exchange.ts";
 import { compileLimits, type LimitDecision } from "../limits/decide.ts";
-import { unlessExempt } from "../limits/exempt.ts";
+import { rateLimitHeaders, seconds, type Verdict } from "../limits/headers.ts";
+import type { ChainEnd, Claim } from "../limits/part.ts";
 
 /**
- * Lets a request pass when every limit of its client has a token for it, and takes them all or none. Decided by each
- * client's owner, so the count is the fleet's, not this isolate's.
+ * Lets a request pass when every limit of its client has a token for it, and takes them all or none. The count is the
+ * fleet's, not this isolate's: what is spent here was lent by the client's owner, or the owner decides itself.
  */
-export function limit(limits: readonly RateLimit[]): Step {
-  const decideFor = unlessExempt(limits, compileLimits);
-  return async function limitStep(exchange, next) {
-    const decide = decideFor(exchange);
-    if (decide === undefined) return next(exchange);
-    const decision = await decide(exchange);
-    report(exchange, decision);
-    const refused = decision.verdicts.filter((verdict) => !verdict.allowed && !verdict.limit.shadow);
-    if (refused.length > 0) throw quotaExceeded(refused);
-    return next(exchange);
+export function limit(limits: readonly RateLimit[], policy: LimiterPolicy): Step {
+  const decide = compileLimits(limits, policy);
+  return function limitStep(exchange, next) {
+    const startedAt = Date.now();
+    const decision = decide(exchange, startedAt);
+    // A turn of the microtask queue for each request is worth sparing: most are decided by now.
+    if (!(decision instanceof Promise)) return proceed(exchange, decision, next);
+    return decision.then((decided) => {
+      exchange.notes.limitMs = Date.now() - startedAt;
+      return proceed(exchange, decided, next);
+    });
   };
 }
 
-function report(exchange: Exchange, decision: LimitDecision): void {
-  const { verdicts, degraded, waitedMs } = decision;
-  exchange.notes.limitMs = waitedMs;
-  if (degraded.length > 0) exchange.notes.degraded = [...degraded];
+function proceed(exchange: Exchange, decision: LimitDecision, next: Handler): Promise<Response> {
+  const { verdicts, degraded, committed } = decision;
+  if (degraded !== undefined) exchange.notes.degraded = [...degraded];
+  const told = verdicts.some(({ limit: { shadow } }) => shadow) ? withoutShadows(exchange, verdicts) : verdicts;
+  if (told.length > 0) exchange.responseHeaders.push(...rateLimitHeaders(told));
+  if (told.some(({ allowed }) => !allowed)) return Promise.reject(quotaExceeded(told));
+  return committed === undefined ? next(exchange) : finished(exchange, committed, next);
+}
+
+function withoutShadows(exchange: Exchange, verdicts: readonly Verdict[]): readonly Verdict[] {
   const shadowed = verdicts.filter((verdict) => !verdict.allowed && verdict.limit.shadow);
   if (shadowed.length > 0) exchange.notes.shadowed = shadowed.map((verdict) => verdict.limit.id);
-  const told = verdicts.filter((verdict) => !verdict.limit.shadow);
-  if (told.length > 0) exchange.responseHeaders.push(...rateLimitHeaders(told));
+  return verdicts.filter((verdict) => !verdict.limit.shadow);
+}
+
+/** Runs the rest of the chain, and tells those who want to know how that went. */
+async function finished(exchange: Exchange, claims: readonly Claim[], next: Handler): Promise<Response> {
+  const tell = (end: Omit<ChainEnd, "body">) => {
+    for (const claim of claims) claim.finish?.({ ...end, body: exchange.notes.body });
+  };
+  try {
+    const response = await next(exchange);
+    tell({ response, error: undefined });
+    return response;
+  } catch (error) {
+    tell({ response: undefined, error });
+    throw error;
+  }
 }
 
 /** The answer waits for the limit that returns last: coming back sooner would only be refused again. */
-function quotaExceeded(refused: readonly Verdict[]): GatewayError {
+function quotaExceeded(told: readonly Verdict[]): GatewayError {
+  const refused = told.filter(({ allowed }) => !allowed);
   const waits = refused.map((verdict) => verdict.retryAfterMs);
   const names = refused.map((verdict) => verdict.limit.name);
   const never = waits.includes(null);

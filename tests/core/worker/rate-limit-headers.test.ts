@@ -4,11 +4,12 @@ import { describe, expect, it } from "vitest";
 import type { RateLimit } from "../../../schemas/index.ts";
 import { parseConfig } from "../../../schemas/index.ts";
 import type { Verdict } from "../../../worker/limits/headers.ts";
-import { rateLimitHeaders, seconds } from "../../../worker/limits/headers.ts";
+import { labelOf, rateLimitHeaders, seconds } from "../../../worker/limits/headers.ts";
 
 const NAME_START = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789".split("");
 /** The largest integer of a structured field (RFC 9651, section 3.3.1). */
 const MAX_INTEGER = 999_999_999_999_999;
+const CLIENT = "AAAAAAAAAAAAAAAAAAAAAAAA";
 
 const anyName = fc
   .tuple(
@@ -44,13 +45,21 @@ const anyLimit: fc.Arbitrary<RateLimit> = fc.record({
   ban: fc.constant(undefined),
 });
 
-const anyVerdict: fc.Arbitrary<Verdict> = fc.record({
-  limit: anyLimit,
-  partitionKey: fc.string({ unit: fc.constantFrom(...NAME_START), minLength: 24, maxLength: 24 }),
-  allowed: fc.boolean(),
-  remaining: fc.oneof(fc.nat({ max: 100 }), fc.maxSafeNat()),
-  retryAfterMs: fc.option(fc.oneof(fc.nat({ max: 5_000 }), fc.nat({ max: 31_536_000_000 }))),
-});
+type LabelledVerdict = Verdict & { readonly partitionKey: string };
+
+const anyVerdict: fc.Arbitrary<LabelledVerdict> = fc
+  .record({
+    limit: anyLimit,
+    partitionKey: fc.string({ unit: fc.constantFrom(...NAME_START), minLength: 24, maxLength: 24 }),
+    allowed: fc.boolean(),
+    remaining: fc.oneof(fc.nat({ max: 100 }), fc.maxSafeNat()),
+    retryAfterMs: fc.option(fc.oneof(fc.nat({ max: 5_000 }), fc.nat({ max: 31_536_000_000 }))),
+  })
+  .map(labelled);
+
+function labelled<Fields extends Omit<LabelledVerdict, "label">>(fields: Fields): Fields & LabelledVerdict {
+  return { ...fields, label: labelOf(fields.limit, fields.partitionKey) };
+}
 
 /** A field as a client reads it, with byte sequences in Base64 again. */
 function read(field: string | undefined): Record<string, unknown>[] {
@@ -102,8 +111,8 @@ describe("a structured-field parser", () => {
     const [short, day] = [limitOf("burst", 10, 250), limitOf("day", 1_000, 86_400_000)];
     const fields = new Map(
       rateLimitHeaders([
-        { limit: short, partitionKey: "AAAAAAAAAAAAAAAAAAAAAAAA", allowed: false, remaining: 0, retryAfterMs: 25 },
-        { limit: day, partitionKey: "AAAAAAAAAAAAAAAAAAAAAAAA", allowed: true, remaining: 12, retryAfterMs: 0 },
+        labelled({ limit: short, partitionKey: CLIENT, allowed: false, remaining: 0, retryAfterMs: 25 }),
+        labelled({ limit: day, partitionKey: CLIENT, allowed: true, remaining: 12, retryAfterMs: 0 }),
       ]),
     );
     expect(fields.get("ratelimit-policy")).toBe(
@@ -115,6 +124,29 @@ describe("a structured-field parser", () => {
     expect(read(fields.get("ratelimit"))).toEqual([
       { value: "burst", r: 0, t: 1, pk: "AAAAAAAAAAAAAAAAAAAAAAAA" },
       { value: "day", r: 12, pk: "AAAAAAAAAAAAAAAAAAAAAAAA" },
+    ]);
+  });
+});
+
+describe("a limit that is no bucket", () => {
+  it("tells when its window ends, and waits for that when it is refused", () => {
+    const day = { ...limitOf("day", 100, 86_400_000), algorithm: "fixed-window" as const };
+    const rest = { limit: day, partitionKey: CLIENT, resetMs: 3_600_000 };
+    const told = [
+      labelled({ ...rest, allowed: true, remaining: 12, retryAfterMs: 0 }),
+      labelled({ ...rest, allowed: false, remaining: 0, retryAfterMs: 3_600_000 }),
+    ];
+    expect(read(new Map(rateLimitHeaders(told)).get("ratelimit"))).toEqual([
+      { value: "day", r: 12, t: 3_600, pk: CLIENT },
+      { value: "day", r: 0, t: 3_600, pk: CLIENT },
+    ]);
+  });
+
+  it("that counts requests in flight says so, and has no window", () => {
+    const limit = { ...limitOf("open", 20, 1_000), algorithm: "concurrency" as const };
+    const verdict = labelled({ limit, partitionKey: CLIENT, allowed: true, remaining: 3, retryAfterMs: 0 });
+    expect(read(new Map(rateLimitHeaders([verdict])).get("ratelimit-policy"))).toEqual([
+      { value: "open", q: 20, qu: "concurrent-requests", pk: CLIENT },
     ]);
   });
 });

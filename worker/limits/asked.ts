@@ -1,0 +1,114 @@
+import type { ObjectAddress } from "../../objects/address.ts";
+import type { TakeItem, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
+import type { RateLimit } from "../../schemas/index.ts";
+import type { Exchange } from "../exchange.ts";
+import { clientAddress } from "./client-address.ts";
+import { compileCosts } from "./cost-of-request.ts";
+import { labelOf, type Verdict } from "./headers.ts";
+import { limitItem, type LimitGroup } from "./limit-group.ts";
+import { noteIsolates } from "./local-buckets.ts";
+import { askOwner, refundOwner } from "./owner.ts";
+import { READY, type Claim, type Outcome, type Part, type Prepared } from "./part.ts";
+import { passShield } from "./shield.ts";
+import { withoutOwner } from "./without-owner.ts";
+
+/** One request at its client's owner. */
+interface Question {
+  readonly group: LimitGroup;
+  readonly address: ObjectAddress;
+  readonly exchange: Exchange;
+  /** In units. */
+  readonly costs: readonly number[];
+  readonly startedAt: number;
+}
+
+/** Names this isolate in refunds, so that a repeated message counts once. Made at first use: no randomness at start-up. */
+let isolate: string | undefined;
+let refunds = 0;
+
+/** Limits of one identity whose owner decides about each request. */
+export function askedPart(group: LimitGroup): Part {
+  const costsOf = compileCosts(group.limits);
+  return {
+    kind: "asked",
+    limits: group.limits,
+    open(exchange, startedAt) {
+      const address = clientAddress(exchange, group.by, group.clients);
+      const costs = costsOf(exchange);
+      if (!(address instanceof Promise)) return askedClaim({ group, address, exchange, costs, startedAt });
+      return address.then((found) => askedClaim({ group, address: found, exchange, costs, startedAt }));
+    },
+  };
+}
+
+function askedClaim(question: Question): Claim {
+  let outcome: Outcome | undefined;
+  let reply: TakeReply | undefined;
+
+  async function ask(): Promise<Prepared> {
+    const { exchange, address, group, costs } = question;
+    const shield = passShield(exchange.env, address.client, exchange.client.network);
+    if (shield !== undefined) await shield;
+    let said: Outcome;
+    try {
+      const heard = await take(question);
+      said = { verdicts: verdictsOf(question, heard) };
+      reply = heard;
+    } catch (error) {
+      said = withoutOwner(group.limits, address.client, costs, error);
+    }
+    if (said.verdicts.some(({ allowed, limit }) => !allowed && !limit.shadow)) return { kind: "refused", ...said };
+    outcome = said;
+    return READY;
+  }
+
+  return {
+    refusal: () => undefined,
+    prepare: () => (outcome === undefined ? ask() : READY),
+    isReady: () => outcome !== undefined,
+    commit: () => outcome ?? { verdicts: [] },
+    release() {
+      if (reply !== undefined) giveBack(question, reply);
+      return outcome?.verdicts ?? [];
+    },
+  };
+}
+
+async function take({ group, address, exchange, costs, startedAt }: Question): Promise<TakeReply> {
+  const items = group.limits.map((limit, index): TakeItem => ({ ...limitItem(limit), cost: costs[index] ?? 0 }));
+  const message: TakeMessage = { v: 1, configVersion: exchange.configVersion, client: address.client, items };
+  const reply = await askOwner(exchange.env, address, message, startedAt + group.deadlineMs - Date.now());
+  noteIsolates(address.client, reply.isolates);
+  return reply;
+}
+
+function verdictsOf({ group, address }: Question, reply: TakeReply): readonly Verdict[] {
+  return group.limits.map((limit, index): Verdict => {
+    const item = reply.items[index];
+    if (item?.policy !== limit.id) {
+      throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.id} was asked`);
+    }
+    const { allowed, retryAfterMs, resetMs } = item;
+    const remaining = tokensOf(item.remaining, limit);
+    const verdict = { limit, label: labelOf(limit, address.client), allowed, remaining, retryAfterMs };
+    return resetMs === undefined ? verdict : { ...verdict, resetMs };
+  });
+}
+
+function tokensOf(units: number, { unitsPerToken }: RateLimit): number {
+  return Math.max(0, Math.floor(units / unitsPerToken));
+}
+
+function giveBack({ group, address, exchange, costs }: Question, reply: TakeReply): void {
+  isolate ??= crypto.randomUUID();
+  refunds += 1;
+  const items = group.limits.flatMap(({ id }, index) => {
+    // A shadow limit that would have refused has given nothing.
+    return reply.items[index]?.allowed === true ? [{ policy: id, cost: costs[index] ?? 0 }] : [];
+  });
+  const message = { v: 1, client: address.client, isolate, seq: refunds, items } as const;
+  const { takenAt } = reply;
+  const refund = refundOwner(exchange.env, address, takenAt === undefined ? message : { ...message, takenAt });
+  // A lost refund loses tokens and admits nothing.
+  exchange.ctx.waitUntil(refund.catch(() => {}));
+}

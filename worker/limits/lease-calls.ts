@@ -1,0 +1,103 @@
+import { answer, close, closeAt, failed, giveUp } from "../../objects/rate-limiter/lease.ts";
+import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import type { Exchange } from "../exchange.ts";
+import { within } from "../within.ts";
+import type { TableEntry } from "./lease-table.ts";
+import { noteIsolates } from "./local-buckets.ts";
+import { callOwner, ownerOf } from "./owner.ts";
+import { passShield } from "./shield.ts";
+
+/** Nobody waits longer for a reply to come after its request has given up: the lease counts it as lost then. */
+const CALL_MS = 1_000;
+/** The runtime ends what a request left running after 30 s; then the next request's watch takes over. */
+const WATCH_MS = 25_000;
+/** A watch looks again at the earliest after so long. */
+const LOOK_MS = 20;
+
+/** What a call needs of the request that makes it. */
+type Caller = Pick<Exchange, "env" | "ctx" | "client">;
+
+/**
+ * Sends a message about a client's lease and takes in the reply, also one that comes after its request has given up: a
+ * slow owner's lease is as good as any. Rejects as `callOwner` does, and with what the shield refuses by.
+ *
+ * @param countsLate whether silence until the deadline counts against the owner; default always.
+ */
+export async function callAbout(
+  entry: TableEntry,
+  message: LeaseMessage,
+  caller: Caller,
+  { deadlineMs, countsLate }: { readonly deadlineMs: number; readonly countsLate?: () => boolean },
+): Promise<LeaseReply> {
+  const { borrower, address } = entry;
+  let call: Promise<LeaseReply> | undefined;
+  try {
+    const shield = passShield(caller.env, address.client, caller.client.network);
+    if (shield !== undefined) await shield;
+    return await callOwner(
+      address,
+      () =>
+        (call = ownerOf(caller.env, address)
+          .lease(message)
+          .then((reply) => heard(entry, message, reply, caller))),
+      { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) },
+    );
+  } catch (error) {
+    const lost = () => failed(borrower, message.seq, Date.now());
+    if (call === undefined) lost();
+    else caller.ctx.waitUntil(within(call, CALL_MS, () => new Error("late")).then(() => {}, lost));
+    throw error;
+  }
+}
+
+/** Asks for more, off the request's path. */
+export function renewLease(entry: TableEntry, renewal: LeaseMessage, caller: Caller): void {
+  // When it fails, what is left is spent and the next request asks.
+  caller.ctx.waitUntil(callAbout(entry, renewal, caller, { deadlineMs: CALL_MS }).then(ignore, ignore));
+}
+
+/** Returns the lease of an entry that has left the table, off the request's path. */
+export function returnLease(entry: TableEntry, caller: Caller): void {
+  const message = giveUp(entry.borrower, Date.now());
+  if (message !== undefined) caller.ctx.waitUntil(send(entry, message, caller.env));
+}
+
+/**
+ * Sees to it that the lease goes back when it is idle for as long as its owner said. One request at a time waits for
+ * that, whatever the number of requests.
+ */
+export function watchIdle(entry: TableEntry, caller: Caller, now: number): void {
+  if (now < entry.watchedUntil || closeAt(entry.borrower) === undefined) return;
+  entry.watchedUntil = now + WATCH_MS;
+  caller.ctx.waitUntil(returnWhenIdle(entry, caller.env, entry.watchedUntil));
+}
+
+async function returnWhenIdle(entry: TableEntry, env: Env, until: number): Promise<void> {
+  for (;;) {
+    const now = Date.now();
+    const dueAt = closeAt(entry.borrower);
+    if (dueAt === undefined || now >= until) break;
+    const message = close(entry.borrower, now);
+    if (message !== undefined) {
+      await send(entry, message, env);
+      break;
+    }
+    await scheduler.wait(Math.min(until - now, Math.max(LOOK_MS, dueAt - now)));
+  }
+  entry.watchedUntil = 0;
+}
+
+function heard(entry: TableEntry, message: LeaseMessage, reply: LeaseReply, caller: Caller): LeaseReply {
+  answer(entry.borrower, message.seq, reply, Date.now());
+  noteIsolates(entry.address.client, reply.isolates);
+  if (entry.isForgotten) returnLease(entry, caller);
+  return reply;
+}
+
+/** A return that is lost costs its tokens until the lease has ended. */
+async function send(entry: TableEntry, message: LeaseMessage, env: Env): Promise<void> {
+  const call = () => ownerOf(env, entry.address).lease(message);
+  await callOwner<LeaseReply>(entry.address, call, { deadlineMs: CALL_MS }).then(ignore, ignore);
+}
+
+function ignore(): void {}
