@@ -79,6 +79,16 @@ export function take(
   return { allowed: true, window: { ...advanced, current: advanced.current + cost }, retryAfterMs: 0 };
 }
 
+/** Counts tokens without asking whether they are there. */
+export function charge(window: ApproximateWindow, cost: number): ApproximateWindow {
+  return { ...window, current: window.current + cost };
+}
+
+/** What the estimate counts at `window.last`, rounded up; above the limit when that was lowered or a debt was made. */
+export function used(window: ApproximateWindow, limit: ApproximateLimit): number {
+  return limit.tokensPerWindow - room(window, limit);
+}
+
 /** Gives back tokens taken and not spent in the window with this `index`; those of an earlier one are lost. */
 export function giveBack(window: ApproximateWindow, index: number, cost: number): ApproximateWindow {
   return window.index === index ? { ...window, current: Math.max(0, window.current - cost) } : window;
@@ -110,7 +120,8 @@ export function emptyAt({ index, current, previous, last }: ApproximateWindow, {
   return previous > 0 ? (index + 1) * windowMs : last;
 }
 
-function indexAt({ windowMs }: ApproximateLimit, time: number): number {
+/** Which window of the clock holds a time. */
+export function indexAt({ windowMs }: ApproximateLimit, time: number): number {
   return Math.floor(time / windowMs);
 }
 

@@ -1,5 +1,6 @@
+import { packAllowance, unpackAllowance } from "./allowance-row.ts";
+import type { Allowance } from "./allowance.ts";
 import type { ReplayWindow } from "./replay-window.ts";
-import { isExact, type Bucket, type BucketLimit } from "./token-bucket.ts";
 
 /** Everything the owner remembers of one client: one row. */
 export interface ClientState {
@@ -16,27 +17,28 @@ export interface ClientState {
 export interface Leases {
   /** The highest id ever used, so that none is used twice. */
   readonly lastId: number;
-  /** At most `MAX_LEASES`. The tokens of a policy's are in its `bucket.outstanding`. */
+  /** At most `MAX_LEASES`. The tokens of a bucket's are in its `outstanding`; windows and quotas count theirs. */
   readonly live: readonly LiveLease[];
+  /** Costs that are not settled, at most `MAX_RESERVATIONS`; absent: none. They count as those on lease do. */
+  readonly reserved?: readonly LiveLease[];
 }
 
-/** Tokens of one policy that one isolate may hold. The parts of one grant over several policies share an id. */
+/**
+ * Tokens of one policy that one isolate may hold, or that one request may turn out to have cost. The parts of one grant
+ * over several policies share an id.
+ */
 export interface LiveLease {
   readonly id: number;
   readonly policy: string;
   readonly tokens: number;
   /** In ms since the epoch, by the owner's clock, guard included. */
   readonly expiresAt: number;
+  /** See `Lent`. */
+  readonly countedAt?: number;
 }
 
-/** One limit of one client. */
-export interface PolicyState {
-  readonly policy: string;
-  /** The configuration version that set `limit`. */
-  readonly configVersion: number;
-  readonly limit: BucketLimit;
-  readonly bucket: Bucket;
-}
+/** One limit of one client. `configVersion`: the version that set the limit. */
+export type PolicyState = { readonly policy: string; readonly configVersion: number } & Allowance;
 
 /** A client never seen. */
 export const NEW_CLIENT: ClientState = { policies: [], refunds: [], lostAt: undefined };
@@ -55,8 +57,9 @@ export function packClient(state: ClientState): string {
   if (state.refunds.length > 0) packed["r"] = state.refunds.map(({ sender, top, seen, at }) => [sender, top, seen, at]);
   if (state.lostAt !== undefined) packed["lost"] = state.lostAt;
   if (state.leases !== undefined) {
-    const { lastId, live } = state.leases;
-    packed["l"] = [lastId, ...live.map(({ id, policy, tokens, expiresAt }) => [id, policy, tokens, expiresAt])];
+    const { lastId, live, reserved } = state.leases;
+    packed["l"] = [lastId, ...live.map(packLease)];
+    if (reserved !== undefined) packed["h"] = reserved.map(packLease);
   }
   return JSON.stringify(packed);
 }
@@ -74,31 +77,19 @@ export function unpackClient(text: string): ClientState | undefined {
   if (policies === undefined || refunds === undefined) return undefined;
   if (lostAt !== undefined && !isInteger(lostAt)) return undefined;
   if (!("l" in packed)) return { policies, refunds, lostAt };
-  const leases = unpackLeases(packed.l);
-  if (leases === undefined || !areCounted(leases.live, policies)) return undefined;
+  const leases = unpackLeases(packed.l, "h" in packed ? packed.h : undefined);
+  if (leases === undefined || !areCounted([...leases.live, ...(leases.reserved ?? [])], policies)) return undefined;
   return { policies, refunds, lostAt, leases };
 }
 
-function packPolicy({ policy, configVersion, limit, bucket }: PolicyState): unknown[] {
-  const { tokensPerWindow, windowMs, burst } = limit;
-  const { tokens, rem, last, outstanding } = bucket;
-  return [policy, configVersion, tokensPerWindow, windowMs, burst, tokens, rem, last, outstanding];
+function packPolicy(policy: PolicyState): unknown[] {
+  return [policy.policy, policy.configVersion, ...packAllowance(policy)];
 }
 
-function unpackPolicy(entry: readonly unknown[]): PolicyState | undefined {
-  const [policy, ...numbers] = entry;
-  const [configVersion, tokensPerWindow, windowMs, burst, tokens, rem, last, outstanding] = numbers;
+function unpackPolicy([policy, configVersion, ...rest]: readonly unknown[]): PolicyState | undefined {
   if (typeof policy !== "string" || !isCount(configVersion)) return undefined;
-  if (!isCount(tokensPerWindow) || !isCount(windowMs) || !isCount(burst)) return undefined;
-  if (!isCount(tokens) || !isCount(rem) || !isInteger(last) || !isCount(outstanding)) return undefined;
-  if (tokensPerWindow < 1 || windowMs < 1 || burst < 1 || !isExact(burst, windowMs)) return undefined;
-  if (rem >= windowMs || tokens > Math.max(0, burst - outstanding)) return undefined;
-  return {
-    policy,
-    configVersion,
-    limit: { tokensPerWindow, windowMs, burst },
-    bucket: { tokens, rem, last, outstanding },
-  };
+  const allowance = unpackAllowance(rest);
+  return allowance === undefined ? undefined : { policy, configVersion, ...allowance };
 }
 
 function unpackRefund([sender, top, seen, at]: readonly unknown[]): ReplayWindow | undefined {
@@ -106,25 +97,35 @@ function unpackRefund([sender, top, seen, at]: readonly unknown[]): ReplayWindow
   return { sender, top, seen, at };
 }
 
-function unpackLeases(list: unknown): Leases | undefined {
+function packLease({ id, policy, tokens, expiresAt, countedAt }: LiveLease): unknown[] {
+  const packed = [id, policy, tokens, expiresAt];
+  return countedAt === undefined ? packed : [...packed, countedAt];
+}
+
+function unpackLeases(list: unknown, held: unknown): Leases | undefined {
   if (!Array.isArray(list)) return undefined;
   const entries: readonly unknown[] = list;
   const lastId = entries[0];
   const live = unpackList(entries.slice(1), unpackLease);
-  return isInteger(lastId) && live !== undefined ? { lastId, live } : undefined;
+  if (!isInteger(lastId) || live === undefined) return undefined;
+  if (held === undefined) return { lastId, live };
+  const reserved = unpackList(held, unpackLease);
+  return reserved === undefined ? undefined : { lastId, live, reserved };
 }
 
-function unpackLease([id, policy, tokens, expiresAt]: readonly unknown[]): LiveLease | undefined {
+function unpackLease([id, policy, tokens, expiresAt, countedAt]: readonly unknown[]): LiveLease | undefined {
   if (!isInteger(id) || typeof policy !== "string" || !isCount(tokens) || !isInteger(expiresAt)) return undefined;
-  return { id, policy, tokens, expiresAt };
+  if (countedAt === undefined) return { id, policy, tokens, expiresAt };
+  return isInteger(countedAt) ? { id, policy, tokens, expiresAt, countedAt } : undefined;
 }
 
 /** A bucket that does not count a live lease would refill behind it. */
 function areCounted(live: readonly LiveLease[], policies: readonly PolicyState[]): boolean {
-  return policies.every(({ policy, bucket }) => {
+  return policies.every((known) => {
+    if (known.algorithm !== "token-bucket") return true;
     let tokens = 0;
-    for (const lease of live) if (lease.policy === policy) tokens += lease.tokens;
-    return tokens <= bucket.outstanding;
+    for (const lease of live) if (lease.policy === known.policy) tokens += lease.tokens;
+    return tokens <= known.bucket.outstanding;
   });
 }
 

@@ -33,6 +33,7 @@ const MAX_PEERS = 128;
 /** An isolate that works from a lease may be silent for half the longest one; then it fades. */
 const SILENT_MS = 2_500;
 const FADE_MS = 1_000;
+const ACTIVE_MS = 2_000;
 /** Share of the limit up to which a lease is long, because nobody else wants its tokens. */
 const BUSY_SHARE = 0.8;
 
@@ -56,14 +57,17 @@ export function otherPeers(peers: readonly Peer[], isolate: string, now: number)
 /** The demand for a policy, as its isolates reported it. */
 export function demandFor(peers: readonly Heard[], policy: string, now: number): Demand {
   let rate = 0;
-  let isolates = 0;
   for (const peer of peers) {
     const ageMs = now - peer.at;
-    if (ageMs <= 2_000) isolates += 1;
     const fade = ageMs <= SILENT_MS ? 1 : Math.exp((SILENT_MS - ageMs) / FADE_MS);
     rate += (peer.rates.get(policy) ?? 0) * fade;
   }
-  return { rate, isolates };
+  return { rate, isolates: activeIsolates(peers, now) };
+}
+
+/** How many isolates asked within the last two seconds. */
+export function activeIsolates(peers: readonly Heard[], now: number): number {
+  return peers.filter(({ at }) => now - at <= ACTIVE_MS).length;
 }
 
 /**

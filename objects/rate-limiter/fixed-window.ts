@@ -61,6 +61,11 @@ export function take(quota: Quota, limit: QuotaLimit, cost: number, now: number)
   return { allowed: true, quota: { id: advanced.id, used: advanced.used + cost }, retryAfterMs: 0 };
 }
 
+/** Counts tokens without asking whether they are there. */
+export function charge(quota: Quota, cost: number): Quota {
+  return cost === 0 ? quota : { id: quota.id, used: quota.used + cost };
+}
+
 /** Gives back tokens that were taken of the window `id` and not spent; those of an earlier window are lost. */
 export function giveBack(quota: Quota, id: number, cost: number): Quota {
   return quota.id === id ? { id, used: Math.max(0, quota.used - cost) } : quota;
@@ -101,11 +106,18 @@ export function wholeAt(quota: Quota, limit: QuotaLimit): number {
   return quota.used === 0 ? quota.id : windowOf(quota, limit).endsAt;
 }
 
+/** How long the window of the quota is, in ms; those of a calendar differ. */
+export function windowLength(limit: QuotaLimit, quota: Quota): number {
+  const { id, endsAt } = windowOf(quota, limit);
+  return endsAt - id;
+}
+
 function windowOf(quota: Quota, limit: QuotaLimit): TimeWindow {
   return windowAt(limit.rule, quota.id);
 }
 
-function isSameRule(one: WindowRule, other: WindowRule): boolean {
+/** Whether two rules cut time alike. */
+export function isSameRule(one: WindowRule, other: WindowRule): boolean {
   if (one.kind === "fixed") return other.kind === "fixed" && one.windowMs === other.windowMs;
   return other.kind === "calendar" && one.unit === other.unit && one.timeZone === other.timeZone;
 }

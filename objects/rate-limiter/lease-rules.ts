@@ -47,5 +47,10 @@ export const MAX_TTL_MS = 5_000;
 export const MIN_TTL_MS = 300;
 /** Leases of one client that are live at once, over all its policies; further isolates ask for each request. */
 export const MAX_LEASES = 256;
+/**
+ * Costs of one client that wait for their settlement, over all its policies. More are refused until one is settled: let
+ * through at their estimate they would be a way around the limit. Each adds about 35 characters to the row.
+ */
+export const MAX_RESERVATIONS = 1_024;
 /** Bins of a spend histogram. */
 export const BINS = 10;

@@ -1,19 +1,27 @@
+import {
+  advance,
+  changeAllowance,
+  clockOf,
+  freshAllowance,
+  giveBack,
+  isUnder,
+  keepsCounts,
+  lostAllowance,
+  remaining,
+  take as takeFrom,
+  wholeAt,
+  type Allowance,
+  type AllowanceDecision,
+} from "./allowance.ts";
+import { reserve } from "./allowance-leases.ts";
 import type { ClientState, PolicyState } from "./client-state.ts";
-import type {
-  ClientReport,
-  PolicyReport,
-  RefundMessage,
-  RefundReply,
-  TakeItem,
-  TakeMessage,
-  TakeReply,
-  TakeReplyItem,
-} from "./messages.ts";
-import { LEASE_RULES, type LeaseRules } from "./lease-rules.ts";
-import { endLeases } from "./live-leases.ts";
+import { resetMs } from "./fixed-window.ts";
+import { LEASE_RULES, MAX_RESERVATIONS, type LeaseRules } from "./lease-rules.ts";
+import type { LimitItem } from "./limit-item.ts";
+import { addReservations, endLeases, leaseEnds, withReserved, type NewReservation } from "./live-leases.ts";
+import type { RefundMessage, RefundReply, TakeItem, TakeMessage, TakeReply, TakeReplyItem } from "./messages.ts";
 import { countOnce } from "./replay-window.ts";
-import type { Bucket, BucketDecision, BucketLimit } from "./token-bucket.ts";
-import { advance, changeLimit, emptyBucket, fullAt, fullBucket, giveBack, take as takeFrom } from "./token-bucket.ts";
+import { waitFor } from "./token-bucket.ts";
 
 /** A reply, and the state to store before it leaves: the very state that was passed in when there is nothing to store. */
 export interface Outcome<Reply> {
@@ -22,7 +30,7 @@ export interface Outcome<Reply> {
 }
 
 /**
- * A record is kept this long after its last bucket is full, so that a configuration version, a refund's number and
+ * A record is kept this long after its last allowance is whole, so that a configuration version, a refund's number and
  * a clock a little wrong are outlived by what they refer to.
  */
 const QUIET_MS = 60_000;
@@ -30,19 +38,19 @@ const QUIET_MS = 60_000;
 /** How long a client with a lost record keeps starting empty: as long as any limit that refills within a month needs. */
 const LOST_MEMORY_MS = 31 * 24 * 3_600_000;
 
-/** The limit and bucket that a message's item is decided under. */
+/** The allowance that a message's item is decided under. */
 export interface OpenPolicy {
   /** What is recorded; undefined for a policy that the client has not met. */
   readonly known: PolicyState | undefined;
   readonly configVersion: number;
-  readonly limit: BucketLimit;
-  readonly bucket: Bucket;
+  /** Its `limit` is that of `known` unless the limit changed. */
+  readonly allowance: Allowance;
 }
 
 /** One item of a message, decided on its own. */
-interface Decided extends Omit<OpenPolicy, "bucket"> {
+interface Decided extends OpenPolicy {
   readonly item: TakeItem;
-  readonly decision: BucketDecision;
+  readonly decision: AllowanceDecision;
 }
 
 /**
@@ -54,24 +62,27 @@ interface Decided extends Omit<OpenPolicy, "bucket"> {
  */
 export function take(state: ClientState, message: TakeMessage, now: number): Outcome<TakeReply> {
   const settled = endLeases(state, now);
-  const decided = message.items.map((item) => decide(settled, item, message.configVersion, now));
+  const full = reservationsFull(settled, message);
+  const decided = message.items.map((item) => decide(settled, item, { message, full }, now));
   const allowed = decided.every(({ item, decision }) => decision.allowed || item.shadow);
   const changed: PolicyState[] = [];
+  const reserved: NewReservation[] = [];
+  let isWindowed = false;
   const items: TakeReplyItem[] = [];
   for (const one of decided) {
-    const bucket = allowed ? one.decision.bucket : untaken(one);
-    if ((allowed && isSpent(one)) || isChanged(one)) {
-      changed.push({ policy: one.item.policy, configVersion: one.configVersion, limit: one.limit, bucket });
-    }
-    items.push({
-      policy: one.item.policy,
-      allowed: one.decision.allowed,
-      remaining: bucket.tokens,
-      retryAfterMs: one.decision.retryAfterMs,
-    });
+    const isTaken = allowed && isSpent(one);
+    const after = allowed ? one.decision.allowance : advance(one.allowance, now);
+    if (isTaken || isChanged(one, after)) changed.push(policyState(one, after));
+    if (isTaken) reserved.push(...reservationOf(one, after));
+    isWindowed ||= isTaken && after.algorithm !== "token-bucket";
+    items.push(replyItem(one, after, now));
   }
-  const after = changed.length === 0 ? state : recordPolicies(settled, changed, now);
-  return { state: after, reply: { v: 1, allowed, items } };
+  if (changed.length === 0) return { state, reply: { v: 1, allowed, items } };
+  const recorded = recordPolicies(settled, changed, now);
+  const reply = { v: 1, allowed, items, ...(isWindowed ? { takenAt: now } : {}) } as const;
+  if (reserved.length === 0) return { state: recorded, reply };
+  const { state: after, reservation } = addReservations(recorded, reserved, now);
+  return { state: after, reply: { ...reply, reservation } };
 }
 
 /**
@@ -84,7 +95,9 @@ export function refund(state: ClientState, message: RefundMessage, now: number):
   for (const { policy, cost } of message.items) {
     const known = settled.policies.find((one) => one.policy === policy);
     if (known === undefined) continue;
-    credited.push({ ...known, bucket: giveBack(known.bucket, known.limit, cost, now) });
+    credited.push(
+      policyState({ item: known, configVersion: known.configVersion }, giveBack(known, cost, message.takenAt, now)),
+    );
   }
   if (credited.length === 0) return { state, reply: { v: 1, refunded: false } };
   const refunds = countOnce(state.refunds, message.isolate, message.seq, now);
@@ -93,7 +106,7 @@ export function refund(state: ClientState, message: RefundMessage, now: number):
 }
 
 /**
- * When the row may be dropped, in ms since the epoch: every bucket has then been full for a minute, so a client
+ * When the row may be dropped, in ms since the epoch: every allowance has then been whole for a minute, so a client
  * without a row is decided alike. (A burst raised later finds a full bucket of the new size, as a new client would.)
  */
 export function forgettableAt(state: ClientState): number {
@@ -107,100 +120,111 @@ export function isForgettable(state: ClientState, now: number): boolean {
   return forgettableAt(state) <= now;
 }
 
-/** A client's counters as they stand now. */
-export function report(
-  state: ClientState,
-  client: string,
-  lastDecision: ClientReport["lastDecision"],
-  now: number,
-): ClientReport {
-  const { policies } = endLeases(state, now);
-  return { v: 1, client, lastDecision, policies: policies.map((policy) => reportPolicy(policy, now)) };
-}
-
 /**
- * The limit and bucket of one policy, as a message of `configVersion` finds them: a limit that changed is in force, and
- * nothing is taken yet.
+ * The allowance of one policy, as a message of `configVersion` finds it: a limit that changed is in force, and nothing
+ * is taken yet.
  */
 export function openPolicy(
   state: ClientState,
-  item: BucketLimit & { readonly policy: string },
+  item: LimitItem,
   message: { readonly configVersion: number },
   now: number,
   rules: LeaseRules = LEASE_RULES,
 ): OpenPolicy {
-  const { tokensPerWindow, windowMs, burst } = item;
   const known = state.policies.find((one) => one.policy === item.policy);
   if (known === undefined) {
-    const limit = { tokensPerWindow, windowMs, burst };
-    const fresh = state.lostAt === undefined ? fullBucket(limit, now) : emptyBucket(state.lostAt);
-    return { known, configVersion: message.configVersion, limit, bucket: fresh };
+    const { lostAt } = state;
+    const allowance = lostAt === undefined ? freshAllowance(item, now) : lostAllowance(item, lostAt);
+    return { known, configVersion: message.configVersion, allowance };
   }
   const configVersion = Math.max(message.configVersion, known.configVersion);
   // Two versions of the Worker run side by side during a rollout; the older must not flip the limit back.
   const isOlder = !rules.mayChangeLimit(message.configVersion, known.configVersion);
-  if (isOlder || isSameLimit(known.limit, item))
-    return { known, configVersion, limit: known.limit, bucket: known.bucket };
-  const limit = { tokensPerWindow, windowMs, burst };
-  return { known, configVersion, limit, bucket: changeLimit(known.bucket, known.limit, limit, now) };
+  if (isOlder || isUnder(known, item)) return { known, configVersion, allowance: known };
+  const usedUpUntil = Math.max(now, ...leaseEnds(state, item.policy));
+  return { known, configVersion, allowance: changeAllowance(known, item, now, usedUpUntil) };
 }
 
-/** A state in which these policies are as given. Others that have nothing left to remember are dropped. */
+/**
+ * A state in which these policies are as given. Others that have nothing left to remember are dropped, and so are
+ * leases and reservations of a policy that now counts in another way: they can't come back.
+ */
 export function recordPolicies(state: ClientState, changed: readonly PolicyState[], now: number): ClientState {
   const policies: PolicyState[] = [...changed];
+  const recounted: string[] = [];
   for (const policy of state.policies) {
-    if (changed.some((one) => one.policy === policy.policy)) continue;
+    const after = changed.find((one) => one.policy === policy.policy);
+    if (after !== undefined && !keepsCounts(policy, after)) recounted.push(policy.policy);
     // Policies that were renamed or removed would pile up in the row.
-    if (policyForgettableAt(state, policy) > now) policies.push(policy);
+    if (after === undefined && policyForgettableAt(state, policy) > now) policies.push(policy);
   }
-  return { ...state, policies };
+  if (state.leases === undefined || recounted.length === 0) return { ...state, policies };
+  const { lastId, live, reserved } = state.leases;
+  const goesOn = (lease: { readonly policy: string }) => !recounted.includes(lease.policy);
+  return { ...state, policies, leases: withReserved({ lastId, live: live.filter(goesOn) }, reserved?.filter(goesOn)) };
 }
 
-function decide(state: ClientState, item: TakeItem, configVersion: number, now: number): Decided {
-  const { bucket, ...policy } = openPolicy(state, item, { configVersion }, now);
-  return { ...policy, item, decision: takeFrom(bucket, policy.limit, item.cost, now) };
+function decide(
+  state: ClientState,
+  item: TakeItem,
+  { message, full }: { readonly message: TakeMessage; readonly full: number | undefined },
+  now: number,
+): Decided {
+  const opened = openPolicy(state, item, message, now);
+  if (item.reserveMs === undefined) return { ...opened, item, decision: takeFrom(opened.allowance, item.cost, now) };
+  if (full === undefined) return { ...opened, item, decision: reserve(opened.allowance, item.cost, now) };
+  const allowance = advance(opened.allowance, now);
+  return { ...opened, item, decision: { allowed: false, allowance, retryAfterMs: Math.max(1, full - now) } };
 }
 
-/** The bucket of an item whose request is refused: what it would have given stays in it. */
-function untaken({ item, decision }: Decided): Bucket {
-  if (!decision.allowed) return decision.bucket;
-  return { ...decision.bucket, tokens: decision.bucket.tokens + item.cost };
+/** When the first of too many reservations ends; undefined while there is room for those of the message. */
+function reservationsFull({ leases }: ClientState, { items }: TakeMessage): number | undefined {
+  const reserved = leases?.reserved ?? [];
+  if (reserved.length === 0) return undefined;
+  const wanted = items.filter(({ reserveMs }) => reserveMs !== undefined).length;
+  if (reserved.length + wanted <= MAX_RESERVATIONS) return undefined;
+  return Math.min(...reserved.map(({ expiresAt }) => expiresAt));
+}
+
+/** The members of the allowance come first: they may be those of a record with another version. */
+function policyState(
+  { item, configVersion }: { readonly item: { readonly policy: string }; readonly configVersion: number },
+  allowance: Allowance,
+): PolicyState {
+  return { ...allowance, policy: item.policy, configVersion };
+}
+
+function reservationOf({ item }: Decided, after: Allowance): readonly NewReservation[] {
+  const { policy, cost, reserveMs } = item;
+  if (reserveMs === undefined) return [];
+  const reservation = { policy, tokens: cost, reserveMs };
+  return [after.algorithm === "token-bucket" ? reservation : { ...reservation, countedAt: clockOf(after) }];
 }
 
 function isSpent({ item, decision }: Decided): boolean {
-  return decision.allowed && item.cost > 0;
+  return decision.allowed && (item.cost > 0 || item.reserveMs !== undefined);
 }
 
-function isChanged({ known, configVersion, limit, decision }: Decided): boolean {
+function isChanged({ known, configVersion, allowance }: Decided, after: Allowance): boolean {
   if (known === undefined) return false;
   // A step back of the clock must be recorded, or the client would wait until the clock caught up.
-  const isRewound = decision.bucket.last < known.bucket.last;
-  return isRewound || limit !== known.limit || configVersion !== known.configVersion;
+  const isRewound = clockOf(after) < clockOf(known);
+  return isRewound || allowance.limit !== known.limit || configVersion !== known.configVersion;
 }
 
-function policyForgettableAt({ leases }: ClientState, { policy, bucket, limit }: PolicyState): number {
-  if (bucket.outstanding === 0) return fullAt(bucket, limit) + QUIET_MS;
-  let endsAt = -Infinity;
-  for (const lease of leases?.live ?? []) if (lease.policy === policy) endsAt = Math.max(endsAt, lease.expiresAt);
-  if (endsAt === -Infinity) return Infinity;
-  return Math.max(endsAt, bucket.last) + fullAt(emptyBucket(0), limit) + QUIET_MS;
+function replyItem({ item, decision }: Decided, after: Allowance, now: number): TakeReplyItem {
+  const { allowed, retryAfterMs } = decision;
+  const reply = { policy: item.policy, allowed, remaining: remaining(after), retryAfterMs };
+  return after.algorithm === "fixed-window" ? { ...reply, resetMs: resetMs(after.quota, after.limit, now) } : reply;
 }
 
-function isSameLimit(limit: BucketLimit, item: BucketLimit): boolean {
-  return (
-    limit.tokensPerWindow === item.tokensPerWindow && limit.windowMs === item.windowMs && limit.burst === item.burst
-  );
-}
-
-function reportPolicy({ policy, configVersion, limit, bucket }: PolicyState, now: number): PolicyReport {
-  const { tokens, outstanding } = advance(bucket, limit, now);
-  return {
-    policy,
-    configVersion,
-    ...limit,
-    remaining: tokens,
-    outstanding,
-    fullInMs: Math.max(0, fullAt(bucket, limit) - now),
-    lastChangeAt: bucket.last,
-  };
+function policyForgettableAt(state: ClientState, policy: PolicyState): number {
+  const ends = leaseEnds(state, policy.policy);
+  if (policy.algorithm !== "token-bucket" || policy.bucket.outstanding === 0) {
+    return Math.max(wholeAt(policy), ...ends) + QUIET_MS;
+  }
+  if (ends.length === 0) return Infinity;
+  const { bucket, limit } = policy;
+  const filledFrom = Math.max(bucket.last, ...ends);
+  return filledFrom + waitFor(limit.burst, { tokens: Math.min(0, bucket.tokens), rem: 0 }, limit) + QUIET_MS;
 }

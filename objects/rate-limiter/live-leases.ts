@@ -1,16 +1,20 @@
-import type { ClientState, LiveLease, PolicyState } from "./client-state.ts";
+import { clockOf, type Allowance } from "./allowance.ts";
+import { endLent } from "./allowance-leases.ts";
+import type { ClientState, Leases, LiveLease, PolicyState } from "./client-state.ts";
 import { LEASE_RULES, MAX_TTL_MS, type LeaseRules } from "./lease-rules.ts";
-import { advance, type Bucket, type BucketLimit } from "./token-bucket.ts";
+import { MAX_RESERVE_MS } from "./messages.ts";
+import { MAX_CLOCK_STEP_BACK_MS, type Bucket, type BucketLimit } from "./token-bucket.ts";
 
 /** Told of every stretch over which a bucket is advanced, before it is. */
 export type OnAdvance = (policy: string, bucket: Bucket, limit: BucketLimit, to: number) => void;
 
 /**
- * Ends the leases whose time is over: what they held no longer counts against the ceiling from their last moment on,
- * and nothing is credited, because their isolates may have spent it. The state itself when nothing ends.
+ * Ends the leases and reservations whose time is over: what they held no longer counts against the ceiling from their
+ * last moment on, and nothing is credited, because it may have been spent. The state itself when nothing ends.
  *
  * A clock that stepped back a little stands still here as it does for the bucket. After a larger step no lease has
- * more than the longest life before it, so a jump cannot tie tokens up for longer.
+ * more than the longest life before it, so a jump cannot tie tokens up for longer; and since what windows count has
+ * moved, leases of before can't come back into them.
  */
 export function endLeases(
   state: ClientState,
@@ -19,33 +23,64 @@ export function endLeases(
   onAdvance: OnAdvance = () => {},
 ): ClientState {
   const { leases } = state;
-  if (leases === undefined || leases.live.length === 0) return state;
-  const latest = now + MAX_TTL_MS + rules.guardMs;
-  if (leases.live.every(({ expiresAt }) => expiresAt > now && expiresAt <= latest)) return state;
-  const live: LiveLease[] = [];
-  const ended: LiveLease[] = [];
-  for (const lease of leases.live) {
-    const isOver = lease.expiresAt <= now;
-    if (isOver) ended.push(lease);
-    if (!isOver) live.push({ ...lease, expiresAt: Math.min(lease.expiresAt, latest) });
-  }
-  ended.sort((a, b) => a.expiresAt - b.expiresAt);
+  if (leases === undefined) return state;
+  const moved = state.policies.filter((policy) => isMoved(policy, now)).map(({ policy }) => policy);
+  const live = sortOut(leases.live, moved, now, now + MAX_TTL_MS + rules.guardMs);
+  const reserved = sortOut(leases.reserved ?? [], moved, now, now + MAX_RESERVE_MS);
+  if (live === undefined && reserved === undefined) return state;
+  const ended = [...(live?.ended ?? []), ...(reserved?.ended ?? [])].sort((a, b) => a.expiresAt - b.expiresAt);
   const policies = state.policies.map((policy) => endOf(policy, ended, rules, onAdvance));
-  return { ...state, policies, leases: { ...leases, live } };
+  return {
+    ...state,
+    policies,
+    leases: withReserved(
+      { lastId: leases.lastId, live: live?.going ?? leases.live },
+      reserved?.going ?? leases.reserved,
+    ),
+  };
+}
+
+/** Leases with these reservations; without any, the member is left out. */
+export function withReserved(leases: Leases, reserved: readonly LiveLease[] | undefined): Leases {
+  const { lastId, live } = leases;
+  return reserved === undefined || reserved.length === 0 ? { lastId, live } : { lastId, live, reserved };
+}
+
+/** A cost that a take holds. */
+export interface NewReservation {
+  readonly policy: string;
+  readonly tokens: number;
+  readonly reserveMs: number;
+  /** See `Lent`. */
+  readonly countedAt?: number;
+}
+
+/** The state with one more reservation over these policies, and its id. */
+export function addReservations(
+  state: ClientState,
+  added: readonly NewReservation[],
+  now: number,
+): { readonly state: ClientState; readonly reservation: number } {
+  const reservation = nextLeaseId(state, now);
+  const reserved = added.map(({ reserveMs, ...rest }) => ({ id: reservation, expiresAt: now + reserveMs, ...rest }));
+  const { live = [], reserved: before = [] } = state.leases ?? {};
+  return {
+    state: { ...state, leases: { lastId: reservation, live, reserved: [...before, ...reserved] } },
+    reservation,
+  };
+}
+
+/** When the live leases and reservations of a policy end, in ms since the epoch. */
+export function leaseEnds({ leases }: ClientState, policy: string): readonly number[] {
+  const ends: number[] = [];
+  for (const lease of leases?.live ?? []) if (lease.policy === policy) ends.push(lease.expiresAt);
+  for (const lease of leases?.reserved ?? []) if (lease.policy === policy) ends.push(lease.expiresAt);
+  return ends;
 }
 
 /** What one policy's live lease of this id holds; undefined when none is live. */
 export function findLease(state: ClientState, policy: string, id: number): LiveLease | undefined {
   return state.leases?.live.find((lease) => lease.id === id && lease.policy === policy);
-}
-
-/** When the first live lease of a policy ends, in ms since the epoch; undefined without one. */
-export function firstEnd(live: readonly LiveLease[], policy: string): number | undefined {
-  let first: number | undefined;
-  for (const lease of live) {
-    if (lease.policy === policy && (first === undefined || lease.expiresAt < first)) first = lease.expiresAt;
-  }
-  return first;
 }
 
 /**
@@ -56,15 +91,41 @@ export function nextLeaseId(state: ClientState, now: number): number {
   return Math.max(now, (state.leases?.lastId ?? -Infinity) + 1);
 }
 
+/** Leases that go on and those that ended, or undefined when all go on as they are. */
+function sortOut(
+  leases: readonly LiveLease[],
+  moved: readonly string[],
+  now: number,
+  latest: number,
+): { readonly going: readonly LiveLease[]; readonly ended: readonly LiveLease[] } | undefined {
+  const going: LiveLease[] = [];
+  const ended: LiveLease[] = [];
+  let isSame = true;
+  for (const lease of leases) {
+    const isOver = lease.expiresAt <= now;
+    if (isOver) ended.push(lease);
+    if (isOver) continue;
+    const isLost = lease.countedAt !== undefined && moved.includes(lease.policy);
+    isSame &&= !isLost && lease.expiresAt <= latest;
+    const { id, policy, tokens } = lease;
+    const expiresAt = Math.min(lease.expiresAt, latest);
+    going.push(isLost ? { id, policy, tokens, expiresAt } : { ...lease, expiresAt });
+  }
+  return isSame && ended.length === 0 ? undefined : { going, ended };
+}
+
+function isMoved(policy: PolicyState, now: number): boolean {
+  return policy.algorithm !== "token-bucket" && clockOf(policy) - now > MAX_CLOCK_STEP_BACK_MS;
+}
+
 function endOf(policy: PolicyState, ended: readonly LiveLease[], rules: LeaseRules, onAdvance: OnAdvance): PolicyState {
-  let { bucket } = policy;
+  let allowance: Allowance = policy;
   for (const lease of ended) {
     if (lease.policy !== policy.policy) continue;
-    if (lease.expiresAt > bucket.last) {
-      onAdvance(policy.policy, bucket, policy.limit, lease.expiresAt);
-      bucket = advance(bucket, policy.limit, lease.expiresAt);
+    if (allowance.algorithm === "token-bucket") {
+      onAdvance(lease.policy, allowance.bucket, allowance.limit, lease.expiresAt);
     }
-    bucket = { ...bucket, outstanding: bucket.outstanding - rules.outstandingOf(lease.tokens) };
+    allowance = endLent(allowance, lease.tokens, lease.expiresAt, rules);
   }
-  return bucket === policy.bucket ? policy : { ...policy, bucket };
+  return allowance === policy ? policy : { ...allowance, policy: policy.policy, configVersion: policy.configVersion };
 }

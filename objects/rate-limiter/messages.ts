@@ -1,4 +1,4 @@
-import { limitProblem, type LimitItem } from "./limit-item.ts";
+import { limitProblem, type Algorithm, type Calendar, type LimitItem } from "./limit-item.ts";
 import { MAX_ID_LENGTH, costProblem, isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
 
 /**
@@ -14,6 +14,8 @@ export interface TakeMessage {
   readonly configVersion: number;
   /** The client's handle as `objects/address.ts` makes it: the row inside the object. */
   readonly client: string;
+  /** Decide although the client is banned, which some of its requests are not stopped by; the reply tells the ban. */
+  readonly evenIfBanned?: boolean;
   /** At most 32, each policy once. */
   readonly items: readonly TakeItem[];
 }
@@ -121,17 +123,31 @@ export interface PolicyReport {
   readonly policy: string;
   /** The configuration version that set the limit. */
   readonly configVersion: number;
+  readonly algorithm: Algorithm;
   readonly tokensPerWindow: number;
+  /** Of a calendar: the length of the running window. */
   readonly windowMs: number;
+  /** Where the limit is no token bucket: `tokensPerWindow`. */
   readonly burst: number;
+  readonly calendar?: Calendar;
   /** Whole tokens to take now. */
   readonly remaining: number;
-  /** Tokens on live leases. */
+  /** Tokens on live leases and reserved. A window or quota has counted them as used. */
   readonly outstanding: number;
-  /** How long until the bucket is full if nothing more is taken; 0: full. */
+  readonly leases: LeasesReport;
+  readonly reservations: LeasesReport;
+  /** How long until the bucket is full, or the window has forgotten all, if nothing more is taken; 0: it is so now. */
   readonly fullInMs: number;
-  /** When tokens were last taken or given back, in ms since the epoch. */
+  /** When tokens were last taken or given back, in ms since the epoch; of a `fixed-window`: when its window began. */
   readonly lastChangeAt: number;
+}
+
+/** What is lent or reserved of one limit. */
+export interface LeasesReport {
+  readonly count: number;
+  readonly tokens: number;
+  /** When the first of them ends by itself, in ms since the epoch; null: there is none. */
+  readonly nextEndAt: number | null;
 }
 
 /** The longest that a cost may stay reserved; a request that takes longer has cost what was reserved. */

@@ -1,5 +1,5 @@
 import type { Bucket, BucketDecision, BucketLimit } from "./token-bucket.ts";
-import { advance, take } from "./token-bucket.ts";
+import { advance, largestDebt, take } from "./token-bucket.ts";
 
 /** What a request has cost, against what was reserved for it. */
 export interface Settlement {
@@ -52,9 +52,4 @@ export function settle(bucket: Bucket, limit: BucketLimit, settlement: Settlemen
   const ceiling = Math.max(0, limit.burst - outstanding);
   if (tokens >= ceiling) return { bucket: { ...advanced, tokens: ceiling, rem: 0, outstanding }, forgiven };
   return { bucket: { ...advanced, tokens, outstanding }, forgiven };
-}
-
-/** The debt that can be counted exactly: (burst + debt) * windowMs is at most 2^53, as a full wait multiplies both. */
-export function largestDebt(limit: BucketLimit, debtMax: number): number {
-  return Math.min(debtMax, Math.floor(2 ** 53 / limit.windowMs) - limit.burst);
 }

@@ -95,6 +95,16 @@ export function take(
   return { allowed: true, window: { ...advanced, buckets, spendableUntil }, retryAfterMs: 0 };
 }
 
+/** Counts tokens at `window.last` without asking whether they are there. */
+export function charge(window: SlidingWindow, limit: SlidingLimit, cost: number): SlidingWindow {
+  return { ...window, buckets: addTo(window.buckets, indexAt(gridFor(limit), window.last), cost) };
+}
+
+/** What is counted at `window.last`; above the limit when that was lowered or a debt was made. */
+export function used(window: SlidingWindow): number {
+  return total(window.buckets);
+}
+
 /**
  * Gives back tokens that were taken and not spent. `until` is that of the take, or its time; what has left the window
  * since is lost.
@@ -107,6 +117,33 @@ export function giveBack(
 ): SlidingWindow {
   const advanced = advance(window, limit, times.now);
   return { ...advanced, buckets: takeFrom(advanced.buckets, indexAt(gridFor(limit), times.until), cost) };
+}
+
+/**
+ * Counts tokens of a lease from when they were spent instead of from its end: the rest of the lease's time to live is
+ * then no longer lost. `spent` must not be earlier than it was.
+ *
+ * Still never more than L in a window: a token that was spent at s is counted from its grant until `at` + W, and
+ * s <= at; so at the last grant among those of any window that holds s it is counted.
+ *
+ * @param until that of the take.
+ */
+export function redate(
+  window: SlidingWindow,
+  limit: SlidingLimit,
+  spent: readonly { readonly at: number; readonly tokens: number }[],
+  until: number,
+): SlidingWindow {
+  const grid = gridFor(limit);
+  const from = indexAt(grid, until);
+  let { buckets } = window;
+  for (const { at, tokens } of spent) {
+    const to = indexAt(grid, at);
+    const counted = buckets.find(({ index }) => index === from)?.count ?? 0;
+    const moved = Math.min(tokens, counted);
+    if (to < from) buckets = addTo(takeFrom(buckets, from, moved), to, moved);
+  }
+  return { ...window, buckets };
 }
 
 /**
@@ -134,6 +171,12 @@ export function changeLimit(window: SlidingWindow, from: SlidingLimit, to: Slidi
 /** Tokens that a take could have at `window.last`; 0 also while a lowered limit is exceeded. */
 export function remaining(window: SlidingWindow, limit: SlidingLimit): number {
   return Math.max(0, limit.tokensPerWindow - total(window.buckets));
+}
+
+/** How long until the oldest part leaves the window, at `window.last`; null when nothing is counted. */
+export function releaseMs(window: SlidingWindow, limit: SlidingLimit): number | null {
+  const [oldest] = window.buckets;
+  return oldest === undefined ? null : goneAt(gridFor(limit), oldest) - window.last;
 }
 
 /** When a window left alone has forgotten everything, in ms since the epoch; `window.last` when it has already. */

@@ -13,6 +13,7 @@ export interface BucketLimit {
 
 /** What one limit remembers of one client: `tokens + rem / windowMs` tokens at the time `last`. */
 export interface Bucket {
+  /** Below 0 in debt, down to `-largestDebt`. */
   readonly tokens: number;
   /** The started token, in units of 1 / windowMs: 0 <= rem < windowMs. */
   readonly rem: number;
@@ -119,7 +120,14 @@ export function changeLimit(bucket: Bucket, from: BucketLimit, to: BucketLimit, 
   const advanced = advance(bucket, from, now);
   const ceiling = ceilingOf(to, advanced.outstanding);
   if (advanced.tokens >= ceiling) return { ...advanced, tokens: ceiling, rem: 0 };
-  return { ...advanced, rem: rescale(advanced.rem, from.windowMs, to.windowMs) };
+  // A debt that could not be counted under the new limit is forgiven beyond the largest that can.
+  const tokens = Math.max(advanced.tokens, -largestDebt(to));
+  return { ...advanced, tokens, rem: rescale(advanced.rem, from.windowMs, to.windowMs) };
+}
+
+/** The debt that can be counted exactly: (burst + debt) * windowMs is at most 2^53, as a full wait multiplies both. */
+export function largestDebt({ burst, windowMs }: BucketLimit, debtMax = Infinity): number {
+  return Math.min(debtMax, Math.floor(2 ** 53 / windowMs) - burst);
 }
 
 /** The units of 1 / windowMs that a bucket lacks to be at its ceiling. */

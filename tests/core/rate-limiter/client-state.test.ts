@@ -10,6 +10,7 @@ const anyPolicy: fc.Arbitrary<PolicyState> = anyLimit.chain((limit) =>
     fc.record({
       policy: fc.string({ unit: "binary", minLength: 1 }),
       configVersion: fc.nat(),
+      algorithm: fc.constant("token-bucket" as const),
       limit: fc.constant(limit),
       bucket: fc.record({
         tokens: fc.integer({ min: 0, max: limit.burst - outstanding }),
@@ -61,9 +62,12 @@ describe("a state written down", () => {
   it("is small: a client with one limit takes about 60 characters", () => {
     const limit = { tokensPerWindow: 300, windowMs: 300_000, burst: 300 };
     const bucket = { tokens: 299, rem: 0, last: START, outstanding: 0 };
-    expect(packClient({ ...NEW_CLIENT, policies: [{ policy: "default", configVersion: 1, limit, bucket }] })).toBe(
-      `{"p":[["default",1,300,300000,300,299,0,${START},0]]}`,
-    );
+    expect(
+      packClient({
+        ...NEW_CLIENT,
+        policies: [{ policy: "default", configVersion: 1, algorithm: "token-bucket", limit, bucket }],
+      }),
+    ).toBe(`{"p":[["default",1,300,300000,300,299,0,${START},0]]}`);
   });
 
   it("reads members and entries that a later version adds", () => {
@@ -71,7 +75,7 @@ describe("a state written down", () => {
     const limit = { tokensPerWindow: 10, windowMs: 1000, burst: 10 };
     const bucket = { tokens: 4, rem: 500, last: START, outstanding: 0 };
     expect(unpackClient(text)).toEqual({
-      policies: [{ policy: "a", configVersion: 1, limit, bucket }],
+      policies: [{ policy: "a", configVersion: 1, algorithm: "token-bucket", limit, bucket }],
       refunds: [],
       lostAt: undefined,
     });
@@ -88,7 +92,7 @@ describe("a state written down", () => {
     ["a policy cut short", '{"p":[["a",1,10,1000,10,4]]}'],
     ["a name that is no text", '{"p":[[1,1,10,1000,10,4,0,5,0]]}'],
     ["a fraction of a token", '{"p":[["a",1,10,1000,10,4.5,0,5,0]]}'],
-    ["fewer than no tokens", '{"p":[["a",1,10,1000,10,-1,0,5,0]]}'],
+    ["a debt too large to be exact", '{"p":[["a",1,10,1000,10,-9007199254731,0,5,0]]}'],
     ["more tokens than the burst", '{"p":[["a",1,10,1000,10,11,0,5,0]]}'],
     ["more tokens than leases leave", '{"p":[["a",1,10,1000,10,9,0,5,2]]}'],
     ["a remainder of a whole token", '{"p":[["a",1,10,1000,10,4,1000,5,0]]}'],

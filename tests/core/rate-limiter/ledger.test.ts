@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { remaining } from "../../../objects/rate-limiter/allowance.ts";
 import type { ClientState } from "../../../objects/rate-limiter/client-state.ts";
 import { NEW_CLIENT, lostClient } from "../../../objects/rate-limiter/client-state.ts";
-import { forgettableAt, isForgettable, refund, report, take } from "../../../objects/rate-limiter/ledger.ts";
+import { report } from "../../../objects/rate-limiter/client-report.ts";
+import { forgettableAt, isForgettable, refund, take } from "../../../objects/rate-limiter/ledger.ts";
 import type { RefundMessage, TakeItem, TakeMessage } from "../../../objects/rate-limiter/messages.ts";
 import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
 import { RUNS, START, anyCost, anyGap, anyLimit } from "./arbitraries.ts";
@@ -24,7 +26,7 @@ function refundOf(seq: number, items: RefundMessage["items"]): RefundMessage {
 }
 
 function tokens(state: ClientState): Record<string, number> {
-  return Object.fromEntries(state.policies.map(({ policy, bucket }) => [policy, bucket.tokens]));
+  return Object.fromEntries(state.policies.map((policy) => [policy.policy, remaining(policy)]));
 }
 
 describe("several limits of one client", () => {
@@ -196,7 +198,7 @@ describe("configuration versions", () => {
     expect(reply.items).toEqual([{ policy: "p", allowed: false, remaining: 3, retryAfterMs: 100 }]);
     expect(after).toBe(state);
     const taken = take(state, message([ask("p", { ...perSecond, burst: 90 }, 3)], 4), START).state;
-    expect(taken.policies.map(({ configVersion, limit }) => [configVersion, limit.burst])).toEqual([[5, 4]]);
+    expect(taken.policies).toMatchObject([{ configVersion: 5, limit: { burst: 4 } }]);
   });
 
   it("are kept for each policy, so that an old number elsewhere does not hold a newer one back", () => {
@@ -363,7 +365,7 @@ describe("a record with nothing left to remember", () => {
 
   it("stays while tokens are on lease", () => {
     const bucket = { tokens: 4, rem: 0, last: START, outstanding: 6 };
-    const policies = [{ policy: "p", configVersion: 1, limit: perSecond, bucket }];
+    const policies = [{ policy: "p", configVersion: 1, algorithm: "token-bucket", limit: perSecond, bucket }] as const;
     expect(isForgettable({ ...NEW_CLIENT, policies }, START + 3_600_000)).toBe(false);
   });
 
@@ -401,11 +403,14 @@ it("reports the counters as they stand, without changing them", () => {
       {
         policy: "p",
         configVersion: 3,
+        algorithm: "token-bucket",
         tokensPerWindow: 10,
         windowMs: 1_000,
         burst: 10,
         remaining: 7,
         outstanding: 0,
+        leases: { count: 0, tokens: 0, nextEndAt: null },
+        reservations: { count: 0, tokens: 0, nextEndAt: null },
         fullInMs: 250,
         lastChangeAt: START,
       },

@@ -1,8 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { largestDebt, reserve, settle } from "../../../objects/rate-limiter/reservation.ts";
+import { reserve, settle } from "../../../objects/rate-limiter/reservation.ts";
 import type { Bucket, BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
-import { advance, fullBucket, giveBack, isExact, take } from "../../../objects/rate-limiter/token-bucket.ts";
+import {
+  advance,
+  fullBucket,
+  giveBack,
+  isExact,
+  largestDebt,
+  take,
+} from "../../../objects/rate-limiter/token-bucket.ts";
 import { RUNS, START, anyGap, anyLimit } from "./arbitraries.ts";
 
 const LIMIT: BucketLimit = { tokensPerWindow: 10, windowMs: 1_000, burst: 10 };
