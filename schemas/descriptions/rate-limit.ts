@@ -81,7 +81,7 @@ const rateLimit = section(
     mode: {
       meaning:
         '`"strict"`: the owner is asked for each request. `"leased"`: isolates spend tokens that the owner has lent them, with the same bound. Approximate windows, `settle` and `countWhen` are always strict, permits always leased.',
-      standard: '`"strict"`',
+      standard: '`"leased"`',
     },
     onError: {
       meaning:

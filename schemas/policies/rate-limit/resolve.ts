@@ -12,7 +12,7 @@ import type { RateLimitInput } from "./fields.ts";
 export const DEFAULT_DEADLINE_MS = 150;
 
 /** What a limit that says nothing is. */
-const DEFAULT_MODE = "strict";
+const DEFAULT_MODE = "leased";
 
 const DAY_MS = 86_400_000;
 
@@ -25,7 +25,8 @@ const NOMINAL_MS: Readonly<Record<Calendar["unit"], number>> = {
   month: 31 * DAY_MS,
 };
 
-interface LimitFields {
+/** The limits of one level as its document states them. */
+export interface LimitFields {
   readonly rateLimit?: RateLimitInput | false | undefined;
   readonly rateLimits?: readonly RateLimitInput[] | false | undefined;
 }

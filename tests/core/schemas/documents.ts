@@ -21,7 +21,7 @@ export const ROUTE = { prefix: "/a", target: "https://a.example.com" } as const;
 export const LIMIT_DEFAULTS = {
   by: [{ kind: "ip" }],
   algorithm: "token-bucket",
-  mode: "strict",
+  mode: "leased",
   calendar: undefined,
   maxConcurrent: undefined,
   cost: { kind: "static", cost: 1 },

@@ -29,7 +29,7 @@ describe("rateLimit", () => {
       windowSeconds: 0.5,
       burst: 7,
       by: ["ip", "header:X-Api-Key", "route"],
-      mode: "strict",
+      mode: "leased",
       algorithm: "token-bucket",
       onError: "closed",
       clients: "own",
