@@ -28,6 +28,8 @@ export interface Exchange {
   /** Header fields that the response gets whatever it turns out to be, an error included. */
   readonly responseHeaders: [name: string, value: string][];
   readonly notes: ExchangeNotes;
+  /** Cuts the way to the origin and the answer off when aborted; made by a step that may have to. Absent: nobody may. */
+  stop?: AbortController;
 }
 
 /** What steps leave behind for the log line. */

@@ -59,10 +59,11 @@ export function end(lease: PermitLease, operation: number): PermitLease {
 /**
  * Lets an operation last another operation timeout, counted from now: to the owner it is as if it ended and another
  * started in its place, so one may last for ever while its lease is renewed. Undefined: not now; renew the lease first, and
- * abort the operation if that doesn't succeed before its timeout.
+ * abort the operation if that doesn't succeed before its timeout. Nor when it has ended.
  */
 export function proceed(lease: PermitLease, operation: number, now: number): PermitLease | undefined {
   if (now >= lease.startsUntil || lease.counted < lease.operations.length) return undefined;
+  if (!lease.operations.some((one) => one.number === operation)) return undefined;
   const operations = lease.operations.map((one) => (one.number === operation ? { ...one, startedAt: now } : one));
   return { ...lease, operations };
 }

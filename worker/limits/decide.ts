@@ -6,6 +6,7 @@ import type { Verdict } from "./headers.ts";
 import { leasedPart } from "./leased.ts";
 import { groupLimits, type LimitGroup } from "./limit-group.ts";
 import type { Claim, Outcome, Part, Refusal } from "./part.ts";
+import { permitsPart } from "./permits.ts";
 
 /** What the limits of a route say of a request. */
 export interface LimitDecision extends Outcome {
@@ -50,7 +51,7 @@ function partOf(group: LimitGroup, tableEntries: number): Part {
     case "asked":
       return askedPart(group);
     case "permits":
-      throw new Error(`the limit ${group.limits[0]?.id} counts concurrency, which does not act yet`);
+      return permitsPart(group, tableEntries);
   }
 }
 

@@ -13,6 +13,8 @@ export interface UpstreamRequest {
   readonly sentAt: number;
   /** Milliseconds since the epoch by which the response head must be there. */
   readonly deadline: number;
+  /** Ends the request, and the body that came of it, with its reason. Default never. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Redirects are passed on, never followed (a 302 to a private address must not be fetched); coded bodies keep their bytes. */
@@ -22,7 +24,7 @@ const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
  * Sends one request to an origin and waits for its response head, as long as `watch` is told. The only caller of the
  * upstream `fetch`.
  *
- * @throws GatewayError `upstream-unreachable`, `upstream-invalid-response`, `upstream-timeout`, or what ended the body.
+ * @throws GatewayError `upstream-unreachable`, `upstream-invalid-response`, `upstream-timeout`, or what ended the body or aborted the signal.
  */
 export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Promise<Response> {
   let response: Response;
@@ -57,10 +59,11 @@ async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Res
   return outgoing;
 }
 
-function send({ url, method, headers, body: { body } }: UpstreamRequest): Promise<Response> {
-  if (body instanceof Request) return fetch(new Request(new Request(url, body), { headers }), AS_IT_IS);
-  if (body === null) return fetch(url, { method, headers, ...AS_IT_IS });
-  return fetch(url, { method, headers, body, ...AS_IT_IS });
+function send({ url, method, headers, body: { body }, signal }: UpstreamRequest): Promise<Response> {
+  const how = signal === undefined ? AS_IT_IS : { ...AS_IT_IS, signal };
+  if (body instanceof Request) return fetch(new Request(new Request(url, body), { headers }), how);
+  if (body === null) return fetch(url, { method, headers, ...how });
+  return fetch(url, { method, headers, body, ...how });
 }
 
 interface Failure {

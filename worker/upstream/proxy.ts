@@ -32,11 +32,13 @@ export function proxy(route: Route, backend: Backend): Handler {
     const sentAt = Date.now();
     const url = urlOf(canonical.path, canonical.query);
     return watched(async (watch) => {
-      const upstream = { url, method, headers, body, timeouts, sentAt, deadline: exchange.deadline };
+      const { deadline, stop } = exchange;
+      const upstream = { url, method, headers, body, timeouts, sentAt, deadline, signal: stop?.signal };
       const response = await fetchUpstream(upstream, watch);
       const answeredAt = Date.now();
       exchange.notes.upstreamMs = answeredAt - sentAt;
-      return relay(exchange, { request, method, response, answeredAt, timeouts, watch });
+      const signal = stop?.signal ?? request.signal;
+      return relay(exchange, { signal, method, response, answeredAt, timeouts, watch });
     });
   };
 }
