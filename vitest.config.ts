@@ -25,6 +25,8 @@ export default defineConfig({
             // Optional tiers, which wrangler.jsonc does not declare.
             miniflare: {
               kvNamespaces: ["PROXY_CONFIG"],
+              // Objects that tell others of something name them themselves.
+              bindings: { NAMING_SECRET: "secret of the tests" },
               // Under another name: as SHIELD it would stand in front of every test.
               ratelimits: { TEST_SHIELD: { namespace_id: "1", simple: { limit: 3, period: 60 } } },
             },

@@ -39,6 +39,8 @@ export interface Addresses {
   locateClient(handle: string): Promise<ObjectAddress | null>;
   /** An object that holds no client, for readiness checks. */
   probe(): Promise<{ readonly name: string }>;
+  /** The object that lists the bans of the whole deployment, for operators. */
+  banIndex(): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -138,6 +140,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async probe() {
       return { name: nameOf(await hmac(["probe"])) };
+    },
+    async banIndex() {
+      return { name: nameOf(await hmac(["ban-index"])) };
     },
   };
 }

@@ -129,11 +129,12 @@ export function attemptsReply(
   return { attempts: total(buckets), isolates: Math.max(1, isolates) };
 }
 
-/** When attempts left alone no longer matter, in ms since the epoch. */
+/** When attempts left alone no longer matter, in ms since the epoch: none counts any more, nor would their repetition. */
 export function forgettableAt(attempts: Attempts, rule: AbuseRule): number {
+  // A late report may still complete the window before this one; senders must outlive the repetition of their reports.
+  const keepMs = Math.max(2 * rule.windowMs, 30_000);
   const isEmpty = attempts.buckets.length === 0 && attempts.senders.length === 0;
-  // Senders must outlive the last repetition of their reports.
-  return isEmpty ? attempts.last : attempts.last + Math.max(4 * rule.windowMs, 30_000);
+  return Math.max(isEmpty ? attempts.last : attempts.last + keepMs, attempts.since + keepMs);
 }
 
 function advance(attempts: Attempts, rule: AbuseRule, now: number): Attempts {

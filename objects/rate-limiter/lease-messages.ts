@@ -14,6 +14,8 @@ export interface LeaseMessage {
   readonly configVersion: number;
   /** The client's handle: the row inside the object. */
   readonly client: string;
+  /** Decide although the client is banned, which some of its requests are not stopped by; the reply tells the ban. */
+  readonly evenIfBanned?: boolean;
   /** Names the sender for its life; a random id of at most 64 characters. */
   readonly isolate: string;
   /** Differs in every message of an isolate. A message that is sent again keeps its number and gets the same reply. */

@@ -1,56 +1,41 @@
 import { DurableObject } from "cloudflare:workers";
+import { addresses } from "../address.ts";
+import type { Abuse } from "./abuse.ts";
+import {
+  banOrderProblem,
+  reportProblem,
+  type BanOrder,
+  type BanView,
+  type ReportMessage,
+  type ReportReply,
+} from "./abuse-messages.ts";
+import { ABUSE, banNotice, banView, openBanBook, type BanBook } from "./ban-book.ts";
+import { openBanIndex, type BanIndex } from "./ban-index.ts";
+import {
+  banNewsProblem,
+  banQueryProblem,
+  type BanList,
+  type BanNews,
+  type BanNewsMessage,
+  type BanQuery,
+} from "./ban-index-messages.ts";
+import { NEWS, openNewsOutbox, type NewsOutbox } from "./ban-news.ts";
+import type { Ban } from "./bans.ts";
 import type { ClientState } from "./client-state.ts";
-import { NEW_CLIENT, lostClient, packClient, unpackClient } from "./client-state.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "./lease-ledger.ts";
+import { addDecision, type ClientView } from "./client-view.ts";
+import { keepHouse, type Housekeeping } from "./housekeeping.ts";
+import { lease } from "./lease-ledger.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messages.ts";
 import { report } from "./client-report.ts";
-import { forgettableAt, refund, take } from "./ledger.ts";
-import type { ClientReport, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
+import { refund, take } from "./ledger.ts";
+import type { BanNotice, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
-import { decidePermits, reportPermits, type PermitReport } from "./permit-ledger.ts";
+import { decidePermits, reportPermits } from "./permit-ledger.ts";
 import { permitProblem, type PermitMessage, type PermitMessageReply } from "./permit-messages.ts";
-import {
-  NO_PERMITS,
-  lostPermitState,
-  packPermits,
-  permitsForgettableAt,
-  unpackPermits,
-  type PermitState,
-} from "./permit-state.ts";
-import { openRows, type Row, type Rows, type Table } from "./rows.ts";
-
-/** A sweep costs a request and a written row: not more often than this for a busy object ... */
-const MIN_SWEEP_GAP_MS = 60_000;
-/** ... and at least this often where one client's quota of a month would keep everyone else's rows. */
-const MAX_SWEEP_GAP_MS = 3_600_000;
-
-/** What goes with a client's row in memory only. */
-interface ClientMemory {
-  /** A refusal writes nothing. */
-  lastDecision: ClientReport["lastDecision"];
-  /** Losing it costs credit and repeats the sizing of leases. */
-  lease: LeaseMemory;
-}
-
-type ClientRow = Row<ClientState, ClientMemory>;
-
-const CLIENTS: Table<ClientState, ClientMemory> = {
-  name: "clients",
-  pack: packClient,
-  unpack: unpackClient,
-  lost: lostClient,
-  forgettableAt,
-  newMemory: () => ({ lastDecision: null, lease: NO_MEMORY }),
-};
-
-const PERMITS: Table<PermitState, null> = {
-  name: "permits",
-  pack: packPermits,
-  unpack: unpackPermits,
-  lost: lostPermitState,
-  forgettableAt: permitsForgettableAt,
-  newMemory: () => null,
-};
+import { NO_PERMITS, type PermitState } from "./permit-state.ts";
+import { leaseWhileBanned, takeWhileBanned } from "./refusals.ts";
+import { openRows, type Rows } from "./rows.ts";
+import { CLIENTS, PERMITS, newClientRow, type ClientMemory } from "./tables.ts";
 
 /**
  * Owns the token buckets of its clients: one client, or the rows of one pool (`objects/address.ts` decides).
@@ -68,35 +53,42 @@ const PERMITS: Table<PermitState, null> = {
 export class RateLimiter extends DurableObject {
   readonly #clients: Rows<ClientState, ClientMemory>;
   readonly #permits: Rows<PermitState, null>;
-  /** Every table of the object: one alarm sweeps them all. */
-  readonly #tables: readonly Pick<Rows<unknown, unknown>, "sweep" | "isEmpty" | "wasDropped">[];
-  #hasAlarm = false;
+  readonly #bans: BanBook;
+  readonly #banIndex: BanIndex;
+  readonly #banNews: NewsOutbox;
+  readonly #house: Housekeeping;
   /** What the takes wait for that will commit together next. */
   #turn: Promise<void> | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
-    const onStored = this.#onStored.bind(this);
-    this.#clients = openRows(ctx.storage, CLIENTS, onStored);
-    this.#permits = openRows(ctx.storage, PERMITS, onStored);
-    this.#tables = [this.#clients, this.#permits];
-    void ctx.blockConcurrencyWhile(async () => {
-      this.#hasAlarm = (await ctx.storage.getAlarm()) !== null;
-    });
+    const { storage } = ctx;
+    const onStored = (forgettableAt: number, now: number) => this.#house.onStored(forgettableAt, now);
+    const abuse: Rows<Abuse, undefined> = openRows(storage, ABUSE, onStored);
+    const news: Rows<BanNews, undefined> = openRows(storage, NEWS, onStored);
+    this.#clients = openRows(storage, CLIENTS, onStored);
+    this.#permits = openRows(storage, PERMITS, onStored);
+    this.#bans = openBanBook(abuse, this.#spread.bind(this));
+    this.#banIndex = openBanIndex(storage, onStored);
+    this.#banNews = openNewsOutbox(news, (items) => tellIndex(env, items));
+    this.#house = keepHouse(storage, [this.#clients, this.#permits, abuse, news, this.#banIndex], this.#banNews);
+    void ctx.blockConcurrencyWhile(() => this.#house.start());
   }
 
   /** Takes tokens under every limit of the message or under none. Throws a TypeError on a malformed message. */
   async take(message: TakeMessage): Promise<TakeReply> {
     const problem = takeProblem(message);
     if (problem !== undefined) throw new TypeError(`cannot take: ${problem}`);
+    const ban = this.#banNotice(message.client);
+    if (ban !== undefined && message.evenIfBanned !== true) return takeWhileBanned(message, ban);
     // What writes nothing waits for nobody: those who wait only take tokens, so a refusal would be one after them too.
     if (this.#writes(message)) await (this.#turn ??= this.#nextTurn());
     const now = Date.now();
-    const row = this.#clients.load(message.client, now) ?? newRow();
+    const row = this.#clients.load(message.client, now) ?? newClientRow();
     const { state, reply } = take(row.state, message, now);
     if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    row.memory.lastDecision = { at: now, allowed: reply.allowed };
-    return reply;
+    row.memory.decisions = addDecision(row.memory.decisions, { at: now, allowed: reply.allowed, asked: "take" });
+    return ban === undefined ? reply : { ...reply, ban };
   }
 
   /**
@@ -106,14 +98,16 @@ export class RateLimiter extends DurableObject {
   lease(message: LeaseMessage): LeaseReply {
     const problem = leaseProblem(message);
     if (problem !== undefined) throw new TypeError(`cannot lease: ${problem}`);
+    const ban = this.#banNotice(message.client);
+    if (ban !== undefined && message.evenIfBanned !== true) return leaseWhileBanned(message, ban);
     const now = Date.now();
-    const row = this.#clients.load(message.client, now) ?? newRow();
+    const row = this.#clients.load(message.client, now) ?? newClientRow();
     const { state, memory, reply } = lease(row.state, row.memory.lease, message, now);
     if (state !== row.state) this.#clients.store(message.client, row, state, now);
     // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
     row.memory.lease = memory;
-    row.memory.lastDecision = { at: now, allowed: reply.allowed };
-    return reply;
+    row.memory.decisions = addDecision(row.memory.decisions, { at: now, allowed: reply.allowed, asked: "lease" });
+    return ban === undefined ? reply : { ...reply, ban };
   }
 
   /**
@@ -131,13 +125,6 @@ export class RateLimiter extends DurableObject {
     return reply;
   }
 
-  /** A client's operations in flight, by policy. */
-  inspectPermits(client: string): readonly PermitReport[] {
-    const now = Date.now();
-    const row = this.#permits.load(client, now);
-    return row === undefined ? [] : reportPermits(row.state, now);
-  }
-
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
   refund(message: RefundMessage): RefundReply {
     const problem = refundProblem(message);
@@ -150,11 +137,57 @@ export class RateLimiter extends DurableObject {
     return reply;
   }
 
-  /** A client's live counters; null when nothing is recorded of it, which is to say that its buckets are full. */
-  inspect(client: string): ClientReport | null {
+  /**
+   * Counts attempts that an isolate has seen, and bans the client when they show abuse; the ban is durable before the
+   * reply leaves (docs/design/bans.md). Throws a TypeError on a malformed message.
+   */
+  report(message: ReportMessage): ReportReply {
+    const problem = reportProblem(message);
+    if (problem !== undefined) throw new TypeError(`cannot report: ${problem}`);
+    return this.#bans.report(message, Date.now());
+  }
+
+  /** Bans a client by an operator's order, whatever ban there was. Throws a TypeError on a malformed order. */
+  ban(client: string, order: BanOrder): BanView {
+    const problem = banOrderProblem(order);
+    if (problem !== undefined) throw new TypeError(`cannot ban: ${problem}`);
+    return this.#bans.ban(client, order, Date.now());
+  }
+
+  /** Ends a client's ban, which isolates feel within 2 s, and forgives what led to it. */
+  unban(client: string): { readonly v: 1; readonly wasBanned: boolean } {
+    return { v: 1, wasBanned: this.#bans.unban(client, Date.now()) };
+  }
+
+  /** Takes in what owners tell the index of bans (`Addresses.banIndex`). Throws a TypeError on a malformed message. */
+  noteBans(message: BanNewsMessage): { readonly v: 1 } {
+    const problem = banNewsProblem(message);
+    if (problem !== undefined) throw new TypeError(`cannot note bans: ${problem}`);
+    this.#banIndex.note(message.items, Date.now());
+    return { v: 1 };
+  }
+
+  /** A page of the bans in force, asked of the index. Throws a TypeError on a malformed query. */
+  listBans(query: BanQuery): BanList {
+    const problem = banQueryProblem(query);
+    if (problem !== undefined) throw new TypeError(`cannot list bans: ${problem}`);
+    return this.#banIndex.list(query, Date.now());
+  }
+
+  /** What there is to know of a client; null when nothing is recorded of it, which is to say that its limits are full. */
+  inspect(client: string): ClientView | null {
     const now = Date.now();
     const row = this.#clients.load(client, now);
-    return row === undefined ? null : report(row.state, client, row.memory.lastDecision, now);
+    const permits = this.#permits.load(client, now);
+    const ban = this.#bans.banOf(client, now);
+    if (row === undefined && permits === undefined && ban === undefined) return null;
+    const { lastDecision: _, ...counters } = report((row ?? newClientRow()).state, client, null, now);
+    return {
+      ...counters,
+      lastDecisions: row?.memory.decisions ?? [],
+      permits: permits === undefined ? [] : reportPermits(permits.state, now),
+      ban: ban === undefined ? null : banView(ban, now),
+    };
   }
 
   /**
@@ -172,28 +205,26 @@ export class RateLimiter extends DurableObject {
     return { v: 1 };
   }
 
-  /** Drops the rows that have nothing left to remember, and with the last one all storage. */
-  override async alarm(): Promise<void> {
-    try {
-      let latest = 0;
-      for (const table of this.#tables) latest = Math.max(latest, await table.sweep());
-      if (!this.#tables.every((table) => table.isEmpty())) {
-        await this.ctx.storage.setAlarm(sweepTime(latest, Date.now()));
-        return;
-      }
-    } catch (error) {
-      // The runtime repeats a failed alarm a few times only; after that the next write has to set one.
-      this.#hasAlarm = false;
-      throw error;
-    }
-    for (const table of this.#tables) table.wasDropped();
-    this.#hasAlarm = false;
-    await this.ctx.storage.deleteAll();
+  /** Tells the index of bans what it has not heard, drops what is over, and with the last row all storage. */
+  override alarm(): Promise<void> {
+    return this.#house.alarm();
+  }
+
+  #banNotice(client: string): BanNotice | undefined {
+    const now = Date.now();
+    return banNotice(this.#bans.banOf(client, now), now);
+  }
+
+  /** Has the index told of a ban's beginning or end, off the way of whoever caused it. */
+  #spread(client: string, { since, until, reason }: Ban, kind: "began" | "ended", now: number): void {
+    this.#banNews.add({ client, at: now, until, ban: kind === "began" ? { since, reason } : null }, now);
+    this.#house.wakeAt(this.#banNews.nextAt(now) ?? now);
+    this.ctx.waitUntil(this.#banNews.run());
   }
 
   #writes(message: TakeMessage): boolean {
     const now = Date.now();
-    const { state } = this.#clients.load(message.client, now) ?? newRow();
+    const { state } = this.#clients.load(message.client, now) ?? newClientRow();
     return take(state, message, now).state !== state;
   }
 
@@ -210,19 +241,11 @@ export class RateLimiter extends DurableObject {
       this.#turn = undefined;
     }
   }
-
-  #onStored(forgettable: number, now: number): void {
-    if (this.#hasAlarm) return;
-    this.#hasAlarm = true;
-    // Not awaited: it commits together with the row, and the output gate waits for both.
-    void this.ctx.storage.setAlarm(sweepTime(forgettable, now));
-  }
 }
 
-function newRow(): ClientRow {
-  return { state: NEW_CLIENT, memory: CLIENTS.newMemory() };
-}
-
-function sweepTime(forgettable: number, now: number): number {
-  return Math.min(Math.max(forgettable, now + MIN_SWEEP_GAP_MS), now + MAX_SWEEP_GAP_MS);
+/** Brings news of bans to the index, which is an object of this class too. */
+async function tellIndex(env: Env, items: readonly BanNews[]): Promise<void> {
+  if (env.NAMING_SECRET === undefined) throw new Error("NAMING_SECRET is not set");
+  const { name } = await addresses(env.NAMING_SECRET).banIndex();
+  await env.RATE_LIMITER.getByName(name).noteBans({ v: 1, items });
 }

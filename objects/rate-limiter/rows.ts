@@ -1,4 +1,5 @@
 import { createLru } from "../lru.ts";
+import type { Swept } from "./housekeeping.ts";
 
 /** What one table keeps of each client, and how that becomes text. */
 export interface Table<State, Memory> {
@@ -22,18 +23,17 @@ export interface Row<State, Memory> {
 }
 
 /** The rows of one table in one object. */
-export interface Rows<State, Memory> {
+export interface Rows<State, Memory> extends Swept {
   /** The client's row; undefined when nothing is recorded. One that cannot be read is logged and replaced. */
   load(client: string, now: number): Row<State, Memory> | undefined;
   /** Writes a row, makes the table with the first, and only then changes `row`. Throws what storage throws. */
   store(client: string, row: Row<State, Memory>, state: State, now: number): void;
   /** Drops a row; says whether there was one. */
   delete(client: string): boolean;
-  /** Drops the rows that may go; when the last of those that stay may, in ms since the epoch (0: none stays). */
-  sweep(): Promise<number>;
-  isEmpty(): boolean;
-  /** To be told when the object deletes all its storage. */
-  wasDropped(): void;
+  /** The first rows by client, at most `count`, as they are stored. */
+  first(count: number): readonly (readonly [client: string, state: State])[];
+  /** Whether the table was made. */
+  exists(): boolean;
 }
 
 /**
@@ -96,6 +96,12 @@ export function openRows<State, Memory>(
       onStored(table.forgettableAt(state), now);
     },
     delete: drop,
+    first(count) {
+      if (!exists) return [];
+      const now = Date.now();
+      const rows = sql.exec<{ client: string; state: string }>(statements.first, count).toArray();
+      return rows.map(({ client, state }) => [client, decode(client, state, now)]);
+    },
     async sweep() {
       let latest = 0;
       let after = "";
@@ -112,6 +118,9 @@ export function openRows<State, Memory>(
         if (batch.length < SWEEP_BATCH) return latest;
         await scheduler.wait(0);
       }
+    },
+    exists() {
+      return exists;
     },
     isEmpty() {
       return !exists || sql.exec(statements.findAny).toArray().length === 0;
@@ -130,6 +139,7 @@ function statementsOf(name: string) {
     readAfter: `SELECT client, state FROM ${name} WHERE client > ? ORDER BY client LIMIT ${SWEEP_BATCH}`,
     write: `INSERT INTO ${name} VALUES (?, ?) ON CONFLICT (client) DO UPDATE SET state = excluded.state`,
     delete: `DELETE FROM ${name} WHERE client = ?`,
+    first: `SELECT client, state FROM ${name} ORDER BY client LIMIT ?`,
     findAny: `SELECT 1 FROM ${name} LIMIT 1`,
   } as const;
 }

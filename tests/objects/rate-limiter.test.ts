@@ -230,23 +230,31 @@ describe("an operator", () => {
     expect(await limiter.inspect("c")).toEqual({
       v: 1,
       client: "c",
-      lastDecision: { at: start + 36_500, allowed: false },
+      lastDecisions: [
+        { at: start + 36_500, allowed: false, asked: "take" },
+        { at: start, allowed: true, asked: "take" },
+      ],
+      permits: [],
+      ban: null,
       policies: [
         {
           policy: "hour",
           configVersion: 3,
+          algorithm: "token-bucket",
           tokensPerWindow: 100,
           windowMs: 3_600_000,
           burst: 100,
           remaining: 1,
           outstanding: 0,
+          leases: { count: 0, tokens: 0, nextEndAt: null },
+          reservations: { count: 0, tokens: 0, nextEndAt: null },
           fullInMs: HOUR_MS - 36_500,
           lastChangeAt: start,
         },
       ],
     });
     await evictDurableObject(limiter);
-    expect((await limiter.inspect("c"))?.lastDecision).toBeNull();
+    expect((await limiter.inspect("c"))?.lastDecisions).toEqual([]);
   });
 });
 

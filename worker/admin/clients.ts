@@ -1,5 +1,5 @@
 import { addresses, type ObjectAddress } from "../../objects/address.ts";
-import type { ClientReport } from "../../objects/rate-limiter/messages.ts";
+import type { ClientView } from "../../objects/rate-limiter/client-view.ts";
 import { parseAddress } from "../../schemas/cidr.ts";
 import { networkOf } from "../client.ts";
 import { GatewayError } from "../errors.ts";
@@ -53,8 +53,8 @@ function identityOf(by: string | null, value: string | null): readonly string[] 
   });
 }
 
-async function inspect(env: Env, address: ObjectAddress): Promise<ClientReport | null> {
-  const report: Promise<ClientReport | null> = ownerOf(env, address).inspect(address.client);
+async function inspect(env: Env, address: ObjectAddress): Promise<ClientView | null> {
+  const report: Promise<ClientView | null> = ownerOf(env, address).inspect(address.client);
   return within(
     report,
     OWNER_MS,

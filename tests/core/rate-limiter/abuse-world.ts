@@ -121,7 +121,9 @@ export function play({ rule, isolates, attempts, fates }: Plan): Seen {
   }
 
   function receive(isolate: number, report: AttemptReport): void {
-    abuse = JSON.parse(JSON.stringify(judge(abuse, { policy: "limit", rule, ban: DEFAULT_BAN_RULE }, report, now)));
+    abuse = JSON.parse(
+      JSON.stringify(judge(abuse, { policy: "limit", configVersion: 1, rule, ban: DEFAULT_BAN_RULE }, report, now)),
+    );
     if (isBanned(abuse.ban, now)) bannedAt ??= now;
     const [known] = abuse.policies;
     if (known === undefined) return;

@@ -18,7 +18,7 @@ import { START } from "./arbitraries.ts";
 
 const RUNS = { numRuns: 1_500 };
 const RULE = { tokensPerWindow: 10, windowMs: 60_000 };
-const JUDGEMENT = { policy: "limit", rule: RULE, ban: DEFAULT_BAN_RULE };
+const JUDGEMENT = { policy: "limit", configVersion: 1, rule: RULE, ban: DEFAULT_BAN_RULE };
 
 function reported(seq: number, count: number, sentAt: number, ageMs = 0): AttemptReport {
   return { isolate: "a", seq, sentAt, counts: [{ ageMs, count }] };
@@ -196,7 +196,7 @@ describe("attempts", () => {
     const second = countReport(first, RULE, { ...reported(1, 1, START), isolate: "b" }, START + 2_000);
     expect(attemptsReply(second, RULE)).toEqual({ attempts: 2, isolates: 2 });
     expect(attemptsReply(noAttempts(0, START), RULE)).toEqual({ attempts: 0, isolates: 1 });
-    expect(forgettableAt(second, RULE)).toBe(START + 2_000 + 240_000);
+    expect(forgettableAt(second, RULE)).toBe(START + 2_000 + 120_000);
     expect(forgettableAt(noAttempts(0, START), RULE)).toBe(START);
   });
 });

@@ -1,0 +1,39 @@
+import { NEW_CLIENT, lostClient, packClient, unpackClient, type ClientState } from "./client-state.ts";
+import type { PastDecision } from "./client-view.ts";
+import { NO_MEMORY, type LeaseMemory } from "./lease-ledger.ts";
+import { forgettableAt } from "./ledger.ts";
+import { lostPermitState, packPermits, permitsForgettableAt, unpackPermits, type PermitState } from "./permit-state.ts";
+import type { Row, Table } from "./rows.ts";
+
+/** What goes with a client's row in memory only. */
+export interface ClientMemory {
+  /** The last decisions, the newest first: a refusal writes nothing. */
+  decisions: readonly PastDecision[];
+  /** Losing it costs credit and repeats the sizing of leases. */
+  lease: LeaseMemory;
+}
+
+/** Tokens: of each client one row. */
+export const CLIENTS: Table<ClientState, ClientMemory> = {
+  name: "clients",
+  pack: packClient,
+  unpack: unpackClient,
+  lost: lostClient,
+  forgettableAt,
+  newMemory: () => ({ decisions: [], lease: NO_MEMORY }),
+};
+
+/** Operations in flight: of each client one row. */
+export const PERMITS: Table<PermitState, null> = {
+  name: "permits",
+  pack: packPermits,
+  unpack: unpackPermits,
+  lost: lostPermitState,
+  forgettableAt: permitsForgettableAt,
+  newMemory: () => null,
+};
+
+/** The row of a client that has none yet. */
+export function newClientRow(): Row<ClientState, ClientMemory> {
+  return { state: NEW_CLIENT, memory: CLIENTS.newMemory() };
+}
