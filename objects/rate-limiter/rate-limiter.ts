@@ -34,18 +34,20 @@ import { decidePermits, reportPermits } from "./permit-ledger.ts";
 import { permitProblem, type PermitMessage, type PermitMessageReply } from "./permit-messages.ts";
 import { NO_PERMITS, type PermitState } from "./permit-state.ts";
 import { leaseWhileBanned, takeWhileBanned } from "./refusals.ts";
-import { openRows, type Rows } from "./rows.ts";
+import { settle } from "./reservations.ts";
+import { openRows, type Row, type Rows } from "./rows.ts";
+import { settleProblem, type SettleMessage, type SettleReply } from "./settle-messages.ts";
 import { CLIENTS, PERMITS, newClientRow, type ClientMemory } from "./tables.ts";
 
 /**
- * Owns the token buckets of its clients: one client, or the rows of one pool (`objects/address.ts` decides).
+ * Owns what its clients may use: one client, or the rows of one pool (`objects/address.ts` decides).
  *
  * Every decision that spends is written before the reply, and the output gate holds the reply until the write is
  * durable; between the read and the write there is no `await`, so nothing comes between them. Memory only saves
  * reads: an instance that starts knows nothing, and one that was superseded cannot write, so its reply never leaves.
  *
- * Takes that arrive while a commit is under way wait for it and then commit together (group commit, as databases do it):
- * with 20 at once, 100 us of CPU each instead of 255, most of which is the commit. One that comes alone waits for nothing.
+ * What writes and arrives while a commit is under way waits for it and then commits together, as databases do it (group
+ * commit): with 20 at once, 100 us of CPU each instead of 255, most of which is the commit. Alone it waits for nothing.
  *
  * A row that cannot be read is logged and replaced by one with empty buckets: its client waits for the refill, and
  * nobody gets a token twice. `reset` gives the tokens back.
@@ -81,8 +83,7 @@ export class RateLimiter extends DurableObject {
     if (problem !== undefined) throw new TypeError(`cannot take: ${problem}`);
     const ban = this.#banNotice(message.client);
     if (ban !== undefined && message.evenIfBanned !== true) return takeWhileBanned(message, ban);
-    // What writes nothing waits for nobody: those who wait only take tokens, so a refusal would be one after them too.
-    if (this.#writes(message)) await (this.#turn ??= this.#nextTurn());
+    await this.#commitTogether(message.client, ({ state }, at) => take(state, message, at));
     const now = Date.now();
     const row = this.#clients.load(message.client, now) ?? newClientRow();
     const { state, reply } = take(row.state, message, now);
@@ -95,11 +96,12 @@ export class RateLimiter extends DurableObject {
    * Answers an isolate that asks for, renews or returns a lease (docs/design/leases.md): decides about the request that
    * waits, and grants tokens that the isolate may spend without asking. Throws a TypeError on a malformed message.
    */
-  lease(message: LeaseMessage): LeaseReply {
+  async lease(message: LeaseMessage): Promise<LeaseReply> {
     const problem = leaseProblem(message);
     if (problem !== undefined) throw new TypeError(`cannot lease: ${problem}`);
     const ban = this.#banNotice(message.client);
     if (ban !== undefined && message.evenIfBanned !== true) return leaseWhileBanned(message, ban);
+    await this.#commitTogether(message.client, (row, at) => lease(row.state, row.memory.lease, message, at));
     const now = Date.now();
     const row = this.#clients.load(message.client, now) ?? newClientRow();
     const { state, memory, reply } = lease(row.state, row.memory.lease, message, now);
@@ -126,13 +128,26 @@ export class RateLimiter extends DurableObject {
   }
 
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
-  refund(message: RefundMessage): RefundReply {
+  async refund(message: RefundMessage): Promise<RefundReply> {
     const problem = refundProblem(message);
     if (problem !== undefined) throw new TypeError(`cannot refund: ${problem}`);
+    await this.#commitTogether(message.client, ({ state }, at) => refund(state, message, at));
     const now = Date.now();
     const row = this.#clients.load(message.client, now);
     if (row === undefined) return { v: 1, refunded: false };
     const { state, reply } = refund(row.state, message, now);
+    if (state !== row.state) this.#clients.store(message.client, row, state, now);
+    return reply;
+  }
+
+  /** Charges what a request cost for which a take reserved. Throws a TypeError on a malformed message. */
+  async settle(message: SettleMessage): Promise<SettleReply> {
+    const problem = settleProblem(message);
+    if (problem !== undefined) throw new TypeError(`cannot settle: ${problem}`);
+    await this.#commitTogether(message.client, ({ state }, at) => settle(state, message, at));
+    const now = Date.now();
+    const row = this.#clients.load(message.client, now) ?? newClientRow();
+    const { state, reply } = settle(row.state, message, now);
     if (state !== row.state) this.#clients.store(message.client, row, state, now);
     return reply;
   }
@@ -222,10 +237,14 @@ export class RateLimiter extends DurableObject {
     this.ctx.waitUntil(this.#banNews.run());
   }
 
-  #writes(message: TakeMessage): boolean {
+  /**
+   * Has a decision that will write wait for the commit that is under way. One that writes nothing waits for nobody:
+   * those who wait mostly take tokens, so a refusal would be one after them too.
+   */
+  async #commitTogether(client: string, decide: (row: ClientRow, now: number) => { readonly state: ClientState }) {
     const now = Date.now();
-    const { state } = this.#clients.load(message.client, now) ?? newClientRow();
-    return take(state, message, now).state !== state;
+    const row = this.#clients.load(client, now) ?? newClientRow();
+    if (decide(row, now).state !== row.state) await (this.#turn ??= this.#nextTurn());
   }
 
   #grants(message: PermitMessage): boolean {
@@ -242,6 +261,8 @@ export class RateLimiter extends DurableObject {
     }
   }
 }
+
+type ClientRow = Row<ClientState, ClientMemory>;
 
 /** Brings news of bans to the index, which is an object of this class too. */
 async function tellIndex(env: Env, items: readonly BanNews[]): Promise<void> {

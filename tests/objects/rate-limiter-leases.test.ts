@@ -89,13 +89,13 @@ describe("a lease", () => {
     atTime(NOW);
     const limiter = newObject();
     await limiter.lease(ask("a", 1, {}, { cost: 1 }));
-    await runInDurableObject(limiter, (object, { storage }) => {
+    await runInDurableObject(limiter, async (object, { storage }) => {
       const message = ask("a", 2, { want: 40 }, { rate: 30 });
       storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON clients BEGIN SELECT RAISE(ABORT, 'disk full'); END");
-      expect(() => object.lease(message)).toThrow("disk full");
+      await expect(object.lease(message)).rejects.toThrow("disk full");
       storage.sql.exec("DROP TRIGGER full");
       expect(object.inspect("c")?.policies[0]).toMatchObject({ remaining: 99, outstanding: 0 });
-      expect(object.lease(message).items[0]).toMatchObject({ granted: 40, remaining: 59 });
+      expect((await object.lease(message)).items[0]).toMatchObject({ granted: 40, remaining: 59 });
     });
   });
 
@@ -157,8 +157,8 @@ it("lets no more than the burst through 20 isolates that spend what they are len
 });
 
 it("refuses a malformed message with what was got and what was wanted", async () => {
-  await runInDurableObject(newObject(), (object) => {
-    expect(() => object.lease(ask("a", 1, {}, { held: -1 }))).toThrow(
+  await runInDurableObject(newObject(), async (object) => {
+    await expect(object.lease(ask("a", 1, {}, { held: -1 }))).rejects.toThrow(
       "cannot lease: items[0].held: got -1, wanted an integer >= 0",
     );
   });

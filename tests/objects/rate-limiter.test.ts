@@ -384,7 +384,7 @@ describe("a malformed message", () => {
       await expect(object.take(message("c", [{ ...perHour, cost: -1 }]))).rejects.toThrow(
         new TypeError("cannot take: items[0].cost: got -1, wanted an integer >= 0"),
       );
-      expect(() => object.refund(refund("", 1, 1))).toThrow(
+      await expect(object.refund(refund("", 1, 1))).rejects.toThrow(
         new TypeError("cannot refund: client: got , wanted 1 to 64 characters"),
       );
     });
