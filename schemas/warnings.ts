@@ -1,9 +1,10 @@
 import type { Config, ConfigWarning } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
-import { formatPath, type Path } from "./document/path.ts";
+import type { Path } from "./document/path.ts";
+import { warning } from "./document/warning.ts";
 import { pendingBackendPolicies, pendingDocumentPolicies, pendingRoutePolicies } from "./policies/pending.ts";
 import { isOn } from "./policies/policy.ts";
-import type { RateLimitInput } from "./policies/rate-limit/fields.ts";
+import { rateLimitWarnings } from "./policies/rate-limit/warnings.ts";
 import type { RouteInput } from "./routes/route.ts";
 
 const DOES_NOT_ACT = "accepted but does not act yet";
@@ -20,6 +21,7 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
     ...(routes.length === 0 ? [warning(["routes"], "no routes: every request is answered 404 route-not-found")] : []),
     ...levelWarnings([], input, PENDING_ON_DOCUMENT),
     ...routes.flatMap((route, index) => levelWarnings(["routes", index], route, PENDING_ON_ROUTES)),
+    ...multiplierWarnings(input),
     ...backendWarnings(input),
     ...["jobs", "batch"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
     ...shadowedRoutes(config),
@@ -31,20 +33,22 @@ function levelWarnings(
   level: ConfigInput | RouteInput,
   pending: readonly string[],
 ): readonly ConfigWarning[] {
-  const { rateLimit, rateLimits, sizeLimits } = level;
-  const limits: readonly [Path, RateLimitInput | false | undefined][] = [
-    [[...path, "rateLimit"], rateLimit],
-    ...(rateLimits === undefined || rateLimits === false ? [] : rateLimits).map(
-      (limit, index): [Path, RateLimitInput] => [[...path, "rateLimits", index], limit],
-    ),
-  ];
-  const leased = limits.filter(([, limit]) => isOn(limit) && limit.mode === "leased");
+  const { sizeLimits } = level;
   const hasShadow = typeof sizeLimits === "object" && isOn(sizeLimits) && sizeLimits.shadow === true;
   return [
     ...pendingWarnings(path, level, pending),
-    ...leased.map(([limitPath]) => warning([...limitPath, "mode"], 'accepted; "leased" acts as "strict" for now')),
+    ...rateLimitWarnings(path, level),
     ...(hasShadow ? [warning([...path, "sizeLimits", "shadow"], `${DOES_NOT_ACT}: the limits refuse`)] : []),
   ];
+}
+
+function multiplierWarnings({ routes = [], rateLimit, rateLimits }: ConfigInput): readonly ConfigWarning[] {
+  if (isOn(rateLimit) || (rateLimits !== undefined && rateLimits !== false && rateLimits.some(isOn))) return [];
+  return routes.flatMap(({ rateLimitMultiplier }, index) =>
+    rateLimitMultiplier === undefined
+      ? []
+      : [warning(["routes", index, "rateLimitMultiplier"], "there is no limit at the top level to share")],
+  );
 }
 
 function backendWarnings({ routes = [], backends = {} }: ConfigInput): readonly ConfigWarning[] {
@@ -89,8 +93,4 @@ function shadowedRoutes({ routes, endpoints, admin }: Config): readonly ConfigWa
       ),
     ];
   });
-}
-
-function warning(path: Path, message: string): ConfigWarning {
-  return { path: formatPath(path), message };
 }

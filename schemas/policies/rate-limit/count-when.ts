@@ -1,13 +1,15 @@
 import * as v from "valibot";
 import { closedObject } from "../../document/closed-object.ts";
 import type { CountWhen } from "../../rate-limit-types.ts";
-import { flag, integer, listOf } from "../../values/primitives.ts";
+import { flag, listOf } from "../../values/primitives.ts";
 
 const STATUS = 'a status from 200 to 599 or a class such as "4xx"';
 const WANTED = `${STATUS}, an array of these, or an object with "statuses"`;
 
+const code = v.pipe(v.number(STATUS), v.safeInteger(STATUS), v.minValue(200, STATUS), v.maxValue(599, STATUS));
+
 const status = v.pipe(
-  v.union([integer(200, 599), v.pipe(v.string(STATUS), v.regex(/^[2-5]xx$/, STATUS))], STATUS),
+  v.union([code, v.pipe(v.string(STATUS), v.regex(/^[2-5]xx$/, STATUS))], STATUS),
   v.transform((written) => {
     if (typeof written === "number") return { from: written, to: written };
     const hundreds = Number(written.slice(0, 1)) * 100;

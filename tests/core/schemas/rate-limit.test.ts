@@ -95,16 +95,27 @@ describe("rateLimit", () => {
     expect(limitsOf({ rateLimit: { enabled: false } }, { rateLimit: PER_MINUTE })).toEqual([]);
   });
 
-  it("accepts leases with a warning that they act as strict", () => {
+  it("takes what nobody is identified by yet, with a warning", () => {
     const document = {
-      rateLimit: { ...PER_MINUTE, mode: "leased" },
-      routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", mode: "leased" }] }],
+      rateLimit: { ...PER_MINUTE, by: ["principal", "claim:tenant"], exempt: { principals: ["key:ops"] } },
+      routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", by: "consumer", countCacheHits: false }] }],
     };
     expect(warningsOf(document)).toEqual([
-      { path: "rateLimit.mode", message: 'accepted; "leased" acts as "strict" for now' },
-      { path: "routes[0].rateLimits[0].mode", message: 'accepted; "leased" acts as "strict" for now' },
+      {
+        path: "rateLimit.by",
+        message:
+          "nothing identifies clients yet: until authentication acts, principal and claim:tenant means the address",
+      },
+      {
+        path: "rateLimit.exempt.principals",
+        message: "nothing identifies clients yet: until authentication acts, nobody is exempt by name",
+      },
+      { path: "routes[0].rateLimits[0].countCacheHits", message: "accepted; does not act before caching does" },
+      {
+        path: "routes[0].rateLimits[0].by",
+        message: "nothing identifies clients yet: until authentication acts, consumer means the address",
+      },
     ]);
-    expect(configOf(document).routes[0]?.rateLimits).toMatchObject([{ mode: "leased" }]);
   });
 
   it.each([
@@ -112,6 +123,10 @@ describe("rateLimit", () => {
     ["all", [{ kind: "all" }]],
     ["route", [{ kind: "route" }]],
     ["header:X-Api-Key", [{ kind: "header", name: "x-api-key" }]],
+    ["cookie:SID", [{ kind: "cookie", name: "SID" }]],
+    ["principal", [{ kind: "principal" }]],
+    ["consumer", [{ kind: "consumer" }]],
+    ["claim:https://example.com/tenant", [{ kind: "claim", name: "https://example.com/tenant" }]],
     [
       ["route", "ip"],
       [{ kind: "route" }, { kind: "ip" }],
@@ -125,6 +140,7 @@ const ADDRESS =
   '"ip", with "clientIp" saying where the address comes from: any client can write this header, and so choose its bucket';
 const KEY =
   '"ip", "all", "route", "principal", "consumer", "header:NAME", "cookie:NAME" or "claim:NAME", or an array of these';
+const WHOLE_COOKIE = '"cookie:NAME": the whole Cookie header changes with any of its cookies';
 const WINDOW = 'exactly one of "windowSeconds" and "window"';
 const TOO_MUCH =
   "at most 2^53 for burst (by default requestsPerWindow) times the window in milliseconds, so that the bucket counts exactly; shorten the window or lower the burst";
@@ -149,6 +165,8 @@ describe("a rateLimit is refused", () => {
     [{ ...PER_MINUTE, by: "header:X-Forwarded-For" }, "by", '"header:X-Forwarded-For"', ADDRESS],
     [{ ...PER_MINUTE, by: "header:cf-connecting-ip" }, "by", '"header:cf-connecting-ip"', ADDRESS],
     [{ ...PER_MINUTE, by: ["route", "header:x-real-ip"] }, "by", "an array of 2", ADDRESS],
+    [{ ...PER_MINUTE, by: "header:Cookie" }, "by", '"header:Cookie"', WHOLE_COOKIE],
+    [{ ...PER_MINUTE, by: ["cookie:a", "cookie:a"] }, "by", "an array of 2", "each key once"],
     [{ ...PER_MINUTE, by: [] }, "by", "an empty array", KEY],
     [{ ...PER_MINUTE, by: ["header:A", "header:a"] }, "by", "an array of 2", "each key once"],
     [{ ...PER_MINUTE, by: ["all", "ip"] }, "by", "an array of 2", '"all" alone: with another key it adds nothing'],
