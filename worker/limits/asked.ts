@@ -9,6 +9,7 @@ import { limitItem, type LimitGroup } from "./limit-group.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { askOwner, refundOwner } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Part, type Prepared } from "./part.ts";
+import { isSettled, releaseReservation, reserveMsOf, settleWhenKnown, type Reservation } from "./settle.ts";
 import { passShield } from "./shield.ts";
 import { withoutOwner } from "./without-owner.ts";
 
@@ -62,7 +63,7 @@ function askedClaim(question: Question): Claim {
     return READY;
   }
 
-  return {
+  const claim: Claim = {
     refusal: () => undefined,
     prepare: () => (outcome === undefined ? ask() : READY),
     isReady: () => outcome !== undefined,
@@ -72,10 +73,22 @@ function askedClaim(question: Question): Claim {
       return outcome?.verdicts ?? [];
     },
   };
+  if (!question.group.limits.some(isSettled)) return claim;
+  return {
+    ...claim,
+    finish(end) {
+      const reservation = reply === undefined ? undefined : reservationOf(question, reply);
+      if (reservation !== undefined) settleWhenKnown(reservation, end, question.exchange);
+    },
+  };
 }
 
 async function take({ group, address, exchange, costs, startedAt }: Question): Promise<TakeReply> {
-  const items = group.limits.map((limit, index): TakeItem => ({ ...limitItem(limit), cost: costs[index] ?? 0 }));
+  const { timeouts } = exchange.route.route;
+  const items = group.limits.map((limit, index): TakeItem => {
+    const item = { ...limitItem(limit), cost: costs[index] ?? 0 };
+    return isSettled(limit) ? { ...item, reserveMs: reserveMsOf(limit, timeouts) } : item;
+  });
   const message: TakeMessage = { v: 1, configVersion: exchange.configVersion, client: address.client, items };
   const reply = await askOwner(exchange.env, address, message, startedAt + group.deadlineMs - Date.now());
   noteIsolates(address.client, reply.isolates);
@@ -99,13 +112,29 @@ function tokensOf(units: number, { unitsPerToken }: RateLimit): number {
   return Math.max(0, Math.floor(units / unitsPerToken));
 }
 
-function giveBack({ group, address, exchange, costs }: Question, reply: TakeReply): void {
+/** What the owner holds until it hears what the request has cost; undefined: nothing. */
+function reservationOf(
+  { group, address, costs }: Question,
+  { reservation, items }: TakeReply,
+): Reservation | undefined {
+  if (reservation === undefined || reservation === null) return undefined;
+  const reserved = group.limits.flatMap((limit, index) =>
+    // A shadow limit that would have refused has given nothing.
+    isSettled(limit) && items[index]?.allowed === true ? [{ limit, reserved: costs[index] ?? 0 }] : [],
+  );
+  return { address, id: reservation, items: reserved };
+}
+
+function giveBack(question: Question, reply: TakeReply): void {
+  const { group, address, exchange, costs } = question;
+  const reservation = reservationOf(question, reply);
+  if (reservation !== undefined) releaseReservation(reservation, exchange);
+  const items = group.limits.flatMap((limit, index) =>
+    !isSettled(limit) && reply.items[index]?.allowed === true ? [{ policy: limit.id, cost: costs[index] ?? 0 }] : [],
+  );
+  if (items.length === 0) return;
   isolate ??= crypto.randomUUID();
   refunds += 1;
-  const items = group.limits.flatMap(({ id }, index) => {
-    // A shadow limit that would have refused has given nothing.
-    return reply.items[index]?.allowed === true ? [{ policy: id, cost: costs[index] ?? 0 }] : [];
-  });
   const message = { v: 1, client: address.client, isolate, seq: refunds, items } as const;
   const { takenAt } = reply;
   const refund = refundOwner(exchange.env, address, takenAt === undefined ? message : { ...message, takenAt });

@@ -4,6 +4,7 @@ import type { Exchange, Handler, Step } from "../exchange.ts";
 import { compileLimits, type LimitDecision } from "../limits/decide.ts";
 import { rateLimitHeaders, seconds, type Verdict } from "../limits/headers.ts";
 import type { ChainEnd, Claim } from "../limits/part.ts";
+import { strippedFields } from "../limits/settle.ts";
 
 /**
  * Lets a request pass when every limit of its client has a token for it, and takes them all or none. The count is the
@@ -11,7 +12,10 @@ import type { ChainEnd, Claim } from "../limits/part.ts";
  */
 export function limit(limits: readonly RateLimit[], policy: LimiterPolicy): Step {
   const decide = compileLimits(limits, policy);
-  return function limitStep(exchange, next) {
+  const stripped = strippedFields(limits);
+  return stripped.length === 0 ? limitStep : stripStep;
+
+  function limitStep(exchange: Exchange, next: Handler): Promise<Response> {
     const startedAt = Date.now();
     const decision = decide(exchange, startedAt);
     // A turn of the microtask queue for each request is worth sparing: most are decided by now.
@@ -20,7 +24,14 @@ export function limit(limits: readonly RateLimit[], policy: LimiterPolicy): Step
       exchange.notes.limitMs = Date.now() - startedAt;
       return proceed(exchange, decided, next);
     });
-  };
+  }
+
+  /** Also for exempt clients: what a request costs is between the origin and the gateway. */
+  async function stripStep(exchange: Exchange, next: Handler): Promise<Response> {
+    const response = await limitStep(exchange, next);
+    for (const name of stripped) response.headers.delete(name);
+    return response;
+  }
 }
 
 function proceed(exchange: Exchange, decision: LimitDecision, next: Handler): Promise<Response> {

@@ -1,0 +1,118 @@
+import type { ObjectAddress } from "../../objects/address.ts";
+import { MAX_RESERVE_MS } from "../../objects/rate-limiter/messages.ts";
+import type { SettleItem, SettleMessage } from "../../objects/rate-limiter/settle-messages.ts";
+import type { RateLimit, Timeouts } from "../../schemas/index.ts";
+import { ERRORS } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
+import { codeOf } from "../problem.ts";
+import { within } from "../within.ts";
+import { ownerOf } from "./owner.ts";
+import type { ChainEnd } from "./part.ts";
+import { costOfServed, dependsOnBody, type Served } from "./settled-cost.ts";
+
+/** What an owner holds for a request until it hears what the request has cost. */
+export interface Reservation {
+  readonly address: ObjectAddress;
+  /** From the reply to the take. */
+  readonly id: number;
+  readonly items: readonly ReservedItem[];
+}
+
+/** One limit's share, in units. */
+interface ReservedItem {
+  readonly limit: RateLimit;
+  readonly reserved: number;
+}
+
+/** On top of the route's deadlines: the head may come at the last moment, and then the settlement is on its way. */
+const SLACK_MS = 10_000;
+
+// A settlement counts once however often it arrives, so it may be sent again. The runtime ends what is left after 30 s.
+const CALL_MS = 3_000;
+const PAUSES_MS = [0, 500, 3_000];
+
+/** Whether the owner hears only afterwards what a request under this limit has cost. */
+export function isSettled({ settle, countWhen }: RateLimit): boolean {
+  return settle !== undefined || countWhen !== undefined;
+}
+
+/**
+ * How long the owner keeps the cost of a request under such a limit reserved. Where the head of the response tells, until
+ * the head must be there; where its bytes do, an hour, since a body may last for as long as it is not idle. What is not
+ * settled by then has cost what was reserved.
+ */
+export function reserveMsOf({ settle }: RateLimit, { total }: Timeouts): number {
+  return settle?.kind === "bytes" ? MAX_RESERVE_MS : Math.min(MAX_RESERVE_MS, total + SLACK_MS);
+}
+
+/**
+ * Tells the owner what a request has cost, off its path: as soon as the head of the response is known, or when its body
+ * has ended, however it ended. A settlement that is lost leaves the request at what was reserved for it.
+ */
+export function settleWhenKnown({ address, id, items }: Reservation, end: ChainEnd, exchange: Exchange): void {
+  const head = headOf(end, items);
+  const body = items.some(({ limit }) => dependsOnBody(limit, head)) ? end.body : undefined;
+  const bytes = end.body === undefined ? sizeOf(end.response) : undefined;
+  const message = (served: Served): SettleMessage => ({
+    v: 1,
+    client: address.client,
+    reservation: id,
+    items: items.map((item) => settleItem(item, served)),
+  });
+  const sent =
+    body === undefined
+      ? send(address, message({ ...head, bytes }), exchange.env)
+      : body.then((ended) => send(address, message({ ...head, bytes: ended.bytes }), exchange.env));
+  // Nobody is left to be told; the owner settles by itself with what was reserved.
+  exchange.ctx.waitUntil(sent.catch(() => {}));
+}
+
+/** Gives back everything that is reserved for a request that is not let in after all. */
+export function releaseReservation({ address, id, items }: Reservation, exchange: Exchange): void {
+  const nothing = items.map(({ limit }) => ({ policy: limit.id, actual: 0 }));
+  const message = { v: 1, client: address.client, reservation: id, items: nothing } as const;
+  exchange.ctx.waitUntil(send(address, message, exchange.env).catch(() => {}));
+}
+
+function settleItem({ limit, reserved }: ReservedItem, served: Served): SettleItem {
+  const item = { policy: limit.id, actual: costOfServed(limit, reserved, served) };
+  return limit.settle === undefined ? item : { ...item, debtMax: limit.maxDebt * limit.unitsPerToken };
+}
+
+async function send(address: ObjectAddress, message: SettleMessage, env: Env): Promise<void> {
+  let failure: unknown;
+  for (const pauseMs of PAUSES_MS) {
+    if (pauseMs > 0) await scheduler.wait(pauseMs);
+    try {
+      await within(ownerOf(env, address).settle(message), CALL_MS, () => new Error("RateLimiter did not answer"));
+      return;
+    } catch (error) {
+      failure = error;
+    }
+  }
+  throw failure;
+}
+
+/** Read at once: fields may be taken out of the response on its way to the client. */
+function headOf({ response, error }: ChainEnd, items: readonly ReservedItem[]): Omit<Served, "bytes"> {
+  if (response === undefined) {
+    return { status: ERRORS[codeOf(error)].status, isGatewayError: true, header: () => null };
+  }
+  const said = new Map<string, string | null>();
+  for (const { limit } of items) {
+    if (limit.settle?.kind === "header") said.set(limit.settle.name, response.headers.get(limit.settle.name));
+  }
+  return { status: response.status, isGatewayError: false, header: (name) => said.get(name) ?? null };
+}
+
+/** Of a body that is all there, or is not there at all; undefined when nobody says. */
+function sizeOf(response: Response | undefined): number | undefined {
+  if (response === undefined || response.body === null) return 0;
+  const length = response.headers.get("content-length");
+  return length === null ? undefined : Number(length);
+}
+
+/** Lower-case names of response fields that say what a request has cost and are not for the client. */
+export function strippedFields(limits: readonly RateLimit[]): readonly string[] {
+  return limits.flatMap(({ settle }) => (settle?.kind === "header" && settle.strip ? [settle.name] : []));
+}
