@@ -31,7 +31,8 @@ export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Pro
   try {
     response = await responseHead(request, watch);
   } catch (error) {
-    throw error instanceof GatewayError ? error : connectionFailure(error);
+    if (error instanceof GatewayError) throw error;
+    throw stopReason(request.signal) ?? connectionFailure(error);
   }
   const { status } = response;
   if (status >= 200 && status <= 599) return response;
@@ -40,6 +41,12 @@ export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Pro
   throw new GatewayError("upstream-invalid-response", {
     detail: `The origin answered with status ${status}, which is not a final HTTP status.`,
   });
+}
+
+/** Why work was stopped; undefined: it was not. The runtime rejects with a copy of the reason that has lost its class. */
+export function stopReason(signal: AbortSignal | undefined): GatewayError | undefined {
+  const reason: unknown = signal?.aborted === true ? signal.reason : undefined;
+  return reason instanceof GatewayError ? reason : undefined;
 }
 
 async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Response> {

@@ -1,6 +1,7 @@
 import type { Timeouts } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Watch } from "../watch.ts";
+import { stopReason } from "./fetch.ts";
 import { pump, type PumpEnd } from "./pump.ts";
 
 /**
@@ -73,13 +74,16 @@ function misframed(response: Response, got: string): GatewayError {
   });
 }
 
-async function readWhole({ response, timeouts, watch, answeredAt }: Relay, length: number): Promise<ArrayBuffer> {
+async function readWhole(
+  { response, timeouts, watch, answeredAt, signal }: Relay,
+  length: number,
+): Promise<ArrayBuffer> {
   watch.expect(answeredAt + timeouts.idle, () => late(length, timeouts));
   let bytes: ArrayBuffer;
   try {
     bytes = await response.arrayBuffer();
   } catch (error) {
-    throw error instanceof GatewayError ? error : truncated(length, error);
+    throw stopReason(signal) ?? truncated(length, error);
   }
   if (bytes.byteLength !== length) throw truncated(length, undefined);
   return bytes;
