@@ -1,11 +1,6 @@
-import { env } from "cloudflare:workers";
 import { expect, it } from "vitest";
-import type { RefundMessage, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
-import { parseConfig } from "../../schemas/index.ts";
-import { compileConfig } from "../../worker/config/compile.ts";
-import type { Exchange } from "../../worker/exchange.ts";
-import { compileLimits } from "../../worker/limits/decide.ts";
-import { readFields } from "../../worker/request-fields.ts";
+import type { TakeReply } from "../../objects/rate-limiter/messages.ts";
+import { limited, type Between } from "./limited.ts";
 
 const limit = { requestsPerWindow: 10, windowSeconds: 60, mode: "strict" };
 
@@ -37,60 +32,19 @@ it("gives back what a request took that an unreachable owner closed", async () =
 
 /** The policies of each refund that a decision under these limits sends. */
 async function refundsAfter(rateLimits: unknown, allows: (policy: string) => boolean): Promise<readonly string[][]> {
-  const refunds: string[][] = [];
-  const nameOf = (item: { readonly policy: string }) => item.policy.replace("route:r:", "");
-  const owner = {
-    async take({ items }: TakeMessage): Promise<TakeReply> {
-      const told = items.map((item) => ({ ...item, allowed: allows(nameOf(item)), remaining: 0, retryAfterMs: 0 }));
-      return { v: 1, allowed: told.every(({ allowed, shadow }) => allowed || shadow), items: told };
-    },
-    async refund({ items }: RefundMessage): Promise<void> {
-      refunds.push(items.map(nameOf));
-    },
+  const nameOf = (policy: string) => policy.replace("route:refunds:", "");
+  const between: Between = async (sent) => {
+    if (sent.method !== "take") return undefined;
+    const items = sent.message.items.map((item) => {
+      return Object.assign({ allowed: allows(nameOf(item.policy)), remaining: 0, retryAfterMs: 0 }, item);
+    });
+    const reply: TakeReply = { v: 1, allowed: items.every(({ allowed, shadow }) => allowed || shadow), items };
+    return reply;
   };
-  const namespace = new Proxy(env.RATE_LIMITER, {
-    get: (target, name) => (name === "get" ? () => owner : target.idFromName.bind(target)),
-  });
-  const work: Promise<unknown>[] = [];
-  const exchange = exchangeUnder(
-    rateLimits,
-    { ...env, RATE_LIMITER: namespace, NAMING_SECRET: "0123456789abcdef" },
-    work,
+  const one = limited({ route: "refunds", rateLimits, between });
+  await one.decide().catch(() => {});
+  await one.settled();
+  return one.sent.flatMap(({ method, message }) =>
+    method === "refund" ? [message.items.map(({ policy }) => nameOf(policy))] : [],
   );
-  const decide = compileLimits(exchange.route.route.rateLimits, { tableEntries: 10 });
-  await Promise.resolve(decide(exchange, Date.now())).catch(() => {});
-  await Promise.all(work);
-  return refunds;
-}
-
-function exchangeUnder(rateLimits: unknown, bindings: Env, work: Promise<unknown>[]): Exchange {
-  const parsed = parseConfig({ routes: [{ id: "r", prefix: "/", target: "https://origin.example", rateLimits }] });
-  if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
-  const active = compileConfig(parsed.config, {
-    version: 1,
-    source: "default",
-    text: "",
-    warnings: [],
-    platform: "socket",
-  });
-  const route = active.routes.get("r");
-  if (route === undefined) throw new Error("the document has a route r");
-  const request = new Request("http://gateway.test/");
-  return {
-    request,
-    canonical: { method: "GET", scheme: "http", host: "gateway.test", path: "/", query: "" },
-    fields: readFields(request.headers),
-    requestId: "test",
-    route,
-    configVersion: 1,
-    client: { address: "192.0.2.1", network: "192.0.2.1", forwardedFor: "192.0.2.1", scheme: "http" },
-    principal: "192.0.2.1",
-    receivedAt: Date.now(),
-    deadline: Date.now() + 1000,
-    env: bindings,
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a decision uses nothing else of the context
-    ctx: { waitUntil: (promise: Promise<unknown>) => void work.push(promise) } as ExecutionContext,
-    responseHeaders: [],
-    notes: {},
-  };
 }
