@@ -23,12 +23,15 @@ export interface Label {
   /** What goes before and behind the numbers in its item of `RateLimit`. */
   readonly before: string;
   readonly behind: string;
+  /** What one token is told as: 1, or its bytes where a limit is about bytes. */
+  readonly perToken: number;
 }
 
 /** @param client the opaque handle, which is Base64 as it stands: what `pk` shows. */
 export function labelOf(limit: RateLimit, client: string): Label {
   const behind = `;pk=:${client}:`;
-  return { policy: `"${limit.name}";${quotaOf(limit)}${behind}`, before: `"${limit.name}";r=`, behind };
+  const policy = `"${limit.name}";${quotaOf(limit)}${behind}`;
+  return { policy, before: `"${limit.name}";r=`, behind, perToken: bytesPerToken(limit) ?? 1 };
 }
 
 /**
@@ -51,8 +54,8 @@ export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, v
   ];
   if (legacy === undefined) return headers;
   headers.push(
-    ["x-ratelimit-limit", String(legacy.limit.requestsPerWindow)],
-    ["x-ratelimit-remaining", String(legacy.remaining)],
+    ["x-ratelimit-limit", String(legacy.limit.requestsPerWindow * legacy.label.perToken)],
+    ["x-ratelimit-remaining", String(legacy.remaining * legacy.label.perToken)],
   );
   const resetMs = legacy.resetMs ?? legacy.retryAfterMs;
   if (resetMs !== null) headers.push(["x-ratelimit-reset", String(seconds(resetMs))]);
@@ -62,15 +65,23 @@ export function rateLimitHeaders(verdicts: readonly Verdict[]): [name: string, v
 function stateOf({ label, remaining, allowed, retryAfterMs, resetMs }: Verdict): string {
   const waitMs = allowed ? resetMs : retryAfterMs;
   const wait = waitMs === undefined || waitMs === null ? "" : `;t=${seconds(waitMs)}`;
-  return `${label.before}${Math.min(remaining, MAX_INTEGER)}${wait}${label.behind}`;
+  return `${label.before}${Math.min(remaining * label.perToken, MAX_INTEGER)}${wait}${label.behind}`;
 }
 
-function quotaOf({ algorithm, requestsPerWindow, windowMs }: RateLimit): string {
+function quotaOf(limit: RateLimit): string {
+  const { algorithm, requestsPerWindow, windowMs } = limit;
   if (algorithm === "concurrency") return `q=${Math.min(requestsPerWindow, MAX_INTEGER)};qu="concurrent-requests"`;
   // No sub-second windows in the draft: a shorter window is told as the quota of one second.
   const isShort = windowMs < 1000;
-  const quota = isShort ? inOneSecond(requestsPerWindow, windowMs) : requestsPerWindow;
-  return `q=${Math.min(quota, MAX_INTEGER)};w=${isShort ? 1 : Math.ceil(windowMs / 1000)}`;
+  const tokens = isShort ? inOneSecond(requestsPerWindow, windowMs) : requestsPerWindow;
+  const bytes = bytesPerToken(limit);
+  const unit = bytes === undefined ? "" : ';qu="content-bytes"';
+  return `q=${Math.min(tokens * (bytes ?? 1), MAX_INTEGER)}${unit};w=${isShort ? 1 : Math.ceil(windowMs / 1000)}`;
+}
+
+/** Undefined: the limit counts something else. On a route that multiplies costs a token is no certain number of bytes. */
+function bytesPerToken({ settle, multiplier }: RateLimit): number | undefined {
+  return settle?.kind === "bytes" && multiplier === 1 ? settle.bytesPerToken : undefined;
 }
 
 /** Whole windows and the rest apart: together they could pass 2^53. */

@@ -142,6 +142,27 @@ describe("a limit that is no bucket", () => {
     ]);
   });
 
+  it("that counts bytes says so, and tells them instead of tokens", () => {
+    const settle = { kind: "bytes", bytesPerToken: 1_024 } as const;
+    const limit = { ...limitOf("traffic", 1_000, 60_000), settle, legacyHeaders: true };
+    const verdict = labelled({ limit, partitionKey: CLIENT, allowed: true, remaining: 3, retryAfterMs: 0 });
+    const fields = new Map(rateLimitHeaders([verdict]));
+    expect(read(fields.get("ratelimit-policy"))).toEqual([
+      { value: "traffic", q: 1_024_000, qu: "content-bytes", w: 60, pk: CLIENT },
+    ]);
+    expect(read(fields.get("ratelimit"))).toEqual([{ value: "traffic", r: 3_072, pk: CLIENT }]);
+    expect([fields.get("x-ratelimit-limit"), fields.get("x-ratelimit-remaining")]).toEqual(["1024000", "3072"]);
+  });
+
+  it("that counts bytes tells tokens on a route where they are no certain number of bytes", () => {
+    const settle = { kind: "bytes", bytesPerToken: 1_024 } as const;
+    const limit = { ...limitOf("traffic", 1_000, 60_000), settle, multiplier: 0.5 };
+    const verdict = labelled({ limit, partitionKey: CLIENT, allowed: true, remaining: 3, retryAfterMs: 0 });
+    expect(read(new Map(rateLimitHeaders([verdict])).get("ratelimit"))).toEqual([
+      { value: "traffic", r: 3, pk: CLIENT },
+    ]);
+  });
+
   it("that counts requests in flight says so, and has no window", () => {
     const limit = { ...limitOf("open", 20, 1_000), algorithm: "concurrency" as const };
     const verdict = labelled({ limit, partitionKey: CLIENT, allowed: true, remaining: 3, retryAfterMs: 0 });
