@@ -26,6 +26,11 @@ export const ERRORS = {
   "misdirected-request": { status: 421, title: "This host is not served here" },
   "headers-too-large": { status: 431, title: "The request headers are too large" },
   "quota-exceeded": { status: 429, title: "The quota of this client is used up", type: `${REGISTERED}quota-exceeded` },
+  "abnormal-usage-detected": {
+    status: 429,
+    title: "This client is banned for abnormal usage",
+    type: `${REGISTERED}abnormal-usage-detected`,
+  },
   "internal-error": { status: 500, title: "The gateway failed", proxyError: "proxy_internal_error" },
   "upstream-unreachable": {
     status: 502,

@@ -16,6 +16,8 @@ export interface Exchange {
   readonly client: Client;
   /** Who the client is to policies that tell clients apart. The address until a step has identified it better. */
   principal: string;
+  /** Whether somebody vouches for the principal, so that it is not a mere claim; absent: nobody does. */
+  verified?: boolean;
   /** The known client that the principal belongs to, and what its token claims; absent until authentication says. */
   consumer?: string;
   claims?: Readonly<Record<string, unknown>>;

@@ -1,4 +1,5 @@
 import { isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
+import type { OwnerNotices } from "./messages.ts";
 import type { PermitAsk, PermitLimit, PermitReply } from "./permits.ts";
 
 /**
@@ -22,7 +23,7 @@ export interface PermitItem extends PermitLimit {
 }
 
 /** The answer to a `PermitMessage`. */
-export interface PermitMessageReply {
+export interface PermitMessageReply extends OwnerNotices {
   readonly v: 1;
   /** In the order of the message. */
   readonly items: readonly PermitReplyItem[];

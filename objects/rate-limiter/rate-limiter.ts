@@ -124,7 +124,9 @@ export class RateLimiter extends DurableObject {
     const row = this.#permits.load(message.client, now) ?? { state: NO_PERMITS, memory: null };
     const { state, reply } = decidePermits(row.state, message, now);
     if (state !== row.state) this.#permits.store(message.client, row, state, now);
-    return reply;
+    // Decided all the same: a permit is given back for nothing, and what is in flight has to be counted.
+    const ban = this.#banNotice(message.client);
+    return ban === undefined ? reply : { ...reply, ban };
   }
 
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */

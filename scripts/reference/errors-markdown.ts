@@ -22,6 +22,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "headers-too-large": "The header fields exceed `sizeLimits.maxHeaderSize` or `maxHeaderCount`.",
   "quota-exceeded":
     "A limit of this client is used up: come back after `Retry-After`. `violated-policies` names the limits.",
+  "abnormal-usage-detected":
+    "The client attempted its limit several times over, or an operator banned it: come back after `Retry-After`. `POST /admin/clients/{id}/unban` ends it within 2 s.",
   "internal-error": "A defect or a wrong deployment. The log has the reason under the request id.",
   "upstream-unreachable":
     "The connection was refused, closed or reset before a response head. The runtime reports a malformed head the same way.",

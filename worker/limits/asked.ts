@@ -5,6 +5,7 @@ import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
 import { labelOf, type Verdict } from "./headers.ts";
+import { learnBan } from "./known-bans.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { askOwner, refundOwner } from "./owner.ts";
@@ -89,9 +90,12 @@ async function take({ group, address, exchange, costs, startedAt }: Question): P
     const item = { ...limitItem(limit), cost: costs[index] ?? 0 };
     return isSettled(limit) ? { ...item, reserveMs: reserveMsOf(limit, timeouts) } : item;
   });
-  const message: TakeMessage = { v: 1, configVersion: exchange.configVersion, client: address.client, items };
+  const asked: TakeMessage = { v: 1, configVersion: exchange.configVersion, client: address.client, items };
+  const message = group.evenIfBanned ? { ...asked, evenIfBanned: true } : asked;
+  const askedAt = Date.now();
   const reply = await askOwner(exchange.env, address, message, startedAt + group.deadlineMs - Date.now());
   noteIsolates(address.client, reply.isolates);
+  learnBan(address.client, reply.ban, askedAt);
   return reply;
 }
 

@@ -1,3 +1,4 @@
+import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
 import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { askedPart } from "./asked.ts";
@@ -7,9 +8,12 @@ import { leasedPart } from "./leased.ts";
 import { groupLimits, type LimitGroup } from "./limit-group.ts";
 import type { Claim, Outcome, Part, Refusal } from "./part.ts";
 import { permitsPart } from "./permits.ts";
+import { watchAbuse } from "./watch-abuse.ts";
 
 /** What the limits of a route say of a request. */
 export interface LimitDecision extends Outcome {
+  /** The client is banned, whatever else is said; undefined: it is not. */
+  readonly ban?: BanNotice;
   /** Those that want to hear how the chain ended; undefined: none. */
   readonly committed?: readonly Claim[];
 }
@@ -28,7 +32,9 @@ const NO_LIMITS: LimitDecision = { verdicts: [] };
  * @throws GatewayError `dependency-unavailable` when an owner does not answer and a limit's `onError` is `closed`.
  */
 export function compileLimits(limits: readonly RateLimit[], policy: LimiterPolicy): Decide {
-  const decideOf = unlessExempt(limits, (concerned) => compileGroups(groupLimits(concerned), policy));
+  const decideOf = unlessExempt(limits, (concerned) =>
+    watchAbuse(concerned, compileGroups(groupLimits(concerned), policy)),
+  );
   return (exchange, startedAt) => decideOf(exchange)?.(exchange, startedAt) ?? NO_LIMITS;
 }
 

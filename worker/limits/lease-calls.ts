@@ -3,6 +3,7 @@ import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
 import type { TableEntry } from "./lease-table.ts";
+import { learnBan } from "./known-bans.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf } from "./owner.ts";
 import { passShield } from "./shield.ts";
@@ -31,6 +32,7 @@ export async function callAbout(
 ): Promise<LeaseReply> {
   const { borrower, address } = entry;
   let call: Promise<LeaseReply> | undefined;
+  const askedAt = Date.now();
   try {
     const shield = passShield(caller.env, address.client, caller.client.network);
     if (shield !== undefined) await shield;
@@ -38,8 +40,8 @@ export async function callAbout(
       address,
       () =>
         (call = ownerOf(caller.env, address)
-          .lease(message)
-          .then((reply) => heard(entry, message, reply, caller))),
+          .lease(entry.terms.evenIfBanned ? { ...message, evenIfBanned: true } : message)
+          .then((reply) => heard(entry, message, reply, { caller, askedAt }))),
       { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) },
     );
   } catch (error) {
@@ -87,9 +89,15 @@ async function returnWhenIdle(entry: TableEntry, env: Env, until: number): Promi
   entry.watchedUntil = 0;
 }
 
-function heard(entry: TableEntry, message: LeaseMessage, reply: LeaseReply, caller: Caller): LeaseReply {
+function heard(
+  entry: TableEntry,
+  message: LeaseMessage,
+  reply: LeaseReply,
+  { caller, askedAt }: { readonly caller: Caller; readonly askedAt: number },
+): LeaseReply {
   answer(entry.borrower, message.seq, reply, Date.now());
   noteIsolates(entry.address.client, reply.isolates);
+  learnBan(entry.address.client, reply.ban, askedAt);
   if (entry.isForgotten) returnLease(entry, caller);
   return reply;
 }

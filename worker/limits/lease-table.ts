@@ -11,6 +11,8 @@ export interface LeaseTerms {
   readonly borrowed: readonly BorrowedLimit[];
   /** Names the limits, and the way clients are told apart under them. */
   readonly name: string;
+  /** Owners decide also about banned clients: some requests of theirs are not stopped. */
+  readonly evenIfBanned: boolean;
   /** Everything that a lease rests on: under other terms it must go back. */
   readonly signature: string;
 }
@@ -72,6 +74,12 @@ export function makeEntry(terms: LeaseTerms, address: ObjectAddress, version: nu
   const gone = [entries.get(key), entries.set(key, entry)].filter((one) => one !== undefined);
   for (const one of gone) one.isForgotten = true;
   return { entry, gone };
+}
+
+/** Names this isolate for its life. */
+export function isolateName(): string {
+  sender ??= newSender();
+  return sender.isolate;
 }
 
 /** Names this isolate, and the next message that it sends. */

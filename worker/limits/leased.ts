@@ -47,10 +47,11 @@ export function leasedPart(group: LimitGroup, tableEntries: number): LeasedPart 
   };
 }
 
-function termsOf({ limits, by, clients }: LimitGroup): LeaseTerms {
+function termsOf({ limits, by, clients, evenIfBanned }: LimitGroup): LeaseTerms {
   const borrowed = limits.map(limitItem);
   const name = JSON.stringify([by, clients, limits.map(({ id }) => id)]);
-  return { limits, borrowed, name, signature: JSON.stringify([borrowed, limits.map((limit) => limit.name)]) };
+  const signature = JSON.stringify([borrowed, limits.map((limit) => limit.name), evenIfBanned]);
+  return { limits, borrowed, name, evenIfBanned, signature };
 }
 
 function newEntry(terms: LeaseTerms, address: ObjectAddress, exchange: Exchange, tableEntries: number): TableEntry {

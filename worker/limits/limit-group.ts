@@ -1,5 +1,6 @@
 import type { LimitKey, RateLimit } from "../../schemas/index.ts";
 import type { LimitItem } from "../../objects/rate-limiter/limit-item.ts";
+import { pardonsAnyone, sameIdentity } from "./pardon.ts";
 import type { Part } from "./part.ts";
 
 /** Limits that tell clients apart in the same way, which gives them one owner, and that are decided in the same way. */
@@ -10,6 +11,8 @@ export interface LimitGroup {
   readonly limits: readonly RateLimit[];
   /** How long a request may wait for the owner in all, in milliseconds. */
   readonly deadlineMs: number;
+  /** Whether owners decide also about banned clients, because a ban under these limits does not stop everybody. */
+  readonly evenIfBanned: boolean;
 }
 
 /** Cuts the limits of a route into groups, each in the order of the configuration. */
@@ -23,7 +26,9 @@ export function groupLimits(limits: readonly RateLimit[]): readonly LimitGroup[]
     const [first] = members;
     if (first === undefined) return [];
     const deadlineMs = Math.min(...members.map((limit) => limit.deadlineMs));
-    return { kind: kindOf(first), by: first.by, clients: first.clients, limits: members, deadlineMs };
+    // All limits with the same owner: a ban is of the client, whichever of them it came from.
+    const evenIfBanned = pardonsAnyone(limits.filter((limit) => sameIdentity(limit) === sameIdentity(first)));
+    return { kind: kindOf(first), by: first.by, clients: first.clients, limits: members, deadlineMs, evenIfBanned };
   });
 }
 

@@ -7,6 +7,7 @@ import {
 } from "../../objects/rate-limiter/permit-borrower.ts";
 import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limiter/permit-messages.ts";
 import type { Exchange } from "../exchange.ts";
+import { learnBan } from "./known-bans.ts";
 import { callOwner, ownerOf } from "./owner.ts";
 import type { PermitEntry } from "./permit-table.ts";
 
@@ -32,7 +33,9 @@ export async function askPermits(
 ): Promise<void> {
   try {
     const call = (): Promise<PermitMessageReply> => ownerOf(env, address).permits(message);
-    const { items } = await callOwner(address, call, { deadlineMs });
+    const askedAt = Date.now();
+    const { items, ban } = await callOwner(address, call, { deadlineMs });
+    learnBan(address.client, ban, askedAt);
     const [item] = items;
     if (item?.policy !== borrower.policy) throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"}`);
     permitAnswered(borrower, item, Date.now());

@@ -1,3 +1,4 @@
+import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
 import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
@@ -35,10 +36,14 @@ export function limit(limits: readonly RateLimit[], policy: LimiterPolicy): Step
 }
 
 function proceed(exchange: Exchange, decision: LimitDecision, next: Handler): Promise<Response> {
-  const { verdicts, degraded, committed } = decision;
+  const { verdicts, degraded, committed, ban } = decision;
   if (degraded !== undefined) exchange.notes.degraded = [...degraded];
   const told = verdicts.some(({ limit: { shadow } }) => shadow) ? withoutShadows(exchange, verdicts) : verdicts;
   if (told.length > 0) exchange.responseHeaders.push(...rateLimitHeaders(told));
+  if (ban !== undefined) {
+    const refuse = () => Promise.reject(banned(ban));
+    return committed === undefined ? refuse() : finished(exchange, committed, refuse);
+  }
   if (told.some(({ allowed }) => !allowed)) return Promise.reject(quotaExceeded(told));
   return committed === undefined ? next(exchange) : finished(exchange, committed, next);
 }
@@ -62,6 +67,14 @@ async function finished(exchange: Exchange, claims: readonly Claim[], next: Hand
     tell({ response: undefined, error });
     throw error;
   }
+}
+
+function banned({ remainingMs }: BanNotice): GatewayError {
+  const retryAfter = seconds(remainingMs);
+  return new GatewayError("abnormal-usage-detected", {
+    detail: `This client went on far beyond its limit and is shut out; come back in ${retryAfter} s.`,
+    headers: { "retry-after": String(retryAfter) },
+  });
 }
 
 /** The answer waits for the limit that returns last: coming back sooner would only be refused again. */

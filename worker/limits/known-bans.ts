@@ -1,0 +1,88 @@
+import type { ObjectAddress } from "../../objects/address.ts";
+import { createLru } from "../../objects/lru.ts";
+import type { ReportReply } from "../../objects/rate-limiter/abuse-messages.ts";
+import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
+import type { Exchange } from "../exchange.ts";
+import { callOwner, ownerOf } from "./owner.ts";
+
+/** What this isolate was last told of one client's ban, in ms by its own clock. */
+interface KnownBan {
+  readonly reason: string;
+  readonly endsAt: number;
+  /** When the message left that brought it: an unban can only have come later. */
+  readonly askedAt: number;
+  /** Somebody asks again, until this time at the latest. */
+  askingUntil: number;
+}
+
+/** What is known of a client: refused by heart, to be asked first, or nothing. */
+export type BanState =
+  | { readonly kind: "banned"; readonly ban: BanNotice }
+  | { readonly kind: "unsure" }
+  | { readonly kind: "free" };
+
+/** An unban is promised to act within 2 s, so nothing told longer ago is believed. */
+const BELIEVED_MS = 2_000;
+/** While a banned client goes on, its owner is asked again so long after the last answer, off any request's path. */
+const ASK_AGAIN_MS = 1_000;
+const ASKING_MS = 1_000;
+const MAX_KNOWN = 1_000;
+
+const known = createLru<string, KnownBan>(MAX_KNOWN);
+const FREE: BanState = { kind: "free" };
+const UNSURE: BanState = { kind: "unsure" };
+
+/** Whether this isolate knows of any ban at all; without one a request pays nothing for bans. */
+export function knowsBans(): boolean {
+  return known.size > 0;
+}
+
+/**
+ * Takes in what an owner's reply said of a client's ban.
+ *
+ * @param ban undefined: the client is not banned.
+ * @param askedAt when the message that it answers was sent, by this isolate's clock; an answer to an older one than the
+ *   last changes nothing.
+ */
+export function learnBan(client: string, ban: BanNotice | undefined, askedAt: number): void {
+  if (ban === undefined && known.size === 0) return;
+  const before = known.get(client);
+  if (before !== undefined && before.askedAt > askedAt) return;
+  if (ban === undefined) known.delete(client);
+  else known.set(client, { reason: ban.reason, endsAt: askedAt + ban.remainingMs, askedAt, askingUntil: 0 });
+}
+
+/**
+ * Whether a client is banned, as far as is known here. While it is and keeps coming, the owner is asked again off the
+ * requests' path, so that none of them waits and an unban is felt within 2 s.
+ */
+export function banState(address: ObjectAddress, caller: Pick<Exchange, "env" | "ctx" | "configVersion">): BanState {
+  const ban = known.get(address.client);
+  if (ban === undefined) return FREE;
+  const now = Date.now();
+  // A clock that stepped back knows nothing of how long ago that was.
+  const ageMs = now < ban.askedAt ? Infinity : now - ban.askedAt;
+  if (now >= ban.endsAt) {
+    known.delete(address.client);
+    return FREE;
+  }
+  if (ageMs >= BELIEVED_MS) return UNSURE;
+  if (ageMs >= ASK_AGAIN_MS && now >= ban.askingUntil) {
+    ban.askingUntil = now + ASKING_MS;
+    caller.ctx.waitUntil(askForBan(address, caller, ASKING_MS).catch(() => {}));
+  }
+  return { kind: "banned", ban: { remainingMs: ban.endsAt - now, reason: ban.reason } };
+}
+
+/** Asks a client's owner whether it is banned, and remembers that. Rejects as `callOwner` does. */
+export async function askForBan(
+  address: ObjectAddress,
+  { env, configVersion }: Pick<Exchange, "env" | "configVersion">,
+  deadlineMs: number,
+): Promise<void> {
+  const { client } = address;
+  const askedAt = Date.now();
+  const call = (): Promise<ReportReply> => ownerOf(env, address).report({ v: 1, configVersion, client, items: [] });
+  const { ban } = await callOwner(address, call, { deadlineMs });
+  learnBan(client, ban, askedAt);
+}
