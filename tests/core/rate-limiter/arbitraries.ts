@@ -1,4 +1,5 @@
 import fc from "fast-check";
+import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
 import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
 
 /** Every property here runs at least this often. */
@@ -51,4 +52,28 @@ export function limitWith<Event>(
   return anyLimit.chain((limit) =>
     fc.record({ limit: fc.constant(limit), events: fc.array(event(limit), { minLength: 1, maxLength: 30 }) }),
   );
+}
+
+/** The numbers of a limit of any algorithm. */
+export const anyNumbers: fc.Arbitrary<Omit<LimitItem, "policy">> = fc
+  .tuple(anyLimit, fc.nat({ max: 5 }))
+  .map(([limit, kind]) => numbersOf(limit, kind));
+
+function numbersOf(limit: BucketLimit, kind: number): Omit<LimitItem, "policy"> {
+  const tokensPerWindow = Math.min(limit.tokensPerWindow, Math.floor(2 ** 53 / limit.windowMs));
+  const numbers = { ...limit, tokensPerWindow };
+  switch (kind) {
+    case 0:
+      return limit;
+    case 1:
+      return { ...numbers, algorithm: "token-bucket" };
+    case 2:
+      return { ...numbers, algorithm: "sliding-window" };
+    case 3:
+      return { ...numbers, algorithm: "approximate-sliding-window" };
+    case 4:
+      return { ...numbers, algorithm: "fixed-window" };
+    default:
+      return { ...numbers, algorithm: "fixed-window", calendar: { unit: "day", timeZone: "Europe/Berlin" } };
+  }
 }

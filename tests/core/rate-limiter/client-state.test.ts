@@ -70,6 +70,48 @@ describe("a state written down", () => {
     ).toBe(`{"p":[["default",1,300,300000,300,299,0,${START},0]]}`);
   });
 
+  it("says by a letter how a limit counts, and is no longer than it must be", () => {
+    const window = { buckets: [{ index: 9, count: 3 }], last: 5, spendableUntil: 6 };
+    const policies = [
+      {
+        policy: "a",
+        configVersion: 1,
+        algorithm: "sliding-window",
+        limit: { tokensPerWindow: 10, windowMs: 60 },
+        window,
+      },
+      {
+        policy: "b",
+        configVersion: 1,
+        algorithm: "approximate-sliding-window",
+        limit: { tokensPerWindow: 10, windowMs: 2 },
+        window: { index: 2, current: 3, previous: 4, last: 5 },
+      },
+      {
+        policy: "c",
+        configVersion: 1,
+        algorithm: "fixed-window",
+        limit: { tokensPerWindow: 10, rule: { kind: "calendar", unit: "day", timeZone: "Asia/Tokyo" } },
+        quota: { id: 5, used: 6 },
+      },
+      {
+        policy: "d",
+        configVersion: 1,
+        algorithm: "fixed-window",
+        limit: { tokensPerWindow: 10, rule: { kind: "fixed", windowMs: 1_000 } },
+        quota: { id: 5, used: 6 },
+      },
+    ] as const;
+    const lease = { id: 5, policy: "a", tokens: 1, expiresAt: 9, countedAt: 8 };
+    const state = { ...NEW_CLIENT, policies, leases: { lastId: 5, live: [lease], reserved: [lease] } };
+    const text = packClient(state);
+    expect(text).toBe(
+      '{"p":[["a",1,"s",10,60,5,6,[9,3]],["b",1,"a",10,2,3,4,5],["c",1,"q",10,["day","Asia/Tokyo"],5,6],["d",1,"q",10,1000,5,6]],' +
+        '"l":[5,[5,"a",1,9,8]],"h":[[5,"a",1,9,8]]}',
+    );
+    expect(unpackClient(text)).toEqual(state);
+  });
+
   it("reads members and entries that a later version adds", () => {
     const text = `{"p":[["a",1,10,1000,10,4,500,${START},0,"more"]],"leases":[["id",3]]}`;
     const limit = { tokensPerWindow: 10, windowMs: 1000, burst: 10 };
@@ -99,6 +141,19 @@ describe("a state written down", () => {
     ["no rate", '{"p":[["a",1,0,1000,10,4,0,5,0]]}'],
     ["no window", '{"p":[["a",1,10,0,10,4,0,5,0]]}'],
     ["a bucket too large to be exact", '{"p":[["a",1,10,1000,9007199254741,4,0,5,0]]}'],
+    ["an algorithm nobody knows", '{"p":[["a",1,"z",10,1000,5,5,[]]]}'],
+    ["a window that is spent before it is counted", '{"p":[["a",1,"s",10,1000,5,4,[]]]}'],
+    ["a window whose parts are no list", '{"p":[["a",1,"s",10,1000,5,5,3]]}'],
+    ["a part of a window without a count", '{"p":[["a",1,"s",10,1000,5,5,[3]]]}'],
+    ["an estimate too large to be exact", '{"p":[["a",1,"a",9007199254741,1000,0,0,5]]}'],
+    ["an estimate below nothing", '{"p":[["a",1,"a",10,1000,-1,0,5]]}'],
+    ["a quota without a rule", '{"p":[["a",1,"q",10,null,0,0]]}'],
+    ["a quota of a calendar that nobody knows", '{"p":[["a",1,"q",10,["year","UTC"],0,0]]}'],
+    ["a quota in a zone without a name", '{"p":[["a",1,"q",10,["day",""],0,0]]}'],
+    ["more given back of a quota than used", '{"p":[["a",1,"q",10,1000,0,-1]]}'],
+    ["a lease that is counted at no time", '{"p":[],"l":[5,[5,"a",1,9,"x"]]}'],
+    ["a reservation cut short", '{"p":[],"l":[5],"h":[[5,"a"]]}'],
+    ["a bucket that does not count what is reserved", '{"p":[["a",1,10,1000,10,4,0,5,0]],"l":[5],"h":[[5,"a",1,9]]}'],
     ["a refund cut short", '{"p":[],"r":[["x",1]]}'],
     ["a loss at no time", '{"p":[],"lost":"now"}'],
   ])("is refused as a whole when it is damaged: %s", (_title, text) => {
