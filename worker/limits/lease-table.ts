@@ -42,8 +42,17 @@ export interface Found {
 }
 
 let table: Table | undefined;
+/** By what they are short for. A key is made for each request, and this is part of it. */
+const shortNames = new Map<string, string>();
 /** One for all messages of this isolate. Named at first use: no randomness at start-up. */
 let sender: Sender | undefined;
+
+/** A short name for a long one, the same each time in this isolate. */
+export function shortName(full: string): string {
+  const name = shortNames.get(full) ?? `${shortNames.size}:`;
+  shortNames.set(full, name);
+  return name;
+}
 
 /** The entry of a client under the same terms and configuration; undefined: there is none yet. */
 export function findEntry(terms: LeaseTerms, { client }: ObjectAddress, version: number): TableEntry | undefined {

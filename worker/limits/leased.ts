@@ -4,7 +4,7 @@ import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
 import { returnLease } from "./lease-calls.ts";
-import { findEntry, makeEntry, type LeaseTerms, type TableEntry } from "./lease-table.ts";
+import { findEntry, makeEntry, shortName, type LeaseTerms, type TableEntry } from "./lease-table.ts";
 import { leasedClaim } from "./leased-claim.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
@@ -49,7 +49,7 @@ export function leasedPart(group: LimitGroup, tableEntries: number): LeasedPart 
 
 function termsOf({ limits, by, clients, evenIfBanned }: LimitGroup): LeaseTerms {
   const borrowed = limits.map(limitItem);
-  const name = JSON.stringify([by, clients, limits.map(({ id }) => id)]);
+  const name = shortName(JSON.stringify([by, clients, limits.map(({ id }) => id)]));
   const signature = JSON.stringify([borrowed, limits.map((limit) => limit.name), evenIfBanned]);
   return { limits, borrowed, name, evenIfBanned, signature };
 }
