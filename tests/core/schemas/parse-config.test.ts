@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { defaultDocument } from "../../../schemas/default-config.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
@@ -113,8 +113,9 @@ describe("a document", () => {
 });
 
 describe("the examples", () => {
-  it.each(["minimal", "full"])("load without a warning: %s.jsonc", (name) => {
-    const text = readFileSync(new URL(`../../../examples/${name}.jsonc`, import.meta.url), "utf8");
+  const limits = readdirSync(new URL("../../../examples/limits", import.meta.url)).map((file) => `limits/${file}`);
+  it.each(["minimal.jsonc", "full.jsonc", ...limits])("load without a warning: %s", (file) => {
+    const text = readFileSync(new URL(`../../../examples/${file}`, import.meta.url), "utf8");
     expect(parseConfigText(text)).toEqual({ ok: true, config: expect.anything(), warnings: [] });
   });
 
