@@ -157,6 +157,12 @@ describe("limits with several owners", () => {
     },
   );
 
+  it("let a request pass in one synchronous step when all have lent enough", async () => {
+    const one = limited({ route: freshRoute(), rateLimits: both({ requestsPerWindow: 500 }), between: lending(20) });
+    await one.decide();
+    expect(one.decideNow()).toMatchObject({ verdicts: [{ allowed: true }, { allowed: true }] });
+  });
+
   it("say of each what is left", async () => {
     const one = limited({ route: freshRoute(), rateLimits: both({}) });
     const { verdicts } = await one.decide();
@@ -249,7 +255,18 @@ describe("an owner that fails", () => {
   });
 });
 
-it("takes what a request costs under a multiplier, in units, and tells tokens", async () => {
+it("lets routes that share a limit spend one lease, each by its own statement of the limit", async () => {
+  const route = freshRoute();
+  const lend = lending(20);
+  const one = limited({ route, rateLimits: [{ ...ample, name: "a" }], between: lend });
+  const two = limited({ route, rateLimits: [{ ...ample, name: "a" }], between: lend });
+  const first = await one.decide();
+  const second = await two.decide();
+  expect([one.sent.length, two.sent.length]).toEqual([1, 0]);
+  expect(second.verdicts[0]?.limit).not.toBe(first.verdicts[0]?.limit);
+});
+
+it("takes what a request costs in units, and tells tokens", async () => {
   const rateLimits = [{ ...ample, name: "a", cost: 1.5 }];
   const one = limited({ route: freshRoute(), rateLimits });
   const { verdicts } = await one.decide();

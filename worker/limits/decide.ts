@@ -43,10 +43,13 @@ function compileGroups(groups: readonly LimitGroup[], { tableEntries }: LimiterP
   if (only?.kind === "leased" && groups.length === 1) return leasedPart(only, tableEntries).decide;
   const parts = groups.map((group) => partOf(group, tableEntries));
   const order = new Map(groups.flatMap(({ limits }) => limits).map((limit, index) => [limit, index]));
-  return async (exchange, startedAt) => {
-    const decision = await decideTogether(parts, exchange, startedAt);
+  function inOrder(decision: LimitDecision): LimitDecision {
     const verdicts = decision.verdicts.toSorted((a, b) => (order.get(a.limit) ?? 0) - (order.get(b.limit) ?? 0));
     return { ...decision, verdicts };
+  }
+  return (exchange, startedAt) => {
+    const decision = decideTogether(parts, exchange, startedAt);
+    return decision instanceof Promise ? decision.then(inOrder) : inOrder(decision);
   };
 }
 
@@ -61,26 +64,56 @@ function partOf(group: LimitGroup, tableEntries: number): Part {
   }
 }
 
-async function decideTogether(parts: readonly Part[], exchange: Exchange, startedAt: number): Promise<LimitDecision> {
-  const claims = await Promise.all(parts.map(async (part) => part.open(exchange, startedAt)));
-  const known = claims.map((claim) => claim.refusal(startedAt)).filter((refusal) => refusal !== undefined);
+/** One part's claim on behalf of a request. */
+interface Claimed {
+  readonly kind: Part["kind"];
+  readonly claim: Claim;
+}
+
+function decideTogether(
+  parts: readonly Part[],
+  exchange: Exchange,
+  startedAt: number,
+): LimitDecision | Promise<LimitDecision> {
+  const claimed: Claimed[] = [];
+  const opening: Promise<unknown>[] = [];
+  for (const { kind, open } of parts) {
+    const claim = open(exchange, startedAt);
+    if (claim instanceof Promise) opening.push(claim.then((opened) => claimed.push({ kind, claim: opened })));
+    else claimed.push({ kind, claim });
+  }
+  if (opening.length === 0) return decideBy(claimed, startedAt);
+  return Promise.all(opening).then(() => decideBy(claimed, Date.now()));
+}
+
+/** At once when that is refused or held which the request costs, else by calls. */
+function decideBy(claimed: readonly Claimed[], now: number): LimitDecision | Promise<LimitDecision> {
+  const known = claimed.map(({ claim }) => claim.refusal(now)).filter((refusal) => refusal !== undefined);
   if (known.length > 0) return merged(known);
+  return claimed.every(({ claim }) => claim.isReady(now)) ? commitAll(claimed, now) : decideByCalls(claimed);
+}
+
+async function decideByCalls(claimed: readonly Claimed[]): Promise<LimitDecision> {
   const prepared = new Set<Claim>();
   for (;;) {
     for (const turn of TURNS) {
-      const missing = claims.filter((claim, index) => {
-        const kind = parts[index]?.kind;
-        return kind !== undefined && turn.includes(kind) && !claim.isReady(Date.now());
-      });
-      const refusal = await prepareAll(missing, prepared);
+      const missing = claimed.filter(({ kind, claim }) => turn.includes(kind) && !claim.isReady(Date.now()));
+      const refusal = await prepareAll(
+        missing.map(({ claim }) => claim),
+        prepared,
+      );
       if (refusal !== undefined) return refusal;
     }
     const now = Date.now();
-    if (!claims.every((claim) => claim.isReady(now))) continue;
-    const committed = claims.filter((claim) => "finish" in claim);
-    const decision = merged(claims.map((claim) => claim.commit(now)));
-    return committed.length === 0 ? decision : { ...decision, committed };
+    // Others may have spent what one claim saw while another one asked.
+    if (claimed.every(({ claim }) => claim.isReady(now))) return commitAll(claimed, now);
   }
+}
+
+function commitAll(claimed: readonly Claimed[], now: number): LimitDecision {
+  const committed = claimed.map(({ claim }) => claim).filter((claim) => "finish" in claim);
+  const decision = merged(claimed.map(({ claim }) => claim.commit(now)));
+  return committed.length === 0 ? decision : { ...decision, committed };
 }
 
 /** Prepares claims at the same time. Where one refuses or throws, all that were prepared so far are released. */

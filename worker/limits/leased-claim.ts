@@ -19,7 +19,7 @@ export function leasedClaim(visit: Visit): Claim {
 
   function known(now: number, waitedMs: number): Refusal | undefined {
     const refused = turnAway(borrower, costs, now, waitedMs);
-    return refused === undefined ? undefined : { kind: "refused", verdicts: refusedVerdicts(entry, refused, now) };
+    return refused === undefined ? undefined : { kind: "refused", verdicts: refusedVerdicts(visit, refused, now) };
   }
   function decideAlone(cause: unknown): Prepared {
     const outcome = decideWithoutOwner(visit, cause);
@@ -56,6 +56,6 @@ export function leasedClaim(visit: Visit): Claim {
     prepare: () => (alone !== undefined || isHeld(borrower, costs, Date.now()) ? READY : borrow()),
     isReady: (now) => alone !== undefined || isHeld(borrower, costs, now),
     commit: (now) => alone ?? conclude(visit, spend(borrower, costs, now), now),
-    release: (now) => alone?.verdicts ?? releasedVerdicts(entry, now),
+    release: (now) => alone?.verdicts ?? releasedVerdicts(visit, now),
   };
 }

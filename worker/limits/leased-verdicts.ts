@@ -11,34 +11,38 @@ interface Said {
   readonly retryAfterMs: number | null;
 }
 
+/** A client's entry, and the limits as the request's own route states them: routes that share a limit have one each. */
+export interface Judged {
+  readonly entry: TableEntry;
+  readonly limits: readonly RateLimit[];
+  /** In units. */
+  readonly costs: readonly number[];
+}
+
 const PASSES: Said = { allowed: true, retryAfterMs: 0 };
 
 /** The verdicts on a request that spent what is held. */
-export function admittedVerdicts(
-  entry: TableEntry,
-  { shadowed }: Admitted,
-  costs: readonly number[],
-  now: number,
-): readonly Verdict[] {
-  if (!shadowed) return verdicts(entry, now, () => PASSES);
-  return verdicts(entry, now, (index, holding) => {
+export function admittedVerdicts(judged: Judged, { shadowed }: Admitted, now: number): readonly Verdict[] {
+  if (!shadowed) return verdicts(judged, now, () => PASSES);
+  return verdicts(judged, now, (index, holding) => {
     if (!holding.shadowed) return PASSES;
-    const wait = Math.ceil(knownWait(entry.borrower, holding, costs[index] ?? 0, now));
-    return { allowed: false, retryAfterMs: (costs[index] ?? 0) > holding.capacity ? null : wait };
+    const cost = judged.costs[index] ?? 0;
+    const wait = Math.ceil(knownWait(judged.entry.borrower, holding, cost, now));
+    return { allowed: false, retryAfterMs: cost > holding.capacity ? null : wait };
   });
 }
 
 /** The verdicts on a request that was refused by what is known. */
-export function refusedVerdicts(entry: TableEntry, { retryAfterMs }: Refused, now: number): readonly Verdict[] {
-  return verdicts(entry, now, (index) => {
+export function refusedVerdicts(judged: Judged, { retryAfterMs }: Refused, now: number): readonly Verdict[] {
+  return verdicts(judged, now, (index) => {
     const wait = retryAfterMs[index] ?? null;
     return wait === 0 ? PASSES : { allowed: false, retryAfterMs: wait };
   });
 }
 
 /** The verdicts of the owner, after its reply has been taken in. Throws when it speaks of other limits. */
-export function repliedVerdicts(entry: TableEntry, reply: LeaseReply, now: number): readonly Verdict[] {
-  return verdicts(entry, now, (index, { limit }) => {
+export function repliedVerdicts(judged: Judged, reply: LeaseReply, now: number): readonly Verdict[] {
+  return verdicts(judged, now, (index, { limit }) => {
     const item = reply.items[index];
     if (item?.policy === limit.policy) return item;
     throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.policy} was asked`);
@@ -46,18 +50,18 @@ export function repliedVerdicts(entry: TableEntry, reply: LeaseReply, now: numbe
 }
 
 /** What may be said of the limits of a request that another limit refused. */
-export function releasedVerdicts(entry: TableEntry, now: number): readonly Verdict[] {
-  return verdicts(entry, now, () => PASSES);
+export function releasedVerdicts(judged: Judged, now: number): readonly Verdict[] {
+  return verdicts(judged, now, () => PASSES);
 }
 
 function verdicts(
-  { terms, borrower, labels }: TableEntry,
+  { entry: { borrower, labels }, limits }: Judged,
   now: number,
   say: (index: number, holding: Holding) => Said,
 ): readonly Verdict[] {
   const said: Verdict[] = [];
-  for (let index = 0; index < terms.limits.length; index++) {
-    const limit = terms.limits[index];
+  for (let index = 0; index < limits.length; index++) {
+    const limit = limits[index];
     const holding = borrower.holdings[index];
     const label = labels[index];
     if (limit === undefined || holding === undefined || label === undefined) continue;

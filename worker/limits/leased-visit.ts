@@ -3,17 +3,13 @@ import type { LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts"
 import { GatewayError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { callAbout, renewLease, watchIdle } from "./lease-calls.ts";
-import type { TableEntry } from "./lease-table.ts";
-import { admittedVerdicts, refusedVerdicts, repliedVerdicts } from "./leased-verdicts.ts";
+import { admittedVerdicts, refusedVerdicts, repliedVerdicts, type Judged } from "./leased-verdicts.ts";
 import type { Outcome } from "./part.ts";
 import { withoutOwner } from "./without-owner.ts";
 
 /** One request at a client's entry in the table. */
-export interface Visit {
-  readonly entry: TableEntry;
+export interface Visit extends Judged {
   readonly exchange: Exchange;
-  /** In units. */
-  readonly costs: readonly number[];
   readonly startedAt: number;
   readonly deadlineMs: number;
 }
@@ -30,11 +26,11 @@ export function timeLeft({ startedAt, deadlineMs }: Visit): number {
 
 /** What is said of a request that was decided here, and what follows off its path. */
 export function conclude(visit: Visit, decided: Admitted | Refused, now: number): Outcome {
-  const { entry, exchange, costs } = visit;
-  if (decided.kind === "refused") return { verdicts: refusedVerdicts(entry, decided, now) };
+  const { entry, exchange } = visit;
+  if (decided.kind === "refused") return { verdicts: refusedVerdicts(visit, decided, now) };
   if (decided.renewal !== undefined) renewLease(entry, decided.renewal, exchange);
   watchIdle(entry, exchange, now);
-  return { verdicts: admittedVerdicts(entry, decided, costs, now) };
+  return { verdicts: admittedVerdicts(visit, decided, now) };
 }
 
 /** Asks the owner within what is left of the deadline. Throws what the shield refuses with. */
@@ -47,7 +43,7 @@ export async function askOnce(visit: Visit, message: LeaseMessage): Promise<Answ
     const reply = await callAbout(entry, message, exchange, { deadlineMs: leftMs, countsLate });
     const now = Date.now();
     watchIdle(entry, exchange, now);
-    return { kind: "heard", allowed: reply.allowed, outcome: { verdicts: repliedVerdicts(entry, reply, now) } };
+    return { kind: "heard", allowed: reply.allowed, outcome: { verdicts: repliedVerdicts(visit, reply, now) } };
   } catch (cause) {
     if (cause instanceof GatewayError) throw cause;
     return { kind: "silent", cause };
@@ -59,8 +55,8 @@ export async function askOnce(visit: Visit, message: LeaseMessage): Promise<Answ
  * request's call has brought enough meanwhile.
  */
 export function decideWithoutOwner(visit: Visit, cause: unknown): Outcome {
-  const { entry, costs } = visit;
+  const { entry, limits, costs } = visit;
   const now = Date.now();
   if (isHeld(entry.borrower, costs, now)) return conclude(visit, spend(entry.borrower, costs, now), now);
-  return withoutOwner(entry.terms.limits, entry.address.client, costs, cause);
+  return withoutOwner(limits, entry.address.client, costs, cause);
 }

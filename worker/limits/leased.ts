@@ -28,7 +28,7 @@ export function leasedPart(group: LimitGroup, tableEntries: number): LeasedPart 
 
   function visit(address: ObjectAddress, exchange: Exchange, startedAt: number): Visit {
     const entry = findEntry(terms, address, exchange.configVersion) ?? newEntry(terms, address, exchange, tableEntries);
-    return { entry, exchange, costs: costsOf(exchange), startedAt, deadlineMs };
+    return { entry, limits, exchange, costs: costsOf(exchange), startedAt, deadlineMs };
   }
 
   return {

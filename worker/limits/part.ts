@@ -20,7 +20,7 @@ export interface Part {
    *
    * @param startedAt when the decision began: the deadline of a limit (`deadlineMs`) counts from then, waits included.
    */
-  open(exchange: Exchange, startedAt: number): Claim | Promise<Claim>;
+  readonly open: (exchange: Exchange, startedAt: number) => Claim | Promise<Claim>;
 }
 
 /**
