@@ -97,7 +97,10 @@ function close(
   const isTaken = isAllowed(accounts) && message.hold !== true;
   const clock = clockFor(accounts, now);
   const id = nextLeaseId(settled, clock);
-  const until = clock + ttlMs + rules.guardMs;
+  // Not before the reported lease would have ended: until the reply is there, or for good if it is lost, the isolate goes
+  // on by that. All parts end together.
+  const reported = accounts.map(({ lease: lent, kept }) => (kept > 0 && lent !== undefined ? lent.expiresAt : 0));
+  const until = Math.max(clock + ttlMs + rules.guardMs, ...reported);
   const allowances: Allowance[] = [];
   const policies: PolicyState[] = [];
   const replaced: (LiveLease | undefined)[] = [];

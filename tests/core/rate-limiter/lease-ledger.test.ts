@@ -105,6 +105,14 @@ describe("a lease", () => {
     expect(again(START + 10_000).reply.leaseId).not.toBe(first.reply.leaseId);
   });
 
+  it("that is renewed for a shorter time counts until the one before would have ended: the reply may be lost", () => {
+    const { half } = onLease();
+    const busy = leaseMessage(tenPerSecond, { seq: 2, leaseId: half.reply.leaseId, keep: true }, { rate: 9, held: 4 });
+    const { state, reply } = lease(half.state, half.memory, busy, START + 100);
+    expect(reply).toMatchObject({ ttlMs: 1_000, items: [{ kept: 4 }] });
+    expect(state.leases?.live).toMatchObject([{ id: START + 100, expiresAt: START + 5_100 }]);
+  });
+
   it("comes back once", () => {
     const { half } = onLease();
     const back = leaseMessage(tenPerSecond, { seq: 3, leaseId: half.reply.leaseId, want: 0 }, { held: 5 });
