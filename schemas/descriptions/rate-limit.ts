@@ -9,7 +9,7 @@ import { enabled, section } from "./section.ts";
 const rateLimit = section(
   "RateLimit",
   RateLimitSchema,
-  "How many requests a client may make: one counter per client for the whole fleet, owned by one Durable Object. Refused requests get 429 `quota-exceeded` with `Retry-After`. At the top level it is one counter per client that all routes without limits of their own share; on a route it is that route's own.",
+  "How many requests a client may make: one counter per client for the whole fleet, owned by one Durable Object. Refused requests get 429 `quota-exceeded` with `Retry-After`. At the top level it is one counter per client that all routes without limits of their own share; on a route it is that route's own. Which algorithm, which identity, and what is promised: [limits](../guide/limits.md).",
   {
     enabled,
     name: {
