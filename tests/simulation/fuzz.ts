@@ -1,5 +1,6 @@
 import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
 import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
+import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
 import { createRandom, type Random } from "./random.ts";
 import type { Configuration, Scenario } from "./scenario.ts";
 import { onOff, shifting, steady, waitThenBurst, type Traffic } from "./traffic.ts";
@@ -36,6 +37,35 @@ export function fuzzed(seed: number, rules: LeaseRules = LEASE_RULES): Scenario 
     },
     clocks: { driftPpm: random.pick([0, 1_000]), staleMs: random.pick([0, 50]) },
     rules,
+    sharding: undefined,
+  };
+}
+
+/**
+ * The same with shards from almost the first call on: 2 to 32 of them over up to 300 isolates, whose number changes in the middle and
+ * which are believed for seconds only, so that some isolates ask the root while others ask this shard or that.
+ */
+export function fuzzedShards(seed: number, rules: ShardRules = SHARD_RULES): Scenario {
+  const random = createRandom(seed + 1_000_000);
+  const counting = {
+    hotPerSecond: random.pick([1, 10, 40]),
+    hotMs: random.pick([300, 1_000]),
+    coolPerSecond: random.pick([0, 1, 8]),
+    coolMs: random.pick([1_000, 3_000]),
+    most: random.pick([2, 4, 8, 32]),
+    ttlMs: random.pick([500, 3_000, 60_000]),
+  };
+  const lifeMs = random.pick([Infinity, 4_000, 1_500]);
+  return {
+    ...fuzzed(seed),
+    isolates: random.pick([8, 40, 120, 300]),
+    sharding: {
+      counting,
+      lifeMs,
+      splitBrain: random.next() < 0.5,
+      cutOff: { everyMs: 6_000, forMs: random.pick([0, 0, 1_000, 4_000]) },
+      rules,
+    },
   };
 }
 

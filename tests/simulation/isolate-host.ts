@@ -1,6 +1,13 @@
-import { newBorrower, type Borrower, type BorrowedLimit, type Sender } from "../../objects/rate-limiter/borrower.ts";
+import {
+  isSpendable,
+  newBorrower,
+  type Borrower,
+  type BorrowedLimit,
+  type Sender,
+} from "../../objects/rate-limiter/borrower.ts";
 import { answer, arrive, close, closeAt, failed, giveUp } from "../../objects/rate-limiter/lease.ts";
 import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import { atRoot, noteShards, shardFor } from "../../objects/rate-limiter/shard-choice.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
@@ -13,8 +20,8 @@ export interface Surroundings {
   readonly clock: VirtualClock;
   readonly random: Random;
   readonly scenario: Scenario;
-  /** Sends a message; the reply (undefined: the owner failed) may come late or never. */
-  send(message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void): void;
+  /** Sends a message to the owner or one of its shards; the reply (undefined: it failed) may come late or never. */
+  send(message: LeaseMessage, shard: number | undefined, onReply: (reply: LeaseReply | undefined) => void): void;
   /** Tokens of a policy that this isolate spent without asking, at this instant. */
   spentHere(policy: string, tokens: number): void;
 }
@@ -41,6 +48,9 @@ export class IsolateHost {
   readonly #sender: Sender;
   readonly #drift: number;
   readonly #offset: number;
+  /** Whom the lease is from, if there is one; undefined: the owner itself. */
+  #shard: number | undefined;
+  readonly #choice = atRoot();
   #isDead = false;
   #hasTimer = false;
 
@@ -60,6 +70,12 @@ export class IsolateHost {
     this.#offset = random.between(0, 1_000_000_000_000);
   }
 
+  /** Tokens of a policy that this isolate may spend at this instant. */
+  spendable(policy: string): number {
+    if (this.#isDead || !isSpendable(this.#borrower, this.#now())) return 0;
+    return this.#borrower.holdings.find(({ limit }) => limit.policy === policy)?.tokens ?? 0;
+  }
+
   /** A request arrives. */
   request(cost: number): void {
     this.#tally.requests += 1;
@@ -73,7 +89,7 @@ export class IsolateHost {
   /** A new configuration: what was borrowed under the old one goes back. */
   configure(limits: readonly BorrowedLimit[], version: number): void {
     const returned = giveUp(this.#borrower, this.#now(), this.#surroundings.scenario.rules);
-    if (returned !== undefined) this.#surroundings.send(returned, () => {});
+    if (returned !== undefined) this.#send(returned, () => {});
     this.#borrower = newBorrower("client", version, limits, this.#sender);
   }
 
@@ -85,6 +101,7 @@ export class IsolateHost {
   #decide(costs: readonly number[], cost: number, waitedMs: number): void {
     if (this.#isDead) return;
     const { clock, scenario } = this.#surroundings;
+    this.#move();
     const held = this.#borrower.holdings.map(({ tokens }) => tokens);
     const arrival = arrive(this.#borrower, costs, this.#now(), waitedMs, scenario.rules);
     switch (arrival.kind) {
@@ -126,8 +143,9 @@ export class IsolateHost {
 
   #call(message: LeaseMessage, onEnd: (reply: LeaseReply | undefined) => void): void {
     const borrower = this.#borrower;
-    this.#surroundings.send(message, (reply) => {
+    this.#send(message, (reply) => {
       if (this.#isDead) return;
+      if (reply !== undefined) noteShards(this.#choice, reply, this.#now());
       if (reply === undefined) failed(borrower, message.seq, this.#now());
       if (reply !== undefined) answer(borrower, message.seq, reply, this.#now(), this.#surroundings.scenario.rules);
       this.#watchIdle();
@@ -143,9 +161,24 @@ export class IsolateHost {
       this.#hasTimer = false;
       if (this.#isDead) return;
       const returned = close(this.#borrower, this.#now(), this.#surroundings.scenario.rules);
-      if (returned !== undefined) this.#surroundings.send(returned, () => {});
+      if (returned !== undefined) this.#send(returned, () => {});
       if (returned === undefined) this.#watchIdle();
     });
+  }
+
+  /** Turns to the owner or to the shard that it was told of, after it has returned what it has of another. */
+  #move(): void {
+    const shard = shardFor(this.#choice, this.#sender.isolate, this.#now());
+    if (shard === this.#shard) return;
+    const returned = giveUp(this.#borrower, this.#now(), this.#surroundings.scenario.rules);
+    if (returned !== undefined) this.#send(returned, () => {});
+    failed(this.#borrower, this.#borrower.awaited, this.#now());
+    this.#shard = shard;
+  }
+
+  #send(message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void): void {
+    const shardOf = { root: "root", count: this.#choice.count };
+    this.#surroundings.send(this.#shard === undefined ? message : { ...message, shardOf }, this.#shard, onReply);
   }
 
   /** What this isolate's clock says: its own speed and origin, and the time of the last input at worst. */

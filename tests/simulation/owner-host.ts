@@ -1,18 +1,22 @@
 import { NEW_CLIENT, packClient, unpackClient, type ClientState } from "../../objects/rate-limiter/client-state.ts";
 import { NO_MEMORY, lease, type LeaseMemory } from "../../objects/rate-limiter/lease-ledger.ts";
+import { endLeases } from "../../objects/rate-limiter/live-leases.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import { countCalls, newLoad, shardNotice, type CallLoad } from "../../objects/rate-limiter/shard-count.ts";
+import { OWNER_EPOCH } from "./virtual-clock.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 import type { VirtualClock } from "./virtual-clock.ts";
 
-/** Some time in 2026, as the owner's clock says it. */
-const EPOCH = 1_790_000_000_000;
+/** A platform refuses calls to an object whose queue is this long. */
+export const OVERLOAD_MS = 500;
 
 interface Instance {
   /** Storage takes writes of the newest one only. */
   readonly generation: number;
   state: ClientState;
   memory: LeaseMemory;
+  load: CallLoad;
   busyUntil: number;
 }
 
@@ -21,7 +25,7 @@ export type OnDecision = (message: LeaseMessage, reply: LeaseReply, state: Clien
 
 /** The object as a platform runs it: one client's row, restarts, a second instance that doesn't know that it is over. */
 export class OwnerHost {
-  calls = 0;
+  readonly callsBySecond: number[] = [];
   rows = 0;
   readonly #clock: VirtualClock;
   readonly #random: Random;
@@ -41,10 +45,24 @@ export class OwnerHost {
     this.#scheduleRestart();
   }
 
+  /** Tokens of a policy that the owner counts as lent at this instant. */
+  lent(policy: string): number {
+    const now = OWNER_EPOCH + Math.floor(this.#clock.now);
+    const known = endLeases(this.#current.state, now, this.#scenario.rules).policies.find(
+      (one) => one.policy === policy,
+    );
+    return known?.algorithm === "token-bucket" ? known.bucket.outstanding : 0;
+  }
+
   /** A message arrives; the reply, or undefined when the owner fails, comes when it has been worked on. */
   receive(message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void): void {
-    this.calls += 1;
+    const second = Math.floor(this.#clock.now / 1_000);
+    this.callsBySecond[second] = (this.callsBySecond[second] ?? 0) + 1;
     if (this.#clock.now < this.#downUntil) {
+      onReply(undefined);
+      return;
+    }
+    if (this.#current.busyUntil - this.#clock.now > OVERLOAD_MS) {
       onReply(undefined);
       return;
     }
@@ -60,8 +78,11 @@ export class OwnerHost {
     const problem = leaseProblem(message);
     if (problem !== undefined) throw new TypeError(problem);
     if (instance !== this.#current && instance !== this.#stale) return undefined;
-    const now = EPOCH + Math.floor(this.#clock.now);
+    const now = OWNER_EPOCH + Math.floor(this.#clock.now);
     const { state, memory, reply } = lease(instance.state, instance.memory, message, now, this.#scenario.rules);
+    const counting = this.#scenario.sharding?.counting;
+    if (counting !== undefined) instance.load = countCalls(instance.load, message, now, counting);
+    const shards = counting === undefined ? undefined : shardNotice(instance.load, counting);
     const isRepeated = memory === instance.memory;
     if (state !== instance.state) {
       if (instance.generation !== this.#current.generation) {
@@ -75,14 +96,15 @@ export class OwnerHost {
     instance.state = state;
     instance.memory = memory;
     if (!isRepeated) this.#onDecision(message, reply, state);
-    return reply;
+    return shards === undefined ? reply : { ...reply, shards };
   }
 
   #start(generation: number): Instance {
     const stored = this.#scenario.owner.forgets ? undefined : this.#stored;
     const state = stored === undefined ? NEW_CLIENT : unpackClient(stored);
     if (state === undefined) throw new Error(`the stored row cannot be read: ${stored ?? ""}`);
-    return { generation, state, memory: NO_MEMORY, busyUntil: this.#clock.now };
+    const load = newLoad(OWNER_EPOCH + Math.floor(this.#clock.now));
+    return { generation, state, memory: NO_MEMORY, load, busyUntil: this.#clock.now };
   }
 
   #scheduleRestart(): void {

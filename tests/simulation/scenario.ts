@@ -1,5 +1,7 @@
 import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
 import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
+import type { ShardCountRules } from "../../objects/rate-limiter/shard-count.ts";
+import type { ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
 import { steady, type Traffic } from "./traffic.ts";
 
 /** One run of the simulator. Times in ms of true time; nothing here is random but what `seed` makes so. */
@@ -33,6 +35,19 @@ export interface Scenario {
   };
   readonly clocks: { readonly driftPpm: number; readonly staleMs: number };
   readonly rules: LeaseRules;
+  /** Undefined: the owner answers everyone itself, however hot it is. */
+  readonly sharding: Sharding | undefined;
+}
+
+/** When there are shards, and what befalls them. */
+export interface Sharding {
+  readonly counting: ShardCountRules;
+  /** Mean time after which a shard's memory is lost; half of the losses leave the old instance running for up to 3 s. */
+  readonly lifeMs: number;
+  readonly splitBrain: boolean;
+  /** Every so often nothing passes between the shards and the owner for a while. */
+  readonly cutOff: { readonly everyMs: number; readonly forMs: number };
+  readonly rules: ShardRules;
 }
 
 /** The limits of one configuration version; versions count from 1. */
@@ -62,6 +77,7 @@ export function scenario(changes: Partial<Scenario> & { readonly limits?: readon
     owner: { serviceMs: 0.7, restartEveryMs: Infinity, splitBrain: false, forgets: false },
     clocks: { driftPpm: 0, staleMs: 0 },
     rules: LEASE_RULES,
+    sharding: undefined,
     ...rest,
   };
 }

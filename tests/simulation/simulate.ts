@@ -3,6 +3,7 @@ import { IdealLimiter, ShadowBucket } from "./checker.ts";
 import { IsolateHost, type Surroundings, type Tally } from "./isolate-host.ts";
 import { OwnerHost } from "./owner-host.ts";
 import { createRandom } from "./random.ts";
+import { ShardHost } from "./shard-host.ts";
 import type { Scenario } from "./scenario.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -16,17 +17,34 @@ export interface Admission {
 export interface Outcome extends Tally {
   /** Tokens above burst + rate * t in the worst interval of any policy: 0 is the promise. */
   readonly overAdmission: number;
+  /**
+   * The most tokens that isolates and shards might have spent at some instant beyond those that the owner counted as lent, looked for
+   * every 20 ms where there are shards: what makes over-admission possible, whether anyone profits from it or not.
+   */
+  readonly uncounted: number;
   /** Tokens that an all-knowing limiter would have let through of the same requests. */
   readonly ideal: number;
   /** 1 - served / ideal. */
   readonly underUse: number;
+  /** The same of the second half of the run, and calls per request in it. */
+  readonly lateUnderUse: number;
+  readonly lateCallsPerRequest: number;
+  /** Of isolates, to the owner or its shards. */
   readonly calls: number;
   readonly callsPerRequest: number;
+  /** The most in a second: at the owner itself, and at any of its shards; those of the second half of the run. */
+  readonly rootPeak: number;
+  readonly shardPeak: number;
+  /** At the owner itself in a second, on average over the second half of the run. */
+  readonly rootCallsPerSecond: number;
+  readonly shards: number;
   readonly waitingShare: number;
   readonly rows: number;
   /** Every admission under the first policy, in the order of time. */
   readonly admissions: readonly Admission[];
 }
+
+const LOOK_MS = 20;
 
 /** Runs a scenario: the shipped halves of the protocol, and a world that does to them what the platform may do. */
 export function simulate(scenario: Scenario): Outcome {
@@ -38,6 +56,7 @@ export function simulate(scenario: Scenario): Outcome {
   const ideal = new IdealLimiter(initial.limits);
   const admissions: Admission[] = [];
   let newest = 1;
+  let calls = 0;
 
   const owner = new OwnerHost(clock, random, scenario, (message, reply, state) => {
     // A version that the owner never heard of was never in force.
@@ -48,11 +67,27 @@ export function simulate(scenario: Scenario): Outcome {
         shadows.get(limit.policy)?.change(limit, held, Math.floor(clock.now));
       }
     }
-    if (!reply.allowed) return;
+    decided(message, reply);
+  });
+
+  /** What is held is lent, and spent by its isolate. */
+  function decided(message: LeaseMessage, reply: LeaseReply): void {
+    if (!reply.allowed || message.hold === true) return;
     for (const [index, { policy, cost }] of message.items.entries()) {
       if (cost > 0 && reply.items[index]?.allowed === true) admit(policy, cost);
     }
-  });
+  }
+
+  const shards = new Map<number, ShardHost>();
+  function shardAt(index: number): ShardHost {
+    const known = shards.get(index);
+    if (known !== undefined) return known;
+    const toRoot = (message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void) =>
+      send(message, undefined, onReply);
+    const made = new ShardHost({ name: `shard ${index}`, clock, random, scenario, toRoot, onDecision: decided });
+    shards.set(index, made);
+    return made;
+  }
 
   const tally: Tally = {
     requests: 0,
@@ -78,18 +113,29 @@ export function simulate(scenario: Scenario): Outcome {
     if (policy === initial?.limits[0]?.policy) admissions.push({ at, tokens });
   }
 
-  function send(message: LeaseMessage, onReply: (reply: LeaseReply | undefined) => void): void {
+  function send(
+    message: LeaseMessage,
+    shard: number | undefined,
+    onReply: (reply: LeaseReply | undefined) => void,
+  ): void {
     const { loss, doubled, doubledReturns } = scenario.network;
+    const target = shard === undefined ? owner : shardAt(shard);
     const arrive = (delayMs: number, hear: (reply: LeaseReply | undefined) => void) =>
       clock.after(delayMs, () => {
-        owner.receive(message, (reply) => {
-          if (random.next() >= loss) clock.after(oneWay(), () => hear(reply));
+        target.receive(message, (reply) => {
+          if (random.next() >= loss && !isCutOff(message)) clock.after(oneWay(), () => hear(reply));
         });
       });
+    if (message.shard === undefined) calls += 1;
     const isReturn = message.leaseId !== null && !message.keep && message.want === 0;
     if (random.next() < (isReturn ? Math.max(doubled, doubledReturns) : doubled))
       arrive(random.between(0, random.next() < 0.5 ? 300 : 12_000), () => {});
-    if (random.next() >= loss) arrive(oneWay(), onReply);
+    if (random.next() >= loss && !isCutOff(message)) arrive(oneWay(), onReply);
+  }
+
+  function isCutOff(message: LeaseMessage): boolean {
+    const { everyMs, forMs } = scenario.sharding?.cutOff ?? { everyMs: 1, forMs: 0 };
+    return message.shard !== undefined && clock.now % everyMs > everyMs - forMs;
   }
 
   function oneWay(): number {
@@ -144,14 +190,38 @@ export function simulate(scenario: Scenario): Outcome {
   }
 
   clock.after(0, nextRequest);
+  let uncounted = 0;
+  function look(): void {
+    for (const { policy } of initial?.limits ?? []) {
+      let tokens = -owner.lent(policy);
+      for (const shard of shards.values()) tokens += shard.spendable(policy);
+      for (const isolate of isolates) tokens += isolate.spendable(policy);
+
+      uncounted = Math.max(uncounted, tokens);
+    }
+    clock.after(LOOK_MS, look);
+  }
+  if (scenario.sharding !== undefined) look();
+  clock.runUntil(scenario.durationMs / 2);
+  const early = { served: tally.served, ideal: ideal.tokens, requests: tally.requests, calls };
   clock.runUntil(scenario.durationMs);
+  const half = Math.floor(scenario.durationMs / 2_000);
+  const rootCalls = owner.callsBySecond.slice(half);
+  const shardCalls = [...shards.values()].flatMap(({ callsBySecond }) => callsBySecond.slice(half));
   return {
     ...tally,
     overAdmission: Math.max(...[...shadows.values()].map(({ worstDeficit }) => worstDeficit)),
+    uncounted,
     ideal: ideal.tokens,
     underUse: ideal.tokens === 0 ? 0 : 1 - tally.served / ideal.tokens,
-    calls: owner.calls,
-    callsPerRequest: tally.requests === 0 ? 0 : owner.calls / tally.requests,
+    lateUnderUse: 1 - (tally.served - early.served) / Math.max(1, ideal.tokens - early.ideal),
+    lateCallsPerRequest: (calls - early.calls) / Math.max(1, tally.requests - early.requests),
+    calls,
+    callsPerRequest: tally.requests === 0 ? 0 : calls / tally.requests,
+    rootPeak: Math.max(0, ...rootCalls.map((count) => count ?? 0)),
+    shardPeak: Math.max(0, ...shardCalls.map((count) => count ?? 0)),
+    rootCallsPerSecond: rootCalls.reduce((sum, count) => sum + (count ?? 0), 0) / Math.max(1, rootCalls.length),
+    shards: shards.size,
     waitingShare: tally.requests === 0 ? 0 : tally.waited / tally.requests,
     rows: owner.rows,
     admissions,
