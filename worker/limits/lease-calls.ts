@@ -19,8 +19,9 @@ const LOOK_MS = 20;
 type Caller = Pick<Exchange, "env" | "ctx" | "client">;
 
 /**
- * Sends a message about a client's lease and takes in the reply, also one that comes after its request has given up: a
- * slow owner's lease is as good as any. Rejects as `callOwner` does, and with what the shield refuses by.
+ * Sends a message about a client's lease and takes in the reply, also one that comes after its request has given up or its
+ * client has gone: the lease that it brings is as good as any. Rejects as `callOwner` does, and with what the shield refuses
+ * by.
  *
  * @param countsLate whether silence until the deadline counts against the owner; default always.
  */
@@ -30,24 +31,25 @@ export async function callAbout(
   caller: Caller,
   { deadlineMs, countsLate }: { readonly deadlineMs: number; readonly countsLate?: () => boolean },
 ): Promise<LeaseReply> {
-  const { borrower, address } = entry;
-  let call: Promise<LeaseReply> | undefined;
+  const { address, terms } = entry;
+  const lost = () => failed(entry.borrower, message.seq, Date.now());
   const askedAt = Date.now();
+  let isSent = false;
+  function call(): Promise<LeaseReply> {
+    isSent = true;
+    const reply: Promise<LeaseReply> = ownerOf(caller.env, address).lease(
+      terms.evenIfBanned ? { ...message, evenIfBanned: true } : message,
+    );
+    const taken = reply.then((said) => heard(entry, message, said, { caller, askedAt }));
+    caller.ctx.waitUntil(within(taken, CALL_MS, () => new Error("lost")).then(ignore, lost));
+    return taken;
+  }
   try {
     const shield = passShield(caller.env, address.client, caller.client.network);
     if (shield !== undefined) await shield;
-    return await callOwner(
-      address,
-      () =>
-        (call = ownerOf(caller.env, address)
-          .lease(entry.terms.evenIfBanned ? { ...message, evenIfBanned: true } : message)
-          .then((reply) => heard(entry, message, reply, { caller, askedAt }))),
-      { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) },
-    );
+    return await callOwner(address, call, { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) });
   } catch (error) {
-    const lost = () => failed(borrower, message.seq, Date.now());
-    if (call === undefined) lost();
-    else caller.ctx.waitUntil(within(call, CALL_MS, () => new Error("late")).then(() => {}, lost));
+    if (!isSent) lost();
     throw error;
   }
 }
