@@ -16,6 +16,11 @@ beforeAll(async () => {
         { prefix: "/api", target: `${origin.url}/base/` },
         { prefix: "/slash/", target: `${origin.url}/base/` },
         { prefix: "/bare", target: origin.url },
+        {
+          prefix: "/by-cookie",
+          target: origin.url,
+          rateLimit: { requestsPerWindow: 5, window: "1m", by: "cookie:sid" },
+        },
         { path: "/users/:id/*", target: `${origin.url}/v2` },
       ],
     },
@@ -28,6 +33,11 @@ afterAll(async () => {
 });
 
 describe("towards the origin", () => {
+  test("cookies that a limit counts by are the one line that it saw, so no second one picks its counter", async () => {
+    await ask(gateway.url, { target: "/by-cookie/a", headers: ["Cookie: sid=real", "Cookie: x=1"] });
+    expect(valuesOf(origin.seen.at(-1)?.headers ?? [], "cookie")).toEqual(["sid=real, x=1"]);
+  });
+
   test("a bare request gets what the gateway says about it and nothing else", async () => {
     const answer = await ask(gateway.url, { target: "/bare/a" });
     const seen = (origin.seen.at(-1)?.headers ?? []).map(([name, value]) => `${name.toLowerCase()}: ${value}`);

@@ -1,12 +1,9 @@
-import { requestCost } from "../../objects/rate-limiter/cost.ts";
+import { requestCost, timesMultiplier } from "../../objects/rate-limiter/cost.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 
 /** What a request costs under each of some limits, in units. */
 export type Costs = (exchange: Exchange) => readonly number[];
-
-/** Multipliers have at most three places: in thousandths they are whole, and their products exact. */
-const THOUSAND = 1_000;
 
 /** Compiles the costs under limits. Where no limit looks at the request, the same list is returned for all of them. */
 export function compileCosts(limits: readonly RateLimit[]): Costs {
@@ -22,6 +19,5 @@ export function compileCosts(limits: readonly RateLimit[]): Costs {
 }
 
 function costUnder(limit: RateLimit, request: Parameters<typeof requestCost>[1]): number {
-  const units = requestCost(limit.cost, request, limit.unitsPerToken);
-  return limit.multiplier === 1 ? units : Math.ceil((units * Math.round(limit.multiplier * THOUSAND)) / THOUSAND);
+  return timesMultiplier(requestCost(limit.cost, request, limit.unitsPerToken), limit.multiplier);
 }

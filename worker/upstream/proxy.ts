@@ -46,7 +46,10 @@ export function proxy(route: Route, backend: Backend): Handler {
 /** Lower-case names of the fields that this route is met by, or that its limits tell clients apart by. */
 function decidingFields(route: Route): ReadonlySet<string> {
   const identities = route.rateLimits.flatMap(({ by }) =>
-    by.map((key) => (key.kind === "header" ? key.name : undefined)),
+    by.map((key) => {
+      if (key.kind === "cookie") return "cookie";
+      return key.kind === "header" ? key.name : undefined;
+    }),
   );
   return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
 }
