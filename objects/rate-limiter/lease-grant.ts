@@ -9,8 +9,10 @@ import type { BucketLimit } from "./token-bucket.ts";
 /** What a reply says besides its items. */
 export type Terms = Pick<LeaseReply, "holdMs" | "closeIdleMs">;
 
-/** A sliding window counts a lease's tokens until its end + W, so a lease may last a tenth of W: that much is lost. */
+/** Under full demand a lease may last a tenth of a sliding window, which counts its tokens until its end + W. */
 const SLIDING_SHARE = 0.1;
+/** Under less, as long as what is asked for within W and the lease fills this much of the window. */
+const SLIDING_FILL = 0.9;
 
 /** One time to live for all policies, since they are spent together: the shortest. 0 or less: nothing can be lent. */
 export function lifeOf(
@@ -21,8 +23,9 @@ export function lifeOf(
   const clock = clockFor(accounts, now);
   let ttlMs = Infinity;
   for (const [index, { allowance }] of accounts.entries()) {
-    ttlMs = Math.min(ttlMs, timeToLive(shapeOf(allowance), demandAt(demands, index), message.shard !== undefined));
-    ttlMs = Math.min(ttlMs, longestLife(allowance, clock, rules));
+    const demand = demandAt(demands, index);
+    ttlMs = Math.min(ttlMs, timeToLive(shapeOf(allowance), demand, message.shard !== undefined));
+    ttlMs = Math.min(ttlMs, longestLife(allowance, demand, clock, rules));
   }
   return ttlMs === Infinity ? 0 : ttlMs;
 }
@@ -89,13 +92,16 @@ function demandAt(demands: readonly Demand[], index: number): Demand {
   return demands[index] ?? { rate: 0, isolates: 0 };
 }
 
-function longestLife(allowance: Allowance, clock: number, rules: LeaseRules): number {
+function longestLife(allowance: Allowance, demand: Demand, clock: number, rules: LeaseRules): number {
   switch (allowance.algorithm) {
     case "token-bucket":
     case "approximate-sliding-window":
       return Infinity;
-    case "sliding-window":
-      return Math.max(MIN_TTL_MS, Math.floor(SLIDING_SHARE * allowance.limit.windowMs));
+    case "sliding-window": {
+      const { tokensPerWindow, windowMs } = allowance.limit;
+      const fillMs = (SLIDING_FILL * tokensPerWindow * 1_000) / demand.rate - windowMs;
+      return Math.max(MIN_TTL_MS, Math.floor(Math.max(SLIDING_SHARE * windowMs, fillMs)));
+    }
     case "fixed-window":
       return leaseEnd(allowance.quota, allowance.limit, rules.guardMs) - clock;
   }
