@@ -21,6 +21,7 @@ import {
 } from "./ban-index-messages.ts";
 import { NEWS, openNewsOutbox, type NewsOutbox } from "./ban-news.ts";
 import type { Ban } from "./bans.ts";
+import { grantByOrder, refill, type Granted } from "./by-order.ts";
 import type { ClientState } from "./client-state.ts";
 import { addDecision, type ClientView } from "./client-view.ts";
 import { keepHouse, type Housekeeping } from "./housekeeping.ts";
@@ -28,6 +29,7 @@ import { lease } from "./lease-ledger.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messages.ts";
 import { report } from "./client-report.ts";
 import { refund, take } from "./ledger.ts";
+import { isCount, wanted } from "./message-checks.ts";
 import type { BanNotice, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
 import { decidePermits, reportPermits } from "./permit-ledger.ts";
@@ -79,8 +81,7 @@ export class RateLimiter extends DurableObject {
 
   /** Takes tokens under every limit of the message or under none. Throws a TypeError on a malformed message. */
   async take(message: TakeMessage): Promise<TakeReply> {
-    const problem = takeProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot take: ${problem}`);
+    insist("take", takeProblem(message));
     const ban = this.#banNotice(message.client);
     if (ban !== undefined && message.evenIfBanned !== true) return takeWhileBanned(message, ban);
     await this.#commitTogether(message.client, ({ state }, at) => take(state, message, at));
@@ -97,8 +98,7 @@ export class RateLimiter extends DurableObject {
    * waits, and grants tokens that the isolate may spend without asking. Throws a TypeError on a malformed message.
    */
   async lease(message: LeaseMessage): Promise<LeaseReply> {
-    const problem = leaseProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot lease: ${problem}`);
+    insist("lease", leaseProblem(message));
     const ban = this.#banNotice(message.client);
     if (ban !== undefined && message.evenIfBanned !== true) return leaseWhileBanned(message, ban);
     await this.#commitTogether(message.client, (row, at) => lease(row.state, row.memory.lease, message, at));
@@ -117,8 +117,7 @@ export class RateLimiter extends DurableObject {
    * Throws a TypeError on a malformed message.
    */
   async permits(message: PermitMessage): Promise<PermitMessageReply> {
-    const problem = permitProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot grant permits: ${problem}`);
+    insist("grant permits", permitProblem(message));
     if (this.#grants(message)) await (this.#turn ??= this.#nextTurn());
     const now = Date.now();
     const row = this.#permits.load(message.client, now) ?? { state: NO_PERMITS, memory: null };
@@ -131,8 +130,7 @@ export class RateLimiter extends DurableObject {
 
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
   async refund(message: RefundMessage): Promise<RefundReply> {
-    const problem = refundProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot refund: ${problem}`);
+    insist("refund", refundProblem(message));
     await this.#commitTogether(message.client, ({ state }, at) => refund(state, message, at));
     const now = Date.now();
     const row = this.#clients.load(message.client, now);
@@ -144,8 +142,7 @@ export class RateLimiter extends DurableObject {
 
   /** Charges what a request cost for which a take reserved. Throws a TypeError on a malformed message. */
   async settle(message: SettleMessage): Promise<SettleReply> {
-    const problem = settleProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot settle: ${problem}`);
+    insist("settle", settleProblem(message));
     await this.#commitTogether(message.client, ({ state }, at) => settle(state, message, at));
     const now = Date.now();
     const row = this.#clients.load(message.client, now) ?? newClientRow();
@@ -159,15 +156,13 @@ export class RateLimiter extends DurableObject {
    * reply leaves (docs/design/bans.md). Throws a TypeError on a malformed message.
    */
   report(message: ReportMessage): ReportReply {
-    const problem = reportProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot report: ${problem}`);
+    insist("report", reportProblem(message));
     return this.#bans.report(message, Date.now());
   }
 
   /** Bans a client by an operator's order, whatever ban there was. Throws a TypeError on a malformed order. */
   ban(client: string, order: BanOrder): BanView {
-    const problem = banOrderProblem(order);
-    if (problem !== undefined) throw new TypeError(`cannot ban: ${problem}`);
+    insist("ban", banOrderProblem(order));
     return this.#bans.ban(client, order, Date.now());
   }
 
@@ -178,16 +173,14 @@ export class RateLimiter extends DurableObject {
 
   /** Takes in what owners tell the index of bans (`Addresses.banIndex`). Throws a TypeError on a malformed message. */
   noteBans(message: BanNewsMessage): { readonly v: 1 } {
-    const problem = banNewsProblem(message);
-    if (problem !== undefined) throw new TypeError(`cannot note bans: ${problem}`);
+    insist("note bans", banNewsProblem(message));
     this.#banIndex.note(message.items, Date.now());
     return { v: 1 };
   }
 
   /** A page of the bans in force, asked of the index. Throws a TypeError on a malformed query. */
   listBans(query: BanQuery): BanList {
-    const problem = banQueryProblem(query);
-    if (problem !== undefined) throw new TypeError(`cannot list bans: ${problem}`);
+    insist("list bans", banQueryProblem(query));
     return this.#banIndex.list(query, Date.now());
   }
 
@@ -208,12 +201,31 @@ export class RateLimiter extends DurableObject {
   }
 
   /**
-   * Forgets a client, which fills its buckets and frees its permits, whatever is in flight. Says whether there was
-   * anything to forget.
+   * Gives a client all its tokens and frees its permits, whatever is in flight; what isolates hold on lease goes on
+   * counting. A ban stays. Says whether there was anything to give.
    */
   reset(client: string): { readonly v: 1; readonly existed: boolean } {
+    const now = Date.now();
     const hadPermits = this.#permits.delete(client);
-    return { v: 1, existed: this.#clients.delete(client) || hadPermits };
+    const row = this.#clients.load(client, now);
+    const state = row === undefined ? undefined : refill(row.state, now);
+    if (row === undefined || state === undefined) return { v: 1, existed: this.#clients.delete(client) || hadPermits };
+    this.#clients.store(client, row, state, now);
+    return { v: 1, existed: true };
+  }
+
+  /**
+   * Adds tokens, in units, under one limit of a client, up to its ceiling. Null when nothing is used under it. Throws a
+   * TypeError on a malformed order.
+   */
+  grant(client: string, order: { readonly policy: string; readonly tokens: number }): Granted | null {
+    insist("grant", isCount(order.tokens) ? undefined : wanted("tokens", order.tokens, "an integer >= 0"));
+    const now = Date.now();
+    const row = this.#clients.load(client, now);
+    const outcome = row === undefined ? undefined : grantByOrder(row.state, order, now);
+    if (row === undefined || outcome === undefined) return null;
+    this.#clients.store(client, row, outcome.state, now);
+    return outcome.reply;
   }
 
   /** Answers when the object can be reached and its storage read; for readiness checks. */
@@ -271,4 +283,8 @@ async function tellIndex(env: Env, items: readonly BanNews[]): Promise<void> {
   if (env.NAMING_SECRET === undefined) throw new Error("NAMING_SECRET is not set");
   const { name } = await addresses(env.NAMING_SECRET).banIndex();
   await env.RATE_LIMITER.getByName(name).noteBans({ v: 1, items });
+}
+
+function insist(what: string, problem: string | undefined): void {
+  if (problem !== undefined) throw new TypeError(`cannot ${what}: ${problem}`);
 }

@@ -120,6 +120,30 @@ export function giveBack(
 }
 
 /**
+ * Forgets the oldest `tokens` counts, an operator's gift; what is lent may still be spent and goes on counting where it
+ * does.
+ */
+export function keepCounts(
+  window: SlidingWindow,
+  limit: SlidingLimit,
+  lent: readonly { readonly tokens: number; readonly countedAt?: number }[],
+  tokens: number,
+): SlidingWindow {
+  const grid = gridFor(limit);
+  let kept: readonly SubBucket[] = [];
+  for (const one of lent) kept = addTo(kept, indexAt(grid, one.countedAt ?? window.spendableUntil), one.tokens);
+  let left = tokens;
+  let { buckets } = window;
+  for (const { index, count } of window.buckets) {
+    const keep = Math.min(count, kept.find((one) => one.index === index)?.count ?? 0);
+    const gone = Math.min(left, count - keep);
+    buckets = takeFrom(buckets, index, gone);
+    left -= gone;
+  }
+  return { ...window, buckets };
+}
+
+/**
  * Counts tokens of a lease from when they were spent instead of from its end: the rest of the lease's time to live is
  * then no longer lost. `spent` must not be earlier than it was.
  *

@@ -51,10 +51,13 @@ function takeOf(client: string): TakeMessage {
   return { v: 1, configVersion: 1, client, items: [{ ...LIMIT, burst: 10, cost: 1, shadow: false }] };
 }
 
+function leaseItem() {
+  return { ...LIMIT, burst: 10, cost: 1, shadow: false, held: 0, spent: [], rate: 5, denied: 0 };
+}
+
 function leaseOf(client: string, seq: number): LeaseMessage {
-  const item = { ...LIMIT, burst: 10, cost: 1, shadow: false, held: 0, spent: [], rate: 5, denied: 0 };
   const numbers = { seq, leaseId: null, keep: false, want: 4, spanMs: 0, binMs: 1 };
-  return { v: 1, configVersion: 1, client, isolate: "isolate", ...numbers, items: [item] };
+  return { v: 1, configVersion: 1, client, isolate: "isolate", ...numbers, items: [leaseItem()] };
 }
 
 function tables(limiter: Limiter): Promise<unknown[]> {
@@ -200,6 +203,29 @@ describe("an operator", () => {
     await evictDurableObject(limiter);
     expect((await limiter.report(reportOf(client, attempts(90, 2, now + 999)))).ban).toBeUndefined();
     expect((await limiter.report(reportOf(client, attempts(50, 3, now + 1_000)))).ban).toBeDefined();
+  });
+});
+
+describe("an operator's gift", () => {
+  it("fills a client's limits but for what is on lease, and is there after an eviction", async () => {
+    const [limiter, client] = [newObject(), newClient()];
+    await limiter.take({ ...takeOf(client), items: [{ ...LIMIT, burst: 10, cost: 4, shadow: false }] });
+    const { items } = await limiter.lease({ ...leaseOf(client, 1), items: [{ ...leaseItem(), cost: 0 }] });
+    const lent = items[0]?.granted ?? 0;
+    expect(lent).toBeGreaterThan(0);
+    expect(await limiter.reset(client)).toEqual({ v: 1, existed: true });
+    await evictDurableObject(limiter);
+    expect((await limiter.inspect(client))?.policies).toMatchObject([{ remaining: 10 - lent, outstanding: lent }]);
+  });
+
+  it("of some tokens is there after an eviction, and stops at the ceiling", async () => {
+    const [limiter, client] = [newObject(), newClient()];
+    expect(await limiter.grant(client, { policy: "minute", tokens: 5 })).toBeNull();
+    await limiter.take({ ...takeOf(client), items: [{ ...LIMIT, burst: 10, cost: 10, shadow: false }] });
+    expect(await limiter.grant(client, { policy: "minute", tokens: 5 })).toEqual({ v: 1, granted: 5, remaining: 5 });
+    await evictDurableObject(limiter);
+    expect(await limiter.grant(client, { policy: "minute", tokens: 50 })).toMatchObject({ granted: 5, remaining: 10 });
+    expect(await limiter.grant(client, { policy: "other", tokens: 1 })).toBeNull();
   });
 });
 
