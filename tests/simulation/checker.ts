@@ -10,14 +10,15 @@ export class ShadowBucket {
   worstDeficit = 0;
   #limit: BorrowedLimit;
   #units: number;
-  #last = 0;
+  #last: number;
   #ceiling: number;
   #cutAt = Infinity;
 
-  constructor(limit: BorrowedLimit) {
+  constructor(limit: BorrowedLimit, tokens = limit.burst, now = 0) {
     this.#limit = limit;
     this.#ceiling = limit.burst;
-    this.#units = limit.burst * limit.windowMs;
+    this.#units = tokens * limit.windowMs;
+    this.#last = now;
   }
 
   /** Records an admission. */

@@ -21,7 +21,7 @@ interface Instance {
 }
 
 /** What the checker hears of every decision that left the owner. */
-export type OnDecision = (message: LeaseMessage, reply: LeaseReply, state: ClientState) => void;
+export type OnDecision = (message: LeaseMessage, reply: LeaseReply, state: ClientState, before: ClientState) => void;
 
 /** The object as a platform runs it: one client's row, restarts, a second instance that doesn't know that it is over. */
 export class OwnerHost {
@@ -84,6 +84,7 @@ export class OwnerHost {
     if (counting !== undefined) instance.load = countCalls(instance.load, message, now, counting);
     const shards = counting === undefined ? undefined : shardNotice(instance.load, counting);
     const isRepeated = memory === instance.memory;
+    const before = instance.state;
     if (state !== instance.state) {
       if (instance.generation !== this.#current.generation) {
         // Its write throws: what it decided never leaves, and the platform ends it.
@@ -95,7 +96,7 @@ export class OwnerHost {
     }
     instance.state = state;
     instance.memory = memory;
-    if (!isRepeated) this.#onDecision(message, reply, state);
+    if (!isRepeated) this.#onDecision(message, reply, state, before);
     return shards === undefined ? reply : { ...reply, shards };
   }
 

@@ -1,11 +1,13 @@
+import type { ClientState } from "../../objects/rate-limiter/client-state.ts";
 import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
-import { IdealLimiter, ShadowBucket } from "./checker.ts";
+import { IdealLimiter } from "./checker.ts";
 import { IsolateHost, type Surroundings, type Tally } from "./isolate-host.ts";
 import { OwnerHost } from "./owner-host.ts";
 import { createRandom } from "./random.ts";
 import { ShardHost } from "./shard-host.ts";
 import type { Scenario } from "./scenario.ts";
 import { VirtualClock } from "./virtual-clock.ts";
+import { Watch } from "./watch.ts";
 
 /** Tokens that passed at a time. */
 export interface Admission {
@@ -52,18 +54,18 @@ export function simulate(scenario: Scenario): Outcome {
   const random = createRandom(scenario.seed);
   const [initial] = scenario.configurations;
   if (initial === undefined) throw new Error("a scenario needs a configuration");
-  const shadows = new Map(initial.limits.map((limit) => [limit.policy, new ShadowBucket(limit)]));
+  const shadows = new Map(initial.limits.map((limit) => [limit.policy, new Watch(limit)]));
   const ideal = new IdealLimiter(initial.limits);
   const admissions: Admission[] = [];
   let newest = 1;
   let calls = 0;
 
-  const owner = new OwnerHost(clock, random, scenario, (message, reply, state) => {
+  const owner = new OwnerHost(clock, random, scenario, (message, reply, state, before) => {
     // A version that the owner never heard of was never in force.
     if (newest < message.configVersion) {
       newest = message.configVersion;
       for (const limit of scenario.configurations[newest - 1]?.limits ?? []) {
-        const held = state.policies.find(({ policy }) => policy === limit.policy)?.bucket.outstanding ?? 0;
+        const held = Math.max(lentOf(before, limit.policy), lentOf(state, limit.policy));
         shadows.get(limit.policy)?.change(limit, held, Math.floor(clock.now));
       }
     }
@@ -226,4 +228,11 @@ export function simulate(scenario: Scenario): Outcome {
     rows: owner.rows,
     admissions,
   };
+}
+
+/** Tokens of a policy on live leases. */
+function lentOf({ leases }: ClientState, policy: string): number {
+  let tokens = 0;
+  for (const lease of leases?.live ?? []) if (lease.policy === policy) tokens += lease.tokens;
+  return tokens;
 }
