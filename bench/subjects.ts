@@ -14,6 +14,7 @@ import { startWorkerd } from "./workerd.ts";
 const COUNTER: ObjectBinding = { binding: "COUNTER", className: "Counter" };
 /** A million a second: never exhausted, and every request is counted all the same. */
 const AMPLE = { requestsPerWindow: 1_000_000, windowSeconds: 1 };
+const STRICT = { ...AMPLE, mode: "strict" };
 /** The first request passes, and until tomorrow no other. */
 const SPENT = { requestsPerWindow: 1, windowSeconds: 86_400 };
 
@@ -28,7 +29,8 @@ export function allSubjects(originPort: number): readonly Subject[] {
     { name: "ask-durable", start: () => startWorker("ask-durable", origin, [COUNTER]) },
     { name: "sluice", start: () => startSluice(origin, {}) },
     { name: "sluice-no-log", start: () => startSluice(origin, { logging: false }) },
-    { name: "sluice-strict", start: () => startSluice(origin, { rateLimit: AMPLE }) },
+    { name: "sluice-leased", start: () => startSluice(origin, { rateLimit: AMPLE }) },
+    { name: "sluice-strict", start: () => startSluice(origin, { rateLimit: STRICT }) },
     { name: "sluice-refusing", start: () => startSluice(origin, { rateLimit: SPENT }), status: 429 },
     { name: "local", start: () => startLocal(origin) },
     {
