@@ -35,7 +35,7 @@ function config(): unknown {
     const strict = { by: "route", windowSeconds: HOUR, onError: "closed", deadline: "20s" };
     const settling = { ...strict, name: "settled", ...limit };
     const rateLimits = other === undefined ? [settling] : [settling, { ...strict, ...other }];
-    return { id, prefix: `/${id}`, target: origin.url, rateLimits, timeouts: { headers: 300 } };
+    return { id, prefix: `/${id}`, target: origin.url, rateLimits, timeouts: { headers: 60_000, total: 60_000 } };
   };
   const login = { requestsPerWindow: 5, countWhen: 401 };
   const tokens = { requestsPerWindow: 1000, cost: 10, settle: { header: "X-Tokens", max: 500 } };
@@ -61,6 +61,9 @@ function config(): unknown {
       route("bytes-whole", bytes),
       route("bytes-head", bytes),
       route("bytes-aborted", { requestsPerWindow: 1000, cost: 100, settle: { bytesPerToken: 1 } }),
+      route("left-uncounted", login),
+      route("left-tokens", tokens),
+      route("left-bytes", { ...bytes, cost: 100 }),
       route("debt", { requestsPerWindow: 100, settle: { header: "X-Tokens" } }),
       route("no-debt", { requestsPerWindow: 100, settle: { header: "X-Tokens" }, maxDebt: 0 }),
       route("refused", login, { name: "other", by: "all", requestsPerWindow: 1, mode: "strict" }),
@@ -155,6 +158,21 @@ describe("the bytes of a response", () => {
     const handle = await handleAt("bytes-aborted");
     client.reset();
     await settled({ handle, full: 1000 }, 1000 - event.length);
+  });
+});
+
+describe("a client that leaves before the head", () => {
+  test.each([
+    ["left-uncounted", 5, 5],
+    ["left-tokens", 1000, 990],
+    ["left-bytes", 1000, 1000],
+  ])("leaves nothing reserved on %s", async (route, full, left) => {
+    const client = await RawClient.open(gateway.url);
+    await client.send(request({ target: `/${route}/held` }));
+    await origin.until("the request is served", ({ busy }) => busy > 0);
+    const handle = await handleAt(route);
+    client.reset();
+    await settled({ handle, full }, left);
   });
 });
 

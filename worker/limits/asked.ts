@@ -10,7 +10,14 @@ import { limitItem, type LimitGroup } from "./limit-group.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { askOwner, refundOwner } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Part, type Prepared } from "./part.ts";
-import { isSettled, releaseReservation, reserveMsOf, settleWhenKnown, type Reservation } from "./settle.ts";
+import {
+  isSettled,
+  releaseReservation,
+  reserveMsOf,
+  settleWhenKnown,
+  stayToTheEnd,
+  type Reservation,
+} from "./settle.ts";
 import { passShield } from "./shield.ts";
 import { withoutOwner } from "./without-owner.ts";
 
@@ -74,12 +81,39 @@ function askedClaim(question: Question): Claim {
       return outcome?.verdicts ?? [];
     },
   };
-  if (!question.group.limits.some(isSettled)) return claim;
+  return question.group.limits.some(isSettled) ? settledClaim(claim, question, () => reply) : claim;
+}
+
+/** A claim whose owner hears afterwards what the request has cost, also when its client leaves in the middle. */
+function settledClaim(claim: Claim, question: Question, replyOf: () => TakeReply | undefined): Claim {
+  const { exchange } = question;
+  let letGo: (() => void) | undefined;
+
+  async function prepare(): Promise<Prepared> {
+    letGo = stayToTheEnd(exchange);
+    try {
+      const prepared = await claim.prepare();
+      if (prepared.kind === "refused") letGo();
+      return prepared;
+    } catch (error) {
+      letGo();
+      throw error;
+    }
+  }
+
   return {
     ...claim,
+    prepare: () => (letGo === undefined ? prepare() : claim.prepare()),
+    release(now) {
+      const verdicts = claim.release(now);
+      letGo?.();
+      return verdicts;
+    },
     finish(end) {
+      const reply = replyOf();
       const reservation = reply === undefined ? undefined : reservationOf(question, reply);
-      if (reservation !== undefined) settleWhenKnown(reservation, end, question.exchange);
+      if (reservation !== undefined) settleWhenKnown(reservation, end, exchange);
+      letGo?.();
     },
   };
 }
