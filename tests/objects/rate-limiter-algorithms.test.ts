@@ -171,7 +171,7 @@ it("starts every algorithm used up in a row that cannot be read", async () => {
     storage.sql.exec("UPDATE clients SET state = 'nonsense'");
   });
   await evictDurableObject(limiter);
-  const items = ALGORITHMS.map(([name, limit]) => ({ ...limit, policy: name, cost: 1, shadow: false }));
+  const items = ALGORITHMS.flatMap(([policy, limit]) => message(limit, { policy }).items);
   const reply = await limiter.take({ v: 1, configVersion: 1, client: "c", items });
   expect(reply.items.map(({ remaining }) => remaining)).toEqual([0, 0, 0, 0, 0]);
   expect(log).toHaveBeenCalledOnce();
