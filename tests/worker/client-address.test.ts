@@ -93,8 +93,8 @@ it("a client that is its address is counted on its continent, any other everywhe
   expect(await placed([cookie], { cookie: "sid=abc" })).toBeUndefined();
 });
 
-function sendingAs({ headers = {}, identified = {} }: Sent, init: { readonly cf?: object } = {}): Exchange {
-  const request = new Request("http://gateway.test/", { headers, ...init });
+function sendingAs({ headers = {}, identified = {} }: Sent, init: RequestInit = {}): Exchange {
+  const request: Exchange["request"] = new Request("http://gateway.test/", { headers, ...init });
   const exchange = exchangeFor({ prefix: "/" }, { ...env, NAMING_SECRET: SECRET });
   return { ...exchange, request, fields: readFields(request.headers), ...identified };
 }
