@@ -35,7 +35,7 @@ async function stormProofs(isolates: number): Promise<Proof[]> {
   const excess = Math.max(...fares.map((fare) => fare.excess));
   const answers = Object.entries(statuses).map(([status, many]) => `${many} x ${status === "0" ? "lost" : status}`);
   const requests = Object.values(statuses).reduce((sum, many) => sum + many, 0);
-  const [least] = fares.filter((fare) => isOver(fare, fares)).toSorted((a, b) => use(a) - use(b));
+  const [least] = fares.filter(({ sent, ideal }) => sent > OVER * ideal).toSorted((a, b) => use(a) - use(b));
   return [
     {
       promise: `over-admission, ${isolates} isolates, ${fares.length} counters, kill -9 and ${evicted} evictions`,
@@ -68,12 +68,6 @@ async function hotProof(isolates: number): Promise<Proof> {
   };
 }
 
-/** Whether this limit is all there was between its client and more requests. */
-function isOver({ customer, limit, sent, allowed }: Fare, fares: readonly Fare[]): boolean {
-  const others = fares.filter((other) => other.customer === customer && other.limit !== limit);
-  return sent > OVER * allowed && others.every((other) => other.allowed > allowed);
-}
-
-function use({ admitted, allowed }: Fare): number {
-  return admitted / allowed;
+function use({ admitted, ideal }: Fare): number {
+  return admitted / ideal;
 }

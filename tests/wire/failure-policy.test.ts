@@ -8,6 +8,8 @@ import { ask, type RawAnswer } from "../support/raw-client.ts";
 
 const FAULTS = ["hang", "stuck", "throw", "late", "abort"] as const;
 const POLICIES = ["closed", "local", "open"] as const;
+const MODES = ["leased", "strict"] as const;
+const FAILURES = MODES.flatMap((mode) => FAULTS.map((fault) => ({ mode, fault, prefix: `/${fault}/${mode}` })));
 /** A tenth of it is what one isolate grants by itself. */
 const QUOTA = 20;
 
@@ -17,13 +19,13 @@ let gateway: Gateway;
 beforeAll(async () => {
   origin = await Origin.start();
   const rateLimit = { requestsPerWindow: QUOTA, windowSeconds: 3600, clients: "own" };
-  const failing = FAULTS.flatMap((fault) =>
+  const failing = FAILURES.flatMap(({ fault, mode, prefix }) =>
     POLICIES.map((onError) => ({
-      id: `${fault}-${onError}`,
-      prefix: `/${fault}/${onError}`,
+      id: `${fault}-${mode}-${onError}`,
+      prefix: `${prefix}/${onError}`,
       target: origin.url,
       // An owner of its own for each route, so that no fault reaches another row.
-      rateLimit: { ...rateLimit, by: "route", onError },
+      rateLimit: { ...rateLimit, by: "route", mode, onError },
     })),
   );
   gateway = await startGateway({
@@ -46,10 +48,10 @@ afterAll(async () => {
   await origin?.stop();
 });
 
-describe.each(FAULTS)("an owner that fails by %s", (fault) => {
+describe.each(FAILURES)("an owner that fails by $fault, under a $mode limit,", ({ prefix }) => {
   test("closes a route that is declared closed", async () => {
     const before = origin.seen.length;
-    const answers = await askThrice(`/${fault}/closed`);
+    const answers = await askThrice(`${prefix}/closed`);
     const unavailable = { status: 503, code: "dependency-unavailable" };
     expect(answers.map(problemOf)).toEqual([unavailable, unavailable, unavailable]);
     expect(answers.map(({ headers }) => valueOf(headers, "retry-after"))).toEqual(["1", "1", "1"]);
@@ -57,14 +59,14 @@ describe.each(FAULTS)("an owner that fails by %s", (fault) => {
   });
 
   test("leaves a route that is declared local this isolate's share", async () => {
-    const answers = await askThrice(`/${fault}/local`);
+    const answers = await askThrice(`${prefix}/local`);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 429]);
     expect(answers.map(remaining)).toEqual([1, 0, 0]);
     expect(Number(valueOf(answers[2]?.headers ?? [], "retry-after"))).toBeGreaterThanOrEqual(1);
   });
 
   test("lets everyone through a route that is declared open", async () => {
-    const answers = await askThrice(`/${fault}/open`);
+    const answers = await askThrice(`${prefix}/open`);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200]);
   });
 });

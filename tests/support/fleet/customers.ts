@@ -24,7 +24,7 @@ const GROUPS: readonly Group[] = [
   group({ id: "two-limits", names: ["ada", "ben", "cai"], weight: 4, limits: [per(1, 30), per(60, 1_200)] }),
   group({ id: "edge", names: ["dee", "eli"], weight: 4, limits: [per(10, 1_000)] }),
   group({ id: "roomy", names: ["fay", "gus"], weight: 4, limits: [per(10, 50_000)] }),
-  group({ id: "costly", names: ["hal", "ida"], weight: 3, costs: [1], limits: [per(2, 200)] }),
+  group({ id: "costly", names: ["hal", "ida"], weight: 3, costs: [1, 2, 5], limits: [per(2, 200)] }),
   group({ id: "pooled", names: ["everyone"], by: "ip", weight: 3, limits: [per(1, 30)] }),
   group({ id: "asked", names: ["jon"], mode: "strict", weight: 1, limits: [per(1, 10)] }),
 ];

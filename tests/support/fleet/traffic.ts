@@ -1,3 +1,5 @@
+import type { BorrowedLimit } from "../../../objects/rate-limiter/borrower.ts";
+import { IdealLimiter } from "../../simulation/checker.ts";
 import { createRandom, type Random } from "../../simulation/random.ts";
 import { Lane, LOST } from "./lane.ts";
 import { overAdmission, type Admission, type PromisedLimit } from "./over-admission.ts";
@@ -28,8 +30,8 @@ export interface Fare {
   /** Tokens that its requests asked for, and those that it got. */
   readonly sent: number;
   readonly admitted: number;
-  /** Tokens that an ideal limiter could have given from the first to the last request at most. */
-  readonly allowed: number;
+  /** Tokens that its requests would have got of a limiter that knows everything at once, all its limits together. */
+  readonly ideal: number;
   /** Tokens above what was promised in the worst interval. */
   readonly excess: number;
 }
@@ -162,26 +164,29 @@ export class Traffic {
 
   #fare(index: number, limit: CustomerLimit): Fare {
     const admissions: Admission[] = [];
-    let from = Infinity;
-    let until = -Infinity;
+    const { name = "", limits = [] } = this.#customers[index] ?? {};
+    const ideal = new IdealLimiter(limits.map(asBorrowed));
     let sent = 0;
     for (const [request, customer] of this.#customerOf.entries()) {
       if (customer !== index) continue;
       const sentAt = this.#sentAt[request] ?? 0;
       const arrivedAt = this.#arrivedAt[request];
-      from = Math.min(from, sentAt);
-      until = Math.max(until, sentAt);
       const tokens = limit.weighs === true ? (this.#costOf[request] ?? 1) : 1;
       sent += tokens;
+      ideal.ask(tokens, sentAt);
       if (arrivedAt !== undefined) admissions.push({ from: sentAt, until: arrivedAt, tokens });
     }
     return {
-      customer: this.#customers[index]?.name ?? "",
+      customer: name,
       limit,
       sent,
       admitted: admissions.reduce((sum, { tokens }) => sum + tokens, 0),
-      allowed: limit.burst + (limit.tokensPerWindow * Math.max(0, until - from)) / limit.windowMs,
+      ideal: ideal.tokens,
       excess: overAdmission(admissions, limit),
     };
   }
+}
+
+function asBorrowed({ name, tokensPerWindow, windowMs, burst }: CustomerLimit): BorrowedLimit {
+  return { policy: name, tokensPerWindow, windowMs, burst, shadow: false };
 }
