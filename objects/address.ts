@@ -37,6 +37,8 @@ export interface Addresses {
   addressClient(query: ClientQuery): ObjectAddress | Promise<ObjectAddress>;
   /** The address behind a handle; null when the text cannot be a handle, before anything is asked or stored. */
   locateClient(handle: string): Promise<ObjectAddress | null>;
+  /** One of the shards of a client that is too hot for its owner; placed where its first isolate is. */
+  addressShard(handle: string, index: number): Promise<{ readonly name: string }>;
   /** An object that holds no client, for readiness checks. */
   probe(): Promise<{ readonly name: string }>;
   /** The object that lists the bans of the whole deployment, for operators. */
@@ -137,6 +139,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async locateClient(handle) {
       return HANDLE.test(handle) ? locate(handle) : null;
+    },
+    async addressShard(handle, index) {
+      return { name: nameOf(await hmac(["shard", handle, String(index)])) };
     },
     async probe() {
       return { name: nameOf(await hmac(["probe"])) };

@@ -37,6 +37,8 @@ import { permitProblem, type PermitMessage, type PermitMessageReply } from "./pe
 import { NO_PERMITS, type PermitState } from "./permit-state.ts";
 import { leaseWhileBanned, takeWhileBanned } from "./refusals.ts";
 import { settle } from "./reservations.ts";
+import type { ShardCountRules } from "./shard-count.ts";
+import { openShards, type Shards } from "./shard-host.ts";
 import { openRows, type Row, type Rows } from "./rows.ts";
 import { settleProblem, type SettleMessage, type SettleReply } from "./settle-messages.ts";
 import { CLIENTS, PERMITS, newClientRow, type ClientMemory } from "./tables.ts";
@@ -61,11 +63,14 @@ export class RateLimiter extends DurableObject {
   readonly #banIndex: BanIndex;
   readonly #banNews: NewsOutbox;
   readonly #house: Housekeeping;
+  readonly #shards: Shards;
   /** What the takes wait for that will commit together next. */
   #turn: Promise<void> | undefined;
 
-  constructor(ctx: DurableObjectState, env: Env) {
+  /** @param shardCount when a client is too hot for one object; the runtime passes none, so what ships holds. */
+  constructor(ctx: DurableObjectState, env: Env, shardCount?: ShardCountRules) {
     super(ctx, env);
+    this.#shards = openShards(env.RATE_LIMITER, shardCount);
     const { storage } = ctx;
     const onStored = (forgettableAt: number, now: number) => this.#house.onStored(forgettableAt, now);
     const abuse: Rows<Abuse, undefined> = openRows(storage, ABUSE, onStored);
@@ -99,6 +104,7 @@ export class RateLimiter extends DurableObject {
    */
   async lease(message: LeaseMessage): Promise<LeaseReply> {
     insist("lease", leaseProblem(message));
+    if (message.shardOf !== undefined) return this.#shards.lease(message, message.shardOf.root);
     const ban = this.#banNotice(message.client);
     if (ban !== undefined && message.evenIfBanned !== true) return leaseWhileBanned(message, ban);
     await this.#commitTogether(message.client, (row, at) => lease(row.state, row.memory.lease, message, at));
@@ -109,7 +115,8 @@ export class RateLimiter extends DurableObject {
     // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
     row.memory.lease = memory;
     row.memory.decisions = addDecision(row.memory.decisions, { at: now, allowed: reply.allowed, asked: "lease" });
-    return ban === undefined ? reply : { ...reply, ban };
+    const shards = this.#shards.countCalls(row.memory, message, now);
+    return { ...reply, ...(ban && { ban }), ...(shards && { shards }) };
   }
 
   /**

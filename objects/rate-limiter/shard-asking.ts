@@ -1,4 +1,4 @@
-import { isSpendable, type Borrower } from "./borrower.ts";
+import { isSpendable } from "./borrower.ts";
 import { answer } from "./lease.ts";
 import { isAwaiting } from "./lease-asking.ts";
 import type { LeaseItem, LeaseMessage, LeaseReply } from "./lease-messages.ts";
@@ -79,7 +79,7 @@ export function answerFromRoot(branch: Branch, seq: number, reply: LeaseReply, n
   answer(parent, seq, reply, now, rules);
   branch.failedUntil = -Infinity;
   if (reply.shards !== undefined) branch.shards = { count: reply.shards.count, until: now + reply.shards.ttlMs };
-  branch.ban = reply.ban === undefined ? undefined : { notice: reply.ban, until: now + reply.ban.remainingMs };
+  branch.ban = reply.ban === undefined ? undefined : { notice: reply.ban, at: now };
   if (!isAwaited) return;
   parent.renewAt = Math.max(parent.renewAt, now + renewGap(branch));
   if (reply.leaseId === before) return;
@@ -144,7 +144,11 @@ function compose(branch: Branch, { costs, keep, want }: Asked, now: number): Lea
   } as const;
   for (const { spent } of holdings) restart(spent, parent.ttlMs * REPORT_SHARE, now);
   branch.calls = 0;
-  return costs.some((cost) => cost > 0) ? { ...message, hold: true } : message;
+  return {
+    ...message,
+    ...(costs.some((cost) => cost > 0) && { hold: true }),
+    ...(branch.evenIfBanned && { evenIfBanned: true }),
+  };
 }
 
 /** Nothing that was lent lives any more when this is called, so all that the root counts is in the message. */

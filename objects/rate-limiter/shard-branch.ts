@@ -13,6 +13,8 @@ import type { ShardRules } from "./shard-rules.ts";
 export interface Branch {
   /** The shard as a borrower of the root. `tokens` of its holdings are the pool: borrowed and not lent. */
   readonly parent: Borrower;
+  /** Its isolates ask although the client may be banned; so it does. */
+  readonly evenIfBanned: boolean;
   /** What is lent, by its id. */
   readonly children: Map<number, Child>;
   /** The isolates that asked lately. */
@@ -24,7 +26,8 @@ export interface Branch {
   /** The root failed: until then nobody asks it again. */
   failedUntil: number;
   shards: { readonly count: number; readonly until: number } | undefined;
-  ban: { readonly notice: BanNotice; readonly until: number } | undefined;
+  /** What the root said of a ban, told on while it is fresh. */
+  ban: { readonly notice: BanNotice; readonly at: number } | undefined;
 }
 
 /** What one isolate has on lease from the shard. */
@@ -58,6 +61,7 @@ const MAX_PEERS = 128;
 export function newBranch(message: LeaseMessage, isolate: string, firstId: number): Branch {
   const limits = message.items.map(limitOf);
   return {
+    evenIfBanned: message.evenIfBanned === true,
     parent: newBorrower(message.client, message.configVersion, limits, { isolate, seq: 0 }),
     children: new Map(),
     peers: new Map(),
@@ -71,8 +75,8 @@ export function newBranch(message: LeaseMessage, isolate: string, firstId: numbe
 }
 
 /** What tells the branches of a shard apart. */
-export function branchKey({ client, configVersion, items }: LeaseMessage): string {
-  return JSON.stringify([client, configVersion, ...items.map(limitOf)]);
+export function branchKey({ client, configVersion, evenIfBanned = false, items }: LeaseMessage): string {
+  return JSON.stringify([client, configVersion, evenIfBanned, ...items.map(limitOf)]);
 }
 
 /** Ends what is lent and over: it may have been spent, so nobody gets it. */

@@ -26,6 +26,8 @@ interface Loan {
 
 /** A lease that lives less is over before it is worth its call. */
 const MIN_CHILD_MS = 100;
+/** An isolate believes what it hears of a ban for 2 s, which is what an unban may take: a shard adds next to nothing. */
+const BAN_MS = 100;
 /** What is told where nobody knows better: ask again. */
 const RETRY_MS = 1;
 
@@ -187,7 +189,7 @@ function levelOf(
 
 function withNotices({ ban, shards }: Branch, reply: LeaseReply, now: number): LeaseReply {
   let told = reply;
-  if (ban !== undefined && ban.until > now) told = { ...told, ban: { ...ban.notice, remainingMs: ban.until - now } };
+  if (ban !== undefined && now - ban.at < BAN_MS) told = { ...told, ban: ban.notice };
   if (shards === undefined || shards.until <= now) return told;
   return { ...told, shards: { count: shards.count, ttlMs: shards.until - now } };
 }

@@ -63,9 +63,9 @@ export function serve(
   const isHoldable = message.hold !== true || canLend(branch, message, now, rules);
   const isLacking = !isHoldable || waits.includes("unknown");
   const isRefused = message.items.some((item, index) => isRefusal(waits[index]) && !item.shadow);
+  if (isLacking && !isRefused && now < branch.failedUntil) return FAILED;
   if (isLacking && !isRefused && !hasAsked) {
     if (isAwaiting(parent, now)) return WAITING;
-    if (now < branch.failedUntil) return FAILED;
     const costs = message.items.map(({ cost }) => cost);
     return { kind: "waiting", call: askRoot(branch, costs, now) };
   }

@@ -4,6 +4,7 @@ import { NO_MEMORY, type LeaseMemory } from "./lease-ledger.ts";
 import { forgettableAt } from "./ledger.ts";
 import { lostPermitState, packPermits, permitsForgettableAt, unpackPermits, type PermitState } from "./permit-state.ts";
 import type { Row, Table } from "./rows.ts";
+import type { CallLoad } from "./shard-count.ts";
 
 /** What goes with a client's row in memory only. */
 export interface ClientMemory {
@@ -11,6 +12,8 @@ export interface ClientMemory {
   decisions: readonly PastDecision[];
   /** Losing it costs credit and repeats the sizing of leases. */
   lease: LeaseMemory;
+  /** How busy the client keeps its owner; undefined before its first lease. */
+  calls: CallLoad | undefined;
 }
 
 /** Tokens: of each client one row. */
@@ -20,7 +23,7 @@ export const CLIENTS: Table<ClientState, ClientMemory> = {
   unpack: unpackClient,
   lost: lostClient,
   forgettableAt,
-  newMemory: () => ({ decisions: [], lease: NO_MEMORY }),
+  newMemory: () => ({ decisions: [], lease: NO_MEMORY, calls: undefined }),
 };
 
 /** Operations in flight: of each client one row. */
