@@ -3,6 +3,8 @@ import type { CanonicalRequest } from "../canonical.ts";
 import type { ActiveConfig } from "../config/compile.ts";
 import { GatewayError } from "../errors.ts";
 import { adminToken, isAdmin } from "./authenticate.ts";
+import { listBans } from "./bans.ts";
+import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
 import { readConfig } from "./config.ts";
 import { json } from "./json.ts";
@@ -10,6 +12,8 @@ import { json } from "./json.ts";
 /** What a resource of the admin API works with. */
 export interface AdminContext {
   readonly env: Env;
+  /** For its body; path, method and query are those of the canonical request. */
+  readonly request: Request;
   readonly active: ActiveConfig;
   /** Query of the canonical request. */
   readonly query: URLSearchParams;
@@ -34,7 +38,7 @@ export async function admin(
       headers: { "www-authenticate": 'Bearer realm="sluice admin"' },
     });
   }
-  const context: AdminContext = { env, active, query: new URLSearchParams(canonical.query) };
+  const context: AdminContext = { env, request, active, query: new URLSearchParams(canonical.query) };
   const path = canonical.path.slice(active.config.admin.prefix.length);
   const response: unknown = await resources.fetch(
     // RFC 9110 9.3.2: HEAD is GET without the body, which the runtime leaves out.
@@ -57,12 +61,32 @@ interface Routable {
   readonly params: Record<string, string>;
 }
 
+const RESOURCES = [
+  "/bans?filter=&limit=&cursor=",
+  "/clients?by=&value=",
+  "/clients/{id}",
+  "POST /clients/{id}/ban",
+  "POST /clients/{id}/unban",
+  "POST /clients/{id}/reset",
+  "POST /clients/{id}/grant",
+  "/config",
+];
+
 const resources = Router<Routable & IRequest, [AdminContext]>();
 resources
-  .get("/", () => json({ resources: ["/clients?by=&value=", "/clients/{id}", "/config"] }))
+  .get("/", () => json({ resources: RESOURCES }))
+  .get("/bans", (_request, context) => listBans(context))
   .get("/clients", (_request, context) => findClients(context))
-  .get("/clients/:id", (request, context) => readClient(request.params["id"] ?? "", context))
+  .get("/clients/:id", (request, context) => readClient(idOf(request), context))
+  .post("/clients/:id/ban", (request, context) => banClient(idOf(request), context))
+  .post("/clients/:id/unban", (request, context) => unbanClient(idOf(request), context))
+  .post("/clients/:id/reset", (request, context) => resetClient(idOf(request), context))
+  .post("/clients/:id/grant", (request, context) => grantTokens(idOf(request), context))
   .get("/config", (_request, context) => readConfig(context));
+
+function idOf({ params }: Routable): string {
+  return params["id"] ?? "";
+}
 
 /** Methods that some resource has at this path. */
 function allowedMethods(path: string): readonly string[] {

@@ -1,0 +1,58 @@
+import * as v from "valibot";
+import { toProblems } from "../../schemas/document/to-problems.ts";
+import { GatewayError } from "../errors.ts";
+import { within } from "../within.ts";
+
+/** An order is a few names and numbers. */
+const MAX_BYTES = 16_384;
+/** And here at once. */
+const BODY_MS = 10_000;
+
+/**
+ * Reads an order's body: JSON of at most 16 KiB, of which the schema takes every member.
+ *
+ * @throws GatewayError `invalid-request` with every problem at once, `payload-too-large`, `request-timeout`.
+ */
+export async function readBody<Schema extends v.GenericSchema>(
+  request: Request,
+  schema: Schema,
+): Promise<v.InferOutput<Schema>> {
+  const text = await within(readText(request), BODY_MS, () => {
+    return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
+  });
+  const document = parse(text);
+  const parsed = v.safeParse(schema, document);
+  if (parsed.success) return parsed.output;
+  const problems = toProblems(parsed.issues, document);
+  const told = problems.map(
+    ({ path, got, wanted }) => `${path === "" ? "the body" : path}: got ${got}, wanted ${wanted}`,
+  );
+  throw new GatewayError("invalid-request", { detail: `${told.join("; ")}.`, members: { problems } });
+}
+
+async function readText({ body }: Request): Promise<string> {
+  if (body === null) return "";
+  const decoder = new TextDecoder();
+  const reader = body.getReader();
+  let text = "";
+  let bytes = 0;
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    bytes += value.byteLength;
+    if (bytes > MAX_BYTES) {
+      await reader.cancel();
+      throw new GatewayError("payload-too-large", { detail: `The body is more than ${MAX_BYTES} bytes.` });
+    }
+    text += decoder.decode(value, { stream: true });
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const got = text === "" ? "nothing" : `${text.length} characters that are none`;
+    throw new GatewayError("invalid-request", { detail: `the body: got ${got}, wanted a JSON object.` });
+  }
+}
