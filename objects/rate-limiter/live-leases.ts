@@ -98,20 +98,22 @@ function sortOut(
   now: number,
   latest: number,
 ): { readonly going: readonly LiveLease[]; readonly ended: readonly LiveLease[] } | undefined {
+  const isLost = ({ policy, countedAt }: LiveLease) => countedAt !== undefined && moved.includes(policy);
+  const isSame = leases.every((lease) => lease.expiresAt > now && lease.expiresAt <= latest && !isLost(lease));
+  // There may be a thousand reservations, and mostly none of them has changed.
+  if (isSame) return undefined;
   const going: LiveLease[] = [];
   const ended: LiveLease[] = [];
-  let isSame = true;
   for (const lease of leases) {
-    const isOver = lease.expiresAt <= now;
-    if (isOver) ended.push(lease);
-    if (isOver) continue;
-    const isLost = lease.countedAt !== undefined && moved.includes(lease.policy);
-    isSame &&= !isLost && lease.expiresAt <= latest;
+    if (lease.expiresAt <= now) {
+      ended.push(lease);
+      continue;
+    }
     const { id, policy, tokens } = lease;
     const expiresAt = Math.min(lease.expiresAt, latest);
-    going.push(isLost ? { id, policy, tokens, expiresAt } : { ...lease, expiresAt });
+    going.push(isLost(lease) ? { id, policy, tokens, expiresAt } : { ...lease, expiresAt });
   }
-  return isSame && ended.length === 0 ? undefined : { going, ended };
+  return { going, ended };
 }
 
 function isMoved(policy: PolicyState, now: number): boolean {
