@@ -51,11 +51,9 @@ export type PermitArrival =
   /** A question is under way: come back after so long. Waiting for its promise could wedge the isolate. */
   | { readonly kind: "wait"; readonly pollMs: number };
 
-/** How long a request waits for a question that another one made before it makes its own. */
-const MAX_WAIT_MS = 100;
 const POLL_MS = 5;
 /** After this a question counts as lost, and a late answer changes nothing any more. */
-const CALL_MS = 1_000;
+export const PERMIT_CALL_MS = 1_000;
 /** How long the owner's refusal is believed: four questions a second, whatever a client sends. */
 const REFUSAL_MS = 250;
 /** An operation that has not ended so long after its timeout has lost its request without a word. */
@@ -85,8 +83,13 @@ export function newPermitBorrower(
   };
 }
 
-/** Starts an operation for a request, or says what it takes. @param waitedMs since the request first arrived; 0 for the first time. */
-export function arriveForPermit(borrower: PermitBorrower, now: number, waitedMs = 0): PermitArrival {
+/**
+ * Starts an operation for a request, or says what it takes. One question at a time is under way: a second one would make
+ * the first one's answer worthless, and behind a slow owner none would ever count.
+ *
+ * @param isFirst whether the request comes for the first time.
+ */
+export function arriveForPermit(borrower: PermitBorrower, now: number, isFirst = true): PermitArrival {
   forgetForsaken(borrower, now);
   const { lease, operation } = start(borrower.lease, now);
   if (operation !== undefined) {
@@ -95,8 +98,8 @@ export function arriveForPermit(borrower: PermitBorrower, now: number, waitedMs 
     return { kind: "started", operation, renewal: renewalOf(borrower, now) };
   }
   if (now < borrower.refusedUntil) return REFUSED;
-  if (isAsking(borrower, now) && waitedMs < MAX_WAIT_MS) {
-    if (waitedMs === 0) borrower.waiting += 1;
+  if (isAsking(borrower, now)) {
+    if (isFirst) borrower.waiting += 1;
     return WAIT;
   }
   const want = Math.min(borrower.limit, 1 + borrower.waiting);
@@ -112,6 +115,8 @@ export function permitAnswered(borrower: PermitBorrower, { reply }: PermitReplyI
   borrower.owed = reply.counted;
   borrower.idleMs = reply.idleMs;
   borrower.free = reply.free;
+  // What is new has not been idle yet: whoever asked for it comes now.
+  if (borrower.wanted > 0) restartPeak(borrower, now);
   const isShort = lease.permits - lease.operations.length < borrower.wanted;
   borrower.refusedUntil = isShort ? now + Math.min(REFUSAL_MS, reply.retryAfterMs || REFUSAL_MS) : 0;
   borrower.wanted = 0;
@@ -201,7 +206,7 @@ function question(borrower: PermitBorrower, keep: number, want: number, now: num
 }
 
 function isAsking({ lease: { askedAt } }: PermitBorrower, now: number): boolean {
-  return askedAt !== undefined && now - askedAt >= 0 && now - askedAt < CALL_MS;
+  return askedAt !== undefined && now - askedAt >= 0 && now - askedAt < PERMIT_CALL_MS;
 }
 
 function forgetForsaken(borrower: PermitBorrower, now: number): void {

@@ -90,7 +90,8 @@ export function ask(
   const counted = Math.min(lease.counted, kept);
   const seq = lease.seq + 1;
   return {
-    lease: { ...lease, seq, askedAt: now, permits: kept, counted },
+    // Under a lowered limit fewer may be started than are kept; asking raises nothing.
+    lease: { ...lease, seq, askedAt: now, permits: Math.min(lease.permits, kept), counted },
     // What the owner has forgotten it may count anew.
     message: { id: lease.id, seq, keep: kept, want: want + kept - counted },
   };

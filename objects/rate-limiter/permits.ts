@@ -71,10 +71,10 @@ export interface PermitOutcome {
 const GUARD_MS = 100;
 /** A record stays small whatever the fleet does; one more borrower waits. */
 const MAX_LEASES = 256;
-/** Half of the permits are free: whoever has one unused will sooner need it himself. */
+/** Whoever has one unused while a quarter of them are free will sooner need it himself. */
 const IDLE_MS = 500;
-/** Somebody may be refused for it; much shorter, and each request would cost an ask and a return. */
-const SCARCE_IDLE_MS = 100;
+/** Somebody may be refused for it. Half of this cost up to a third more calls and refused no fewer. */
+const SCARCE_IDLE_MS = 200;
 
 /** The permits of a client never seen: all free. */
 export function freePermits(now: number): Permits {
@@ -126,7 +126,7 @@ export function answer(permits: Permits, limit: PermitLimit, ask: PermitAsk, now
     permits: Math.max(0, Math.min(kept + granted, kept + free)),
     counted: kept + granted,
     free: Math.max(0, free - granted),
-    idleMs: 2 * (free - granted) >= limit.permits ? IDLE_MS : SCARCE_IDLE_MS,
+    idleMs: 4 * (free - granted) >= limit.permits ? IDLE_MS : SCARCE_IDLE_MS,
     leaseMs: limit.leaseMs,
     retryAfterMs,
   };

@@ -57,7 +57,7 @@ describe("permits", () => {
       permits: 3,
       counted: 3,
       free: 1,
-      idleMs: 100,
+      idleMs: 500,
       leaseMs: 5_000,
       retryAfterMs: 0,
     });

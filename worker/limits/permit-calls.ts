@@ -1,4 +1,5 @@
 import {
+  PERMIT_CALL_MS,
   permitAnswered,
   permitCallFailed,
   releaseAll,
@@ -7,12 +8,11 @@ import {
 } from "../../objects/rate-limiter/permit-borrower.ts";
 import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limiter/permit-messages.ts";
 import type { Exchange } from "../exchange.ts";
+import { within } from "../within.ts";
 import { learnBan } from "./known-bans.ts";
 import { callOwner, ownerOf } from "./owner.ts";
 import type { PermitEntry } from "./permit-table.ts";
 
-/** Nobody waits longer for an answer off a request's path: the borrower counts it as lost then. */
-const CALL_MS = 1_000;
 /** The runtime ends what a request left running after 30 s; then the next request's watch takes over. */
 const WATCH_MS = 25_000;
 /** A watch looks again at the earliest after so long. */
@@ -22,32 +22,55 @@ const LOOK_MS = 20;
 type Caller = Pick<Exchange, "env" | "ctx">;
 
 /**
- * Sends a question about a client's permits and takes in the answer. Rejects as `callOwner` does; an answer that comes
- * after that changes nothing, and what it granted is given back when it is idle.
+ * Sends a question about a client's permits and takes in the answer, also one that comes after its request has given up: a
+ * slow owner's permits are as good as any. Rejects as `callOwner` does.
  */
 export async function askPermits(
-  { address, borrower }: PermitEntry,
+  entry: PermitEntry,
   message: PermitMessage,
-  env: Env,
+  caller: Caller,
   deadlineMs: number,
 ): Promise<void> {
-  try {
-    const call = (): Promise<PermitMessageReply> => ownerOf(env, address).permits(message);
-    const askedAt = Date.now();
-    const { items, ban } = await callOwner(address, call, { deadlineMs });
-    learnBan(address.client, ban, askedAt);
-    const [item] = items;
-    if (item?.policy !== borrower.policy) throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"}`);
-    permitAnswered(borrower, item, Date.now());
-  } catch (error) {
+  const { address, borrower } = entry;
+  let call: Promise<void> | undefined;
+  function lost(): void {
     permitCallFailed(borrower, message);
+    // The owner may have granted all the same.
+    watchIdlePermits(entry, caller, Date.now());
+  }
+  function send(): Promise<void> {
+    const askedAt = Date.now();
+    call = ownerOf(caller.env, address)
+      .permits(message)
+      .then((reply) => {
+        learnBan(address.client, reply.ban, askedAt);
+        heard(entry, reply, caller);
+      });
+    // Others wait for this answer too: it must be taken in though its own client may leave.
+    caller.ctx.waitUntil(within(call, PERMIT_CALL_MS, () => new Error("late")).catch(lost));
+    return call;
+  }
+  try {
+    await callOwner(address, send, { deadlineMs });
+  } catch (error) {
+    if (call === undefined) lost();
     throw error;
   }
 }
 
+function heard(entry: PermitEntry, { items }: PermitMessageReply, caller: Caller): void {
+  const [item] = items;
+  const { policy } = entry.borrower;
+  if (item?.policy !== policy)
+    throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"}, not ${policy}`);
+  const now = Date.now();
+  permitAnswered(entry.borrower, item, now);
+  watchIdlePermits(entry, caller, now);
+}
+
 /** Sends a question that nobody waits for. When it fails, the next one says the same. */
 export function tellPermits(entry: PermitEntry, message: PermitMessage, caller: Caller): void {
-  caller.ctx.waitUntil(askPermits(entry, message, caller.env, CALL_MS).catch(() => {}));
+  caller.ctx.waitUntil(askPermits(entry, message, caller, PERMIT_CALL_MS).catch(() => {}));
 }
 
 /** Gives back all that is not in flight of an entry that has left the table, off the request's path. */
@@ -63,20 +86,20 @@ export function givePermitsBack(entry: PermitEntry, caller: Caller): void {
 export function watchIdlePermits(entry: PermitEntry, caller: Caller, now: number): void {
   if (entry.isForgotten) return givePermitsBack(entry, caller);
   if (now < entry.watchedUntil || releaseAt(entry.borrower) === undefined) return;
-  caller.ctx.waitUntil(releaseWhenIdle(entry, caller.env, now + WATCH_MS));
+  caller.ctx.waitUntil(releaseWhenIdle(entry, caller, now + WATCH_MS));
 }
 
-async function releaseWhenIdle(entry: PermitEntry, env: Env, until: number): Promise<void> {
+async function releaseWhenIdle(entry: PermitEntry, caller: Caller, until: number): Promise<void> {
   for (;;) {
     const now = Date.now();
     const dueAt = releaseAt(entry.borrower);
     if (dueAt === undefined || now >= until) break;
     const waitMs = Math.min(until - now, Math.max(LOOK_MS, dueAt - now));
     // Not for all the time at once: whoever watches may be gone without a word.
-    entry.watchedUntil = now + waitMs + 2 * CALL_MS;
+    entry.watchedUntil = now + waitMs + 2 * PERMIT_CALL_MS;
     const message = releaseIdle(entry.borrower, now);
     if (message === undefined) await scheduler.wait(waitMs);
-    else await askPermits(entry, message, env, CALL_MS).catch(() => scheduler.wait(CALL_MS));
+    else await askPermits(entry, message, caller, PERMIT_CALL_MS).catch(() => scheduler.wait(PERMIT_CALL_MS));
   }
   entry.watchedUntil = 0;
 }

@@ -1,4 +1,4 @@
-import { endOperation, keepUp, renew } from "../../objects/rate-limiter/permit-borrower.ts";
+import { PERMIT_CALL_MS, endOperation, keepUp, renew } from "../../objects/rate-limiter/permit-borrower.ts";
 import { end, overdue, proceed, start } from "../../objects/rate-limiter/permit-lease.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
@@ -25,7 +25,6 @@ export type PermitSource = "owner" | "local";
 /** Two more tries a second are left of an operation's time when its permit has to be kept up. */
 const KEEP_UP_MS = 5_000;
 const RETRY_MS = 500;
-const CALL_MS = 1_000;
 
 /**
  * Watches over an operation from its start to its end: it ends with its exchange whatever happens to that, and goes on
@@ -71,7 +70,7 @@ export function holdOperation(holder: Holder, number: number, source: PermitSour
     if (leftMs <= 0) return lose();
     const message = renew(borrower, Date.now());
     if (message !== undefined) {
-      await askPermits(entry, message, exchange.env, Math.min(CALL_MS, leftMs)).catch(() => {});
+      await askPermits(entry, message, exchange, Math.min(PERMIT_CALL_MS, leftMs)).catch(() => {});
       if (isOver) return;
       if (keep(Date.now())) return arm(KEEP_UP_MS);
     }

@@ -58,7 +58,7 @@ async function obtainByCall(visit: PermitVisit, first: PermitArrival): Promise<P
     if (arrival.kind === "wait") await scheduler.wait(Math.max(0, Math.min(arrival.pollMs, leftMs)));
     const now = Date.now();
     if (leftMs <= 0 || asked === MAX_ASKS) return withoutOwner(visit, new Error("no permit came in time"));
-    arrival = arriveForPermit(entry.borrower, now, Math.max(1, now - startedAt));
+    arrival = arriveForPermit(entry.borrower, now, false);
     const answer = conclusion(visit, arrival);
     if (answer !== undefined) return answer;
   }
@@ -76,7 +76,7 @@ async function question(
     throw error;
   }
   try {
-    await askPermits(entry, message, exchange.env, deadlineMs);
+    await askPermits(entry, message, exchange, deadlineMs);
     return undefined;
   } catch (cause) {
     return { cause };

@@ -76,7 +76,7 @@ describe("the owner", () => {
         leases: [{ id: "a", permits: 7, seq: 1, startsUntil: START + 2_000, reclaimAt: START + RECLAIM_MS }],
         last: START,
       },
-      reply: { seq: 1, permits: 7, counted: 7, free: 3, idleMs: 100, leaseMs: 2_000, retryAfterMs: 0 },
+      reply: { seq: 1, permits: 7, counted: 7, free: 3, idleMs: 500, leaseMs: 2_000, retryAfterMs: 0 },
     });
     const second = answer(first.permits, LIMIT, asks("b", 1, 0, 7), START + 100);
     expect(second.reply).toMatchObject({ permits: 3, counted: 3, free: 0, retryAfterMs: RECLAIM_MS - 100 });
@@ -88,7 +88,7 @@ describe("the owner", () => {
         permits: 0,
         counted: 0,
         free: 0,
-        idleMs: 100,
+        idleMs: 200,
         leaseMs: 2_000,
         retryAfterMs: RECLAIM_MS - 200,
       },
