@@ -18,7 +18,7 @@ export async function handle(request: Request, env: Env, ctx: ExecutionContext):
   const fields = readFields(request.headers);
   const requestId = requestIdOf(fields);
   const record: ExchangeRecord = { request, fields, requestId, receivedAt, notes: {} };
-  let response: Response;
+  let response: Response | undefined;
   let active: ActiveConfig | undefined;
   const responseHeaders: [string, string][] = [];
   try {
@@ -28,13 +28,12 @@ export async function handle(request: Request, env: Env, ctx: ExecutionContext):
   } catch (error) {
     record.notes.code = codeOf(error);
     record.error = error;
-    response = (active === undefined && liveness(request)) || problemResponse(error, requestId);
+    response = (active === undefined && liveness(request)) || undefined;
   }
   const durationMs = Date.now() - receivedAt;
-  const { headers } = response;
-  for (const [name, value] of responseHeaders) headers.set(name, value);
-  headers.set("x-request-id", requestId);
-  headers.set("x-response-time", String(durationMs));
+  responseHeaders.push(["x-request-id", requestId], ["x-response-time", String(durationMs)]);
+  if (response === undefined) response = problemResponse(record.error, requestId, responseHeaders);
+  else for (const [name, value] of responseHeaders) response.headers.set(name, value);
   if (active?.config.logging.enabled !== false) logExchange(record, response.status, durationMs, ctx);
   return response;
 }

@@ -1,7 +1,7 @@
 import { POLL_MS, askToHold, isHeld, spend, turnAway } from "../../objects/rate-limiter/lease.ts";
 import { refusedVerdicts, releasedVerdicts } from "./leased-verdicts.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
-import { isLeftAlone } from "./owner.ts";
+import { isLeftAlone, leftAlone } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Prepared, type Refusal } from "./part.ts";
 
 /** A request asks so often at most: an owner whose loans others have spent each time is as good as silent. */
@@ -37,8 +37,7 @@ export function leasedClaim(visit: Visit): Claim {
       if (refusal !== undefined) return refusal;
       const leftMs = timeLeft(visit);
       if (leftMs <= 0 || asks === MAX_ASKS) return decideAlone(new Error("what was lent was spent by others"));
-      if (isLeftAlone(entry.address, now))
-        return decideAlone(new Error("RateLimiter is not asked: its last calls failed"));
+      if (isLeftAlone(entry.address, now)) return decideAlone(leftAlone());
       const message = askToHold(borrower, costs, now);
       if (message === undefined) {
         await scheduler.wait(Math.min(POLL_MS, leftMs));

@@ -8,7 +8,7 @@ import { findEntry, makeEntry, shortName, type LeaseTerms, type TableEntry } fro
 import { leasedClaim } from "./leased-claim.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
-import { isLeftAlone } from "./owner.ts";
+import { isLeftAlone, leftAlone } from "./owner.ts";
 import type { Outcome, Part } from "./part.ts";
 
 /** Limits of one identity that this isolate works off a lease. */
@@ -79,7 +79,7 @@ async function decideByCall(visit: Visit, first: Arrival): Promise<Outcome> {
     const leftMs = timeLeft(visit);
     if (leftMs <= 0) return decideWithoutOwner(visit, new Error("another request's call brought nothing in time"));
     if (isLeftAlone(entry.address, Date.now())) {
-      return decideWithoutOwner(visit, new Error("RateLimiter is not asked: its last calls failed"));
+      return decideWithoutOwner(visit, leftAlone());
     }
     await scheduler.wait(Math.min(arrival.pollMs, leftMs));
     const now = Date.now();

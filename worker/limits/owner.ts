@@ -15,6 +15,8 @@ const ONE_TRY = { retry: { maxRetries: 0 } };
 const MAX_FAILING = 512;
 const failing = createLru<string, OwnerHealth>(MAX_FAILING);
 
+let notAsked: Error | undefined;
+
 /** Asks a client's owner for tokens. Rejects when it fails, is left alone, or does not answer within `deadlineMs`. */
 export async function askOwner(
   env: Env,
@@ -49,7 +51,7 @@ export async function callOwner<Reply>(
   const known = failing.get(name);
   if (known !== undefined) {
     const health = mayCall(known, Date.now());
-    if (health === undefined) throw new Error("RateLimiter is not asked: its last calls failed");
+    if (health === undefined) throw leftAlone();
     failing.set(name, health);
   }
   let isLate = false;
@@ -73,6 +75,12 @@ export async function callOwner<Reply>(
 export function isLeftAlone({ name }: ObjectAddress, now: number): boolean {
   const health = failing.size === 0 ? undefined : failing.get(name);
   return health !== undefined && now < health.pausedUntil;
+}
+
+/** Why an owner is not asked. One value: while an owner is dead, each request meets it, and a stack costs more than the rest. */
+export function leftAlone(): Error {
+  notAsked ??= new Error("RateLimiter is not asked: its last calls failed");
+  return notAsked;
 }
 
 /** The stub of a client's owner, with one try per call. */
