@@ -15,7 +15,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
-      rateLimit: { requestsPerWindow: 10, windowSeconds: 3600, by: ["header:x-client"] },
+      rateLimit: { requestsPerWindow: 10, windowSeconds: 3600, by: ["header:x-client"], mode: "strict" },
       routes: [
         { id: "api", prefix: "/api", target: originUrl },
         { id: "gone", prefix: "/gone", target: "http://127.0.0.1:1" },
