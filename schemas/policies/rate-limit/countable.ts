@@ -25,8 +25,12 @@ export function largestDebt(limit: Countable): number {
  */
 export function numberFaults(limit: RateLimit, maxDebt: number | undefined): readonly LimitFault[] {
   const faults: LimitFault[] = [];
+  const { requestsPerWindow, unitsPerToken } = limit;
   if (limit.burst > mostTokens(limit)) faults.push(tooMuch(limit));
-  else if (maxDebt !== undefined && maxDebt > largestDebt(limit)) {
+  else if (!Number.isSafeInteger(requestsPerWindow * unitsPerToken)) {
+    faults.push({ field: "requestsPerWindow", wanted: `at most 2^53 for requestsPerWindow${unitsText(limit)}` });
+  }
+  if (faults.length === 0 && maxDebt !== undefined && maxDebt > largestDebt(limit)) {
     const wanted = `at most ${largestDebt(limit)}, so that debts are counted exactly (2^53 in all); shorten the window or lower the debt`;
     faults.push({ field: "maxDebt", wanted });
   }
@@ -38,9 +42,9 @@ export function numberFaults(limit: RateLimit, maxDebt: number | undefined): rea
   return faults;
 }
 
-function tooMuch({ algorithm, unitsPerToken }: RateLimit): LimitFault {
-  const units = unitsPerToken === 1 ? "" : ` times ${unitsPerToken} (for the decimal places of the costs)`;
-  switch (algorithm) {
+function tooMuch(limit: RateLimit): LimitFault {
+  const units = unitsText(limit);
+  switch (limit.algorithm) {
     case "token-bucket":
       return {
         field: "burst",
@@ -56,6 +60,10 @@ function tooMuch({ algorithm, unitsPerToken }: RateLimit): LimitFault {
     case "concurrency":
       return { field: "requestsPerWindow", wanted: `at most 2^53 for requestsPerWindow${units}` };
   }
+}
+
+function unitsText({ unitsPerToken }: RateLimit): string {
+  return unitsPerToken === 1 ? "" : ` times ${unitsPerToken} (for the decimal places of the costs)`;
 }
 
 /** The most tokens, debt included, that a limit can count without rounding. */

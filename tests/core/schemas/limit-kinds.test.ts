@@ -225,6 +225,17 @@ describe("numbers that could not be counted exactly are refused", () => {
     ]);
   });
 
+  it("a rate that is not a whole number of units", () => {
+    const rateLimit = { requestsPerWindow: Math.floor(MOST / 10) + 1, window: "1ms", burst: 10, cost: 0.5 };
+    expect(problemsOf({ rateLimit })).toEqual([
+      {
+        path: "rateLimit.requestsPerWindow",
+        got: String(rateLimit.requestsPerWindow),
+        wanted: "at most 2^53 for requestsPerWindow times 10 (for the decimal places of the costs)",
+      },
+    ]);
+  });
+
   it.each(["token-bucket", "sliding-window", "approximate-sliding-window", "fixed-window"])(
     "a %s with every whole number that there is, but not with more debt than is left",
     (algorithm) => {
