@@ -127,6 +127,15 @@ export class Traffic {
     return this.#customers.flatMap((customer, index) => customer.limits.map((limit) => this.#fare(index, limit)));
   }
 
+  /** What the customer of this place in the list was let through under a limit. */
+  admissions(index: number, limit: CustomerLimit): readonly Admission[] {
+    return this.#customerOf.flatMap((customer, request) => {
+      const until = this.#arrivedAt[request];
+      if (customer !== index || until === undefined) return [];
+      return [{ from: this.#sentAt[request] ?? 0, until, tokens: this.#tokensOf(request, limit) }];
+    });
+  }
+
   /** Closes the connections. */
   close(): void {
     for (const lane of this.#lanes.flat()) lane.close();
@@ -163,19 +172,16 @@ export class Traffic {
   }
 
   #fare(index: number, limit: CustomerLimit): Fare {
-    const admissions: Admission[] = [];
     const { name = "", limits = [] } = this.#customers[index] ?? {};
     const ideal = new IdealLimiter(limits.map(asBorrowed));
     let sent = 0;
     for (const [request, customer] of this.#customerOf.entries()) {
       if (customer !== index) continue;
-      const sentAt = this.#sentAt[request] ?? 0;
-      const arrivedAt = this.#arrivedAt[request];
-      const tokens = limit.weighs === true ? (this.#costOf[request] ?? 1) : 1;
+      const tokens = this.#tokensOf(request, limit);
       sent += tokens;
-      ideal.ask(tokens, sentAt);
-      if (arrivedAt !== undefined) admissions.push({ from: sentAt, until: arrivedAt, tokens });
+      ideal.ask(tokens, this.#sentAt[request] ?? 0);
     }
+    const admissions = this.admissions(index, limit);
     return {
       customer: name,
       limit,
@@ -184,6 +190,10 @@ export class Traffic {
       ideal: ideal.tokens,
       excess: overAdmission(admissions, limit),
     };
+  }
+
+  #tokensOf(request: number, { weighs = false }: CustomerLimit): number {
+    return weighs ? (this.#costOf[request] ?? 1) : 1;
   }
 }
 
