@@ -24,11 +24,12 @@ import type { Ban } from "./bans.ts";
 import { grantByOrder, refill, type Granted } from "./by-order.ts";
 import type { ClientState } from "./client-state.ts";
 import { addDecision, type ClientView } from "./client-view.ts";
+import { activeIsolates } from "./demand.ts";
 import { keepHouse, type Housekeeping } from "./housekeeping.ts";
 import { lease } from "./lease-ledger.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messages.ts";
 import { report } from "./client-report.ts";
-import { refund, take } from "./ledger.ts";
+import { refund, take, type Outcome } from "./ledger.ts";
 import { isCount, wanted } from "./message-checks.ts";
 import type { BanNotice, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
@@ -94,8 +95,9 @@ export class RateLimiter extends DurableObject {
     const row = this.#clients.load(message.client, now) ?? newClientRow();
     const { state, reply } = take(row.state, message, now);
     if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    row.memory.decisions = addDecision(row.memory.decisions, { at: now, allowed: reply.allowed, asked: "take" });
-    return ban === undefined ? reply : { ...reply, ban };
+    row.memory.decisions = addDecision(row.memory.decisions, { asked: "take", message, reply, at: now });
+    const isolates = activeIsolates(row.memory.lease.peers, now);
+    return { ...reply, ...(isolates > 0 && { isolates }), ...(ban && { ban }) };
   }
 
   /**
@@ -114,7 +116,7 @@ export class RateLimiter extends DurableObject {
     if (state !== row.state) this.#clients.store(message.client, row, state, now);
     // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
     row.memory.lease = memory;
-    row.memory.decisions = addDecision(row.memory.decisions, { at: now, allowed: reply.allowed, asked: "lease" });
+    row.memory.decisions = addDecision(row.memory.decisions, { asked: "lease", message, reply, at: now });
     const shards = this.#shards.countCalls(row.memory, message, now);
     return { ...reply, ...(ban && { ban }), ...(shards && { shards }) };
   }
@@ -138,24 +140,13 @@ export class RateLimiter extends DurableObject {
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
   async refund(message: RefundMessage): Promise<RefundReply> {
     insist("refund", refundProblem(message));
-    await this.#commitTogether(message.client, ({ state }, at) => refund(state, message, at));
-    const now = Date.now();
-    const row = this.#clients.load(message.client, now);
-    if (row === undefined) return { v: 1, refunded: false };
-    const { state, reply } = refund(row.state, message, now);
-    if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    return reply;
+    return this.#decide(message.client, (state, at) => refund(state, message, at));
   }
 
   /** Charges what a request cost for which a take reserved. Throws a TypeError on a malformed message. */
   async settle(message: SettleMessage): Promise<SettleReply> {
     insist("settle", settleProblem(message));
-    await this.#commitTogether(message.client, ({ state }, at) => settle(state, message, at));
-    const now = Date.now();
-    const row = this.#clients.load(message.client, now) ?? newClientRow();
-    const { state, reply } = settle(row.state, message, now);
-    if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    return reply;
+    return this.#decide(message.client, (state, at) => settle(state, message, at));
   }
 
   /**
@@ -256,6 +247,15 @@ export class RateLimiter extends DurableObject {
     this.#banNews.add({ client, at: now, until, ban: kind === "began" ? { since, reason } : null }, now);
     this.#house.wakeAt(this.#banNews.nextAt(now) ?? now);
     this.ctx.waitUntil(this.#banNews.run());
+  }
+
+  async #decide<Reply>(client: string, decide: (state: ClientState, now: number) => Outcome<Reply>): Promise<Reply> {
+    await this.#commitTogether(client, ({ state }, at) => decide(state, at));
+    const now = Date.now();
+    const row = this.#clients.load(client, now) ?? newClientRow();
+    const { state, reply } = decide(row.state, now);
+    if (state !== row.state) this.#clients.store(client, row, state, now);
+    return reply;
   }
 
   /**

@@ -231,8 +231,8 @@ describe("an operator", () => {
       v: 1,
       client: "c",
       lastDecisions: [
-        { at: start + 36_500, allowed: false, asked: "take" },
-        { at: start, allowed: true, asked: "take" },
+        { at: start + 36_500, allowed: false, asked: "take", cost: 2 },
+        { at: start, allowed: true, asked: "take", cost: 100 },
       ],
       permits: [],
       ban: null,
@@ -253,6 +253,9 @@ describe("an operator", () => {
         },
       ],
     });
+    for (let cost = 0; cost < 30; cost++) await limiter.take(message("c", [{ ...perHour, cost }], 3));
+    const costs = (await limiter.inspect("c"))?.lastDecisions.map(({ cost }) => cost);
+    expect(costs).toEqual(Array.from({ length: 20 }, (_, index) => 29 - index));
     await evictDurableObject(limiter);
     expect((await limiter.inspect("c"))?.lastDecisions).toEqual([]);
   });
