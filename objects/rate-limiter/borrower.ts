@@ -108,21 +108,29 @@ export function isSpendable(borrower: Borrower, now: number): boolean {
 }
 
 /**
- * How long the owner is known not to have `tokens`, in ms; 0: ask it. Exact as far as nobody else takes or returns any,
+ * How long the owner is known not to give `tokens`, in ms; 0: ask it. Exact as far as nobody else takes or returns any,
  * for each cost its own: a snapshot is kept, not a verdict.
  */
-export function knownWait(
-  borrower: Borrower,
+export function knownWait(borrower: Borrower, holding: Holding, tokens: number, now: number): number {
+  return Math.max(holdLeft(borrower, now), levelWait(holding, tokens, now));
+}
+
+/** How much longer the owner wants to be left alone about this client, whatever it has, in ms. */
+export function holdLeft({ holdUntil }: Borrower, now: number): number {
+  return Math.max(0, Math.min(MAX_TTL_MS, holdUntil - now));
+}
+
+/** How long the owner is known not to have `tokens` of one policy, in ms. */
+export function levelWait(
   { limit, refills, level, rem, room, roomMs, levelAt }: Holding,
   tokens: number,
   now: number,
 ): number {
-  const holdMs = Math.min(MAX_TTL_MS, borrower.holdUntil - now);
   const ageMs = now - levelAt;
-  if (!(ageMs >= 0 && ageMs < LEVEL_MAX_AGE_MS)) return Math.max(0, holdMs);
-  if (!refills) return Math.max(0, holdMs, tokens > level ? roomMs - ageMs : 0);
+  if (!(ageMs >= 0 && ageMs < LEVEL_MAX_AGE_MS)) return 0;
+  if (!refills) return Math.max(0, tokens > level ? roomMs - ageMs : 0);
   const levelMs = waitFor(tokens, { tokens: level, rem }, limit);
-  return Math.max(0, holdMs, (tokens > room ? Math.max(levelMs, roomMs) : levelMs) - ageMs);
+  return Math.max(0, (tokens > room ? Math.max(levelMs, roomMs) : levelMs) - ageMs);
 }
 
 /** Whole tokens of a policy that this client may still spend, as far as this isolate knows. */

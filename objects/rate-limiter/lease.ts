@@ -1,4 +1,4 @@
-import { isSpendable, knownWait, type Borrower, type Holding } from "./borrower.ts";
+import { holdLeft, isSpendable, knownWait, levelWait, type Borrower, type Holding } from "./borrower.ts";
 import { ask, askAlone, countDemand, handBack, isAwaiting, renew } from "./lease-asking.ts";
 import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
 import { LEASE_RULES, type LeaseRules } from "./lease-rules.ts";
@@ -207,14 +207,26 @@ function lowMark({ size, rttMs }: Borrower, { rateBefore }: Holding): number {
   return Math.max(1, Math.min(size / 2, 1 + (2 * rateBefore * rttMs) / 1_000));
 }
 
+/** A pause that the owner asked for is laid to the policies that lack tokens, where there are any; else it is the reason. */
 function refuse(borrower: Borrower, costs: readonly number[], now: number): Refused {
   const isOpen = isSpendable(borrower, now);
-  const retryAfterMs = borrower.holdings.map((holding, index) => {
+  const holdMs = holdLeft(borrower, now);
+  const lacks = borrower.holdings.map((holding, index) => {
     const cost = costs[index] ?? 0;
     const held = isOpen ? holding.tokens : 0;
     holding.denied += cost;
     if (cost > holding.capacity) return null;
-    return cost <= held ? 0 : Math.ceil(knownWait(borrower, holding, cost - held, now));
+    return cost <= held ? undefined : levelWait(holding, cost - held, now);
+  });
+  const isLevel = lacks.some((waitMs, index) => waitMs !== 0 && waitMs !== undefined && !isShadow(borrower, index));
+  const retryAfterMs = lacks.map((waitMs) => {
+    if (waitMs === null) return null;
+    if (waitMs === undefined || (waitMs === 0 && isLevel)) return 0;
+    return Math.ceil(Math.max(waitMs, holdMs));
   });
   return { kind: "refused", retryAfterMs };
+}
+
+function isShadow({ holdings }: Borrower, index: number): boolean {
+  return holdings[index]?.limit.shadow === true;
 }

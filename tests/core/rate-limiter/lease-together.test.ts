@@ -80,6 +80,21 @@ describe("a window, which does not refill little by little", () => {
   });
 });
 
+it("lays a pause to the policy that lacks tokens", () => {
+  const one = borrower(bucket, { ...bucket, policy: "q" });
+  const arrival = arrive(one, [1, 1], START);
+  if (arrival.kind !== "ask") throw new Error("wanted to ask");
+  const item = { allowed: true, remaining: 50, retryAfterMs: 0, kept: 0, granted: 0, rem: 0, room: 100, roomMs: null };
+  const items = [
+    { ...item, policy: "p" },
+    { ...item, policy: "q", remaining: 0 },
+  ];
+  const rest = { allowed: true, leaseId: null, ttlMs: 1_000, closeIdleMs: null };
+  answer(one, arrival.message.seq, { v: 1, ...rest, holdMs: 80, items }, START);
+  expect(arrive(one, [1, 1], START)).toEqual({ kind: "refused", retryAfterMs: [0, 80] });
+  expect(arrive(one, [1, 1], START + 20)).toEqual({ kind: "refused", retryAfterMs: [60, 60] });
+});
+
 it("says which shadow policy would have refused", () => {
   const one = borrower({ ...bucket, shadow: true }, { ...bucket, policy: "q", burst: 5, shadow: true });
   expect(arrive(one, [101, 1], START).kind).toBe("ask");
