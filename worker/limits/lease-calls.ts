@@ -3,6 +3,7 @@ import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
 import type { TableEntry } from "./lease-table.ts";
+import { addressed, followShards, sendBack } from "./lease-place.ts";
 import { learnBan } from "./known-bans.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf } from "./owner.ts";
@@ -14,6 +15,9 @@ const CALL_MS = 1_000;
 const WATCH_MS = 25_000;
 /** A watch looks again at the earliest after so long. */
 const LOOK_MS = 20;
+
+/** A call that failed may have been to a shard that nobody has told of for long. */
+const NOTHING_SAID = {};
 
 /** What a call needs of the request that makes it. */
 type Caller = Pick<Exchange, "env" | "ctx" | "client">;
@@ -31,15 +35,14 @@ export async function callAbout(
   caller: Caller,
   { deadlineMs, countsLate }: { readonly deadlineMs: number; readonly countsLate?: () => boolean },
 ): Promise<LeaseReply> {
-  const { address, terms } = entry;
+  const { address } = entry;
+  const sent = addressed(entry, message);
   const lost = () => failed(entry.borrower, message.seq, Date.now());
   const askedAt = Date.now();
   let isSent = false;
   function call(): Promise<LeaseReply> {
     isSent = true;
-    const reply: Promise<LeaseReply> = ownerOf(caller.env, address).lease(
-      terms.evenIfBanned ? { ...message, evenIfBanned: true } : message,
-    );
+    const reply: Promise<LeaseReply> = ownerOf(caller.env, address).lease(sent);
     const taken = reply.then((said) => heard(entry, message, said, { caller, askedAt }));
     caller.ctx.waitUntil(within(taken, CALL_MS, () => new Error("lost")).then(ignore, lost));
     return taken;
@@ -50,6 +53,7 @@ export async function callAbout(
     return await callOwner(address, call, { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) });
   } catch (error) {
     if (!isSent) lost();
+    followShards(entry, NOTHING_SAID, caller);
     throw error;
   }
 }
@@ -63,7 +67,7 @@ export function renewLease(entry: TableEntry, renewal: LeaseMessage, caller: Cal
 /** Returns the lease of an entry that has left the table, off the request's path. */
 export function returnLease(entry: TableEntry, caller: Caller): void {
   const message = giveUp(entry.borrower, Date.now());
-  if (message !== undefined) caller.ctx.waitUntil(send(entry, message, caller.env));
+  if (message !== undefined) caller.ctx.waitUntil(sendBack(entry, message, caller.env));
 }
 
 /**
@@ -83,7 +87,7 @@ async function returnWhenIdle(entry: TableEntry, env: Env, until: number): Promi
     if (dueAt === undefined || now >= until) break;
     const message = close(entry.borrower, now);
     if (message !== undefined) {
-      await send(entry, message, env);
+      await sendBack(entry, message, env);
       break;
     }
     await scheduler.wait(Math.min(until - now, Math.max(LOOK_MS, dueAt - now)));
@@ -100,14 +104,9 @@ function heard(
   answer(entry.borrower, message.seq, reply, Date.now());
   noteIsolates(entry.address.client, reply.isolates);
   learnBan(entry.address.client, reply.ban, askedAt);
+  followShards(entry, reply, caller);
   if (entry.isForgotten) returnLease(entry, caller);
   return reply;
-}
-
-/** A return that is lost costs its tokens until the lease has ended. */
-async function send(entry: TableEntry, message: LeaseMessage, env: Env): Promise<void> {
-  const call = () => ownerOf(env, entry.address).lease(message);
-  await callOwner<LeaseReply>(entry.address, call, { deadlineMs: CALL_MS }).then(ignore, ignore);
 }
 
 function ignore(): void {}

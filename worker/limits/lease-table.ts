@@ -1,6 +1,7 @@
 import type { ObjectAddress } from "../../objects/address.ts";
 import { createLru, type Lru } from "../../objects/lru.ts";
 import { newBorrower, type BorrowedLimit, type Borrower, type Sender } from "../../objects/rate-limiter/borrower.ts";
+import { atRoot, type ShardChoice } from "../../objects/rate-limiter/shard-choice.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import { labelOf, type Label } from "./headers.ts";
 
@@ -20,7 +21,14 @@ export interface LeaseTerms {
 /** One client's lease and what is known of its tokens, in this isolate. */
 export interface TableEntry {
   readonly terms: LeaseTerms;
-  readonly address: ObjectAddress;
+  /** Who counts the client's tokens. */
+  readonly owner: ObjectAddress;
+  /** Whom the lease is from and who is asked: the owner, or one of the shards of a hot client. */
+  address: ObjectAddress;
+  /** Which shard that is; undefined: the owner itself. */
+  shard: number | undefined;
+  /** What was said of shards. */
+  readonly choice: ShardChoice;
   readonly borrower: Borrower;
   /** In the order of the terms' limits. */
   readonly labels: readonly Label[];
@@ -74,7 +82,10 @@ export function makeEntry(terms: LeaseTerms, address: ObjectAddress, version: nu
   sender ??= newSender();
   const entry: TableEntry = {
     terms,
+    owner: address,
     address,
+    shard: undefined,
+    choice: atRoot(),
     borrower: newBorrower(address.client, version, terms.borrowed, sender),
     labels: terms.limits.map((limit) => labelOf(limit, address.client)),
     isForgotten: false,
