@@ -15,8 +15,8 @@ function freshRoute(): string {
   return `leases-${routes}`;
 }
 
-/** An owner that lends `granted` tokens of each policy to whoever asks. */
-function lending(granted: number): Between {
+/** An owner that lends `granted` tokens of each policy to whoever asks, until they are idle for so long. */
+function lending(granted: number, closeIdleMs: number | null = null): Between {
   let leaseId = 0;
   return async (sent) => {
     if (sent.method !== "lease") throw new Error(`wanted no ${sent.method}`);
@@ -38,7 +38,7 @@ function lending(granted: number): Between {
       leaseId,
       ttlMs: 5_000,
       holdMs: 0,
-      closeIdleMs: null,
+      closeIdleMs,
       items: items.map(({ policy }) => Object.assign({ policy }, rest)),
     };
     return reply;
@@ -202,6 +202,21 @@ describe("a lease goes back", () => {
     await one.decide("192.0.2.2");
     await one.settled();
     expect(returns(one.sent)).toMatchObject([{ leaseId: 1, items: [{ held: 20 }] }]);
+  });
+
+  it("when it was idle for as long as its owner said, once, whatever the number of requests", async () => {
+    const lend = lending(20, 30);
+    let tell = () => {};
+    const returned = new Promise<void>((resolve) => (tell = resolve));
+    const between: Between = (sent, proceed) => {
+      if (returns([sent]).length > 0) tell();
+      return lend(sent, proceed);
+    };
+    const one = limited({ route: freshRoute(), rateLimits: [{ ...ample, name: "a" }], between });
+    await decideTimes(8, one);
+    await returned;
+    await one.settled();
+    expect(returns(one.sent)).toMatchObject([{ leaseId: 1, items: [{ held: 13 }] }]);
   });
 
   it("when its client left the table while it was on its way", async () => {
