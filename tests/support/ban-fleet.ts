@@ -74,6 +74,14 @@ export class BanFleet {
     return pk;
   }
 
+  /** The id of a client that is remembered, as an operator finds it. */
+  async findId(client: string): Promise<string> {
+    const found = await this.admin("GET", `/clients?by=header:x-client&value=${encodeURIComponent(client)}`);
+    const id = /"client":"([A-Za-z0-9]+)"/.exec(JSON.stringify(found.body))?.[1];
+    if (id === undefined) throw new Error(`nothing is remembered of ${client}`);
+    return id;
+  }
+
   /** Starts the same fleet on the same state after `gateway.kill()`. */
   async again(options: { isolates: number; state: string }): Promise<BanFleet> {
     return BanFleet.start(this.#originUrl, options);

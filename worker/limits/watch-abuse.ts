@@ -92,8 +92,7 @@ function watchOf(key: string, members: readonly RateLimit[]): Watch | undefined 
     limits.push(limit);
   }
   if (limits.length === 0) return undefined;
-  const loudMs = Math.max(...terms.map(({ windowMs }) => windowMs));
-  const watched = { terms, loudMs, signature: JSON.stringify([key, terms]) };
+  const watched = { terms, signature: JSON.stringify([key, terms]) };
   return { watched, limits, costsOf: compileCosts(limits) };
 }
 
