@@ -9,26 +9,51 @@ const ALL = { rounds: 20, seconds: 0.25 };
 /** The gateway keeps up with the least that a Worker can do for the same result, and `npm start` with raw workerd. */
 export async function run(): Promise<Proof[]> {
   const proofs = [
-    await atLeast(0.85, ["sluice", "bare"], "no limit, throughput over a bare Worker"),
-    await atLeast(0.85, ["sluice-strict", "ask-durable"], "strict limit, throughput over asking an object durably"),
-    await atLeast(0.8, ["local", "sluice"], "npm start, throughput over raw workerd"),
+    ...(await compare({ throughput: 0.85 }, ["sluice", "bare"], "no limit, over a bare Worker")),
+    ...(await compare({ throughput: 0.85, cpu: 1.3 }, ["sluice-leased", "bare"], "leased limit, over a bare Worker")),
+    ...(await compare(
+      { throughput: 2.5 },
+      ["sluice-leased", "ask-durable"],
+      "leased limit, over asking an object durably",
+    )),
+    ...(await compare(
+      { throughput: 0.85 },
+      ["sluice-strict", "ask-durable"],
+      "strict limit, over asking an object durably",
+    )),
+    ...(await compare({ throughput: 0.6 }, ["sluice-refusing", "empty"], "a refused request, over an empty Worker")),
+    ...(await compare({ throughput: 0.8 }, ["local", "sluice"], "npm start, over raw workerd")),
   ];
   return [...proofs, ...informative(await runBench(ALL))];
 }
 
-async function atLeast(
-  bound: number,
+/** At least so much throughput, at most so much CPU, as ratios. */
+interface Bounds {
+  readonly throughput: number;
+  readonly cpu?: number;
+}
+
+async function compare(
+  bounds: Bounds,
   [subject, reference]: readonly [string, string],
   promise: string,
-): Promise<Proof> {
+): Promise<readonly Proof[]> {
   const { ratios } = await runBench({ ...PAIR, only: [subject, reference] });
   const { throughput, cpu } = find(ratios, subject, reference);
-  return {
-    promise,
-    bound: `>= ${bound}`,
+  const proof: Proof = {
+    promise: `${promise}: throughput`,
+    bound: `>= ${bounds.throughput}`,
     figure: `${told(throughput)}; CPU ${told(cpu)}`,
-    pass: throughput.median >= bound,
+    pass: throughput.median >= bounds.throughput,
   };
+  if (bounds.cpu === undefined) return [proof];
+  const cost = {
+    promise: `${promise}: CPU`,
+    bound: `<= ${bounds.cpu}`,
+    figure: told(cpu),
+    pass: cpu.median <= bounds.cpu,
+  };
+  return [proof, cost];
 }
 
 function informative({ ratios }: BenchResult): readonly Proof[] {
