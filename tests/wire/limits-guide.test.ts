@@ -62,20 +62,28 @@ test.each(pairs.map(([, talk]) => [talk.split("\n")[0] ?? "", talk]))(
   },
 );
 
-test("the guide's commands find a client", async () => {
-  const commands = [...guide.matchAll(/^curl .*?"http:\/\/127\.0\.0\.1:8787([^"]+)"$/gm)].map(
-    ([, target = ""]) => target,
-  );
+test("the guide's commands find a client and steer it", async () => {
   const headers = [`X-Admin-Key: ${gateway.adminToken}`];
-  const handle = /pk=:(\w+):/.exec(
-    valueOf((await ask(gateway.url, { target: "/search/a" })).headers, "ratelimit") ?? "",
-  );
-  const answers = [];
-  for (const target of commands) {
-    answers.push(await ask(gateway.url, { target: target.replace("$ID", handle?.[1] ?? ""), headers }));
+  const limits = valueOf((await ask(gateway.url, { target: "/search/a" })).headers, "ratelimit") ?? "";
+  const [, handle = ""] = /pk=:(\w+):/.exec(limits) ?? [];
+  const commands = [
+    ...guide.matchAll(/^curl -s (?:-X (\w+) )?-H "[^"]+" "http:\/\/127\.0\.0\.1:8787([^"]+)"(?: -d '([^']+)')?$/gm),
+  ];
+  const outcomes = [];
+  for (const [, method = "GET", path = "", body] of commands) {
+    const asked = { method, target: path.replace("$ID", handle), headers };
+    const answer = await ask(gateway.url, body === undefined ? asked : { ...asked, body });
+    outcomes.push([method, path.split("?")[0], answer.status]);
   }
-  expect(answers.map(({ status }) => status)).toEqual([200, 200]);
-  for (const { body } of answers) expect(body.toString("utf8")).toContain('"route:/search:day"');
+  expect(outcomes).toEqual([
+    ["GET", "/admin/clients/$ID", 200],
+    ["GET", "/admin/clients", 200],
+    ["GET", "/admin/clients", 200],
+    ["POST", "/admin/clients/$ID/grant", 200],
+    ["POST", "/admin/clients/$ID/reset", 200],
+    ["POST", "/admin/clients/$ID/ban", 200],
+    ["POST", "/admin/clients/$ID/unban", 200],
+  ]);
 });
 
 /** What differs from run to run, as the guide leaves it out. */
