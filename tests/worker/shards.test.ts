@@ -34,9 +34,9 @@ function hotClient(route: string) {
   });
   return {
     messages: () => client.sent.flatMap((one) => (one.method === "lease" ? [one.message] : [])),
-    decide: client.decide,
+    decide: () => client.decide(),
     /** Resolves when so many leases have been returned. */
-    async returned(count: number): Promise<void> {
+    returned: async (count: number): Promise<void> => {
       while (returns.length < count) await new Promise<void>((resolve) => waiting.push(resolve));
     },
   };
