@@ -205,7 +205,8 @@ function question(borrower: PermitBorrower, keep: number, want: number, now: num
   return { v: 1, configVersion, client, items: [item] };
 }
 
-function isAsking({ lease: { askedAt } }: PermitBorrower, now: number): boolean {
+/** Whether a question is under way. */
+export function isAsking({ lease: { askedAt } }: PermitBorrower, now: number): boolean {
   return askedAt !== undefined && now - askedAt >= 0 && now - askedAt < PERMIT_CALL_MS;
 }
 

@@ -109,8 +109,3 @@ export function heard(lease: PermitLease, reply: PermitReply): PermitLease {
 export function giveUp(lease: PermitLease): PermitLease {
   return { ...lease, askedAt: undefined };
 }
-
-/** Gives everything back that is not in flight; send it when idle, so that others need not wait for the end. */
-export function release(lease: PermitLease, now: number): ReturnType<typeof ask> {
-  return ask(lease, 0, 0, now);
-}

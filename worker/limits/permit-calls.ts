@@ -84,7 +84,6 @@ export function givePermitsBack(entry: PermitEntry, caller: Caller): void {
  * request at a time waits for that, whatever the number of requests.
  */
 export function watchIdlePermits(entry: PermitEntry, caller: Caller, now: number): void {
-  if (entry.isForgotten) return givePermitsBack(entry, caller);
   if (now < entry.watchedUntil || releaseAt(entry.borrower) === undefined) return;
   caller.ctx.waitUntil(releaseWhenIdle(entry, caller, now + WATCH_MS));
 }

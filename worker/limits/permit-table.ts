@@ -1,5 +1,5 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import { newPermitBorrower, type PermitBorrower } from "../../objects/rate-limiter/permit-borrower.ts";
+import { isAsking, newPermitBorrower, type PermitBorrower } from "../../objects/rate-limiter/permit-borrower.ts";
 import { newLease, type PermitLease } from "../../objects/rate-limiter/permit-lease.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import { labelOf, type Label } from "./headers.ts";
@@ -13,8 +13,6 @@ export interface PermitEntry {
   /** In header values, as the limit was stated last. */
   label: Label;
   labelled: RateLimit;
-  /** Not in the table any more: what is idle goes back at once. */
-  isForgotten: boolean;
   /** Somebody waits to give back what is idle, until this time at the latest. */
   watchedUntil: number;
 }
@@ -47,7 +45,7 @@ export function findPermits(
   const entry = known ?? newEntry(limit, address, configVersion);
   entries.delete(key);
   entries.set(key, entry);
-  if (known === undefined) return { entry, gone: makeRoom(capacity) };
+  if (known === undefined) return { entry, gone: makeRoom(capacity, entry) };
   adopt(known, limit, configVersion);
   return { entry, gone: [] };
 }
@@ -68,7 +66,6 @@ function newEntry(limit: RateLimit, address: ObjectAddress, configVersion: numbe
     local: { ...newLease(id), startsUntil: Infinity, counted: Infinity },
     label: labelOf(limit, client),
     labelled: limit,
-    isForgotten: false,
     watchedUntil: 0,
   };
 }
@@ -87,23 +84,23 @@ function permitsOf({ maxConcurrent, requestsPerWindow }: RateLimit): number {
   return maxConcurrent ?? requestsPerWindow;
 }
 
-function makeRoom(capacity: number): readonly PermitEntry[] {
+function makeRoom(capacity: number, made: PermitEntry): readonly PermitEntry[] {
+  const now = Date.now();
   const gone: PermitEntry[] = [];
   let looked = 0;
   for (const [key, entry] of entries) {
     if (entries.size <= capacity || looked === MAX_LOOKED_AT) break;
     looked += 1;
     entries.delete(key);
-    if (isInUse(entry)) {
+    if (entry === made || isInUse(entry, now)) {
       entries.set(key, entry);
       continue;
     }
-    entry.isForgotten = true;
     gone.push(entry);
   }
   return gone;
 }
 
-function isInUse({ borrower: { lease }, local }: PermitEntry): boolean {
-  return lease.operations.length + local.operations.length > 0 || lease.askedAt !== undefined;
+function isInUse({ borrower, local }: PermitEntry, now: number): boolean {
+  return borrower.lease.operations.length + local.operations.length > 0 || isAsking(borrower, now);
 }

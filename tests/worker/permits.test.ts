@@ -1,0 +1,111 @@
+import { env } from "cloudflare:workers";
+import { afterEach, describe, expect, it } from "vitest";
+import { groupLimits } from "../../worker/limits/limit-group.ts";
+import type { Claim } from "../../worker/limits/part.ts";
+import { permitEntries } from "../../worker/limits/permit-table.ts";
+import { permitsPart } from "../../worker/limits/permits.ts";
+import { exchangeFor } from "./exchange.ts";
+
+let clients = 0;
+const claims: Claim[] = [];
+
+afterEach(() => {
+  for (const one of claims.splice(0)) one.finish?.(FAILED);
+});
+
+interface Gate {
+  /** A request of the client that this names. */
+  claim(client: string): Promise<Claim>;
+}
+
+/** A limit of so many requests in flight, and a table of so many entries. */
+function gate(maxConcurrent: number, tableEntries = 1_000): Gate {
+  const inFlight = {
+    name: "in-flight",
+    algorithm: "concurrency",
+    maxConcurrent,
+    by: "header:x-client",
+    onError: "closed",
+    deadline: "20s",
+  };
+  const route = { prefix: "/", rateLimits: [inFlight] };
+  const bindings: Env = { ...env, NAMING_SECRET: "0123456789abcdef permits" };
+  const exchange = exchangeFor(route, bindings);
+  const [group] = groupLimits(exchange.route.route.rateLimits);
+  if (group === undefined) throw new Error("the route has a limit");
+  const part = permitsPart(group, tableEntries);
+  return {
+    async claim(client) {
+      const { request } = exchange;
+      const named = { ...exchange, request: new Request(request), principal: client };
+      return part.open({ ...named, client: { ...exchange.client, network: client } }, Date.now());
+    },
+  };
+}
+
+function newClient(): string {
+  clients += 1;
+  return `client ${clients}`;
+}
+
+async function pass({ claim }: Gate, client: string): Promise<Claim> {
+  const one = await claim(client);
+  claims.push(one);
+  expect(await one.prepare()).toEqual({ kind: "ready" });
+  return one;
+}
+
+const FAILED = { response: undefined, error: new Error("the chain failed"), body: undefined };
+
+describe("a limit of two requests in flight", () => {
+  it("lets two pass, refuses the third, and takes another when one has finished", async () => {
+    const two = gate(2);
+    const client = newClient();
+    const first = await pass(two, client);
+    await pass(two, client);
+    expect(first.commit(Date.now()).verdicts).toMatchObject([{ allowed: true, retryAfterMs: 0 }]);
+    const third = await two.claim(client);
+    expect(await third.prepare()).toMatchObject({
+      kind: "refused",
+      verdicts: [{ allowed: false, remaining: 0, retryAfterMs: 1_000 }],
+    });
+    expect((await two.claim(client)).refusal(Date.now())).toMatchObject({ kind: "refused" });
+    first.finish?.(FAILED);
+    first.finish?.(FAILED);
+    await pass(two, client);
+    expect(await (await two.claim(client)).prepare()).toMatchObject({ kind: "refused" });
+  });
+
+  it("has room again for one that another limit refused", async () => {
+    const two = gate(2);
+    const client = newClient();
+    await pass(two, client);
+    (await pass(two, client)).release(Date.now());
+    await pass(two, client);
+  });
+
+  it("counts a streamed answer until its body has ended", async () => {
+    const one = gate(1);
+    const client = newClient();
+    const streaming = await pass(one, client);
+    const { promise: body, resolve: end } = Promise.withResolvers<{ kind: "complete"; bytes: number }>();
+    streaming.finish?.({ response: new Response(null), error: undefined, body });
+    expect(await (await one.claim(client)).prepare()).toMatchObject({ kind: "refused" });
+    end({ kind: "complete", bytes: 7 });
+    await body;
+    await pass(one, client);
+  });
+});
+
+describe("the table of an isolate", () => {
+  it("drops clients that have nothing in flight, and grows past its bound for those that have", async () => {
+    const small = gate(1, 3);
+    const names = Array.from({ length: 6 }, newClient);
+    for (const name of names) await pass(small, name);
+    expect(permitEntries()).toBe(6);
+    for (const name of names) expect((await small.claim(name)).refusal(Date.now())).toBeUndefined();
+    for (const one of claims.splice(0)) one.finish?.(FAILED);
+    await pass(small, newClient());
+    expect(permitEntries()).toBe(3);
+  });
+});
