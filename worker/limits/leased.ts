@@ -1,5 +1,5 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import { arrive, type Arrival } from "../../objects/rate-limiter/lease.ts";
+import { arrive, turnAway, type Arrival } from "../../objects/rate-limiter/lease.ts";
 import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
@@ -41,8 +41,8 @@ export function leasedPart(group: LimitGroup, tableEntries: number): LeasedPart 
     },
     decide(exchange, startedAt) {
       const address = clientAddress(exchange, by, clients);
-      if (!(address instanceof Promise)) return decideAt(visit(address, exchange, startedAt));
-      return address.then((found) => decideAt(visit(found, exchange, startedAt)));
+      if (!(address instanceof Promise)) return decideAt(visit(address, exchange, startedAt), startedAt);
+      return address.then((found) => decideAt(visit(found, exchange, startedAt), Date.now()));
     },
   };
 }
@@ -60,10 +60,16 @@ function newEntry(terms: LeaseTerms, address: ObjectAddress, exchange: Exchange,
   return entry;
 }
 
-function decideAt(visit: Visit): Outcome | Promise<Outcome> {
-  const arrival = arrive(visit.entry.borrower, visit.costs, visit.startedAt);
+function decideAt(visit: Visit, now: number): Outcome | Promise<Outcome> {
+  const { entry, costs } = visit;
+  if (isLeftAlone(entry.address, now)) {
+    // Nothing is to be returned to it either, so the message is not even made.
+    const refused = turnAway(entry.borrower, costs, now);
+    return refused === undefined ? decideWithoutOwner(visit, leftAlone()) : conclude(visit, refused, now);
+  }
+  const arrival = arrive(entry.borrower, costs, now);
   if (arrival.kind === "ask" || arrival.kind === "wait") return decideByCall(visit, arrival);
-  return conclude(visit, arrival, visit.startedAt);
+  return conclude(visit, arrival, now);
 }
 
 /** Makes the call that is needed, or looks again and again whether one that another request made has brought it. */
