@@ -167,7 +167,11 @@ const ban = section(
       meaning: "How long after a ban's end the next one is still the next in the array.",
       standard: `\`"24h"\``,
     },
-    exemptPrincipals: { meaning: "Principals who are never banned.", standard: "`[]`" },
+    exemptPrincipals: {
+      meaning:
+        'Verified principals whom no ban stops and whose attempts count for none; `"*"`: every verified principal.',
+      standard: "`[]`",
+    },
   },
 );
 

@@ -196,7 +196,10 @@ describe.each([{ mode: "leased" }, { mode: "strict" }])("a client that an operat
     expect(await client.ask()).toBe("abnormal-usage-detected 57");
     await stub.unban(id);
     vi.setSystemTime(now + 5_999);
-    expect(await client.ask()).toBe("passed");
+    const before = client.calls.length;
+    const answers = await Promise.all(Array.from({ length: 5 }, () => client.ask()));
+    expect(answers).toEqual(answers.map(() => "passed"));
+    expect(client.calls.slice(before).filter(({ method }) => method === "report")).toHaveLength(1);
   });
 
   it("is decided about by onError when its owner falls silent", async () => {

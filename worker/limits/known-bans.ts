@@ -27,6 +27,9 @@ const BELIEVED_MS = 2_000;
 const ASK_AGAIN_MS = 1_000;
 const ASKING_MS = 1_000;
 const MAX_KNOWN = 1_000;
+/** How long a request looks for the answer that another one has asked for. */
+const MAX_WAIT_MS = 100;
+const POLL_MS = 5;
 
 const known = createLru<string, KnownBan>(MAX_KNOWN);
 const FREE: BanState = { kind: "free" };
@@ -67,22 +70,48 @@ export function banState(address: ObjectAddress, caller: Pick<Exchange, "env" | 
     return FREE;
   }
   if (ageMs >= BELIEVED_MS) return UNSURE;
-  if (ageMs >= ASK_AGAIN_MS && now >= ban.askingUntil) {
-    ban.askingUntil = now + ASKING_MS;
-    caller.ctx.waitUntil(askForBan(address, caller, ASKING_MS).catch(() => {}));
-  }
+  if (ageMs >= ASK_AGAIN_MS && now >= ban.askingUntil) caller.ctx.waitUntil(askForBan(address, caller, ASKING_MS));
   return { kind: "banned", ban: { remainingMs: ban.endsAt - now, reason: ban.reason } };
 }
 
-/** Asks a client's owner whether it is banned, and remembers that. Rejects as `callOwner` does. */
-export async function askForBan(
+/**
+ * Whether a client is banned, asked of its owner where this isolate is not sure: by one request at a time, whose answer
+ * the others look for. "unsure": the owner is silent.
+ */
+export async function confirmBan(
+  address: ObjectAddress,
+  caller: Pick<Exchange, "env" | "ctx" | "configVersion">,
+  deadlineMs: number,
+): Promise<BanState> {
+  const startedAt = Date.now();
+  for (;;) {
+    const state = banState(address, caller);
+    if (state.kind !== "unsure") return state;
+    const now = Date.now();
+    const isAsked = now < (known.get(address.client)?.askingUntil ?? 0);
+    // Its promise is another request's, which would take this one along if it ended.
+    if (!isAsked || now - startedAt >= MAX_WAIT_MS) break;
+    await scheduler.wait(POLL_MS);
+  }
+  await askForBan(address, caller, deadlineMs);
+  return banState(address, caller);
+}
+
+/** Asks a client's owner whether it is banned, and remembers that. Silence changes nothing. */
+async function askForBan(
   address: ObjectAddress,
   { env, configVersion }: Pick<Exchange, "env" | "configVersion">,
   deadlineMs: number,
 ): Promise<void> {
   const { client } = address;
   const askedAt = Date.now();
+  const asked = known.get(client);
+  if (asked !== undefined) asked.askingUntil = askedAt + deadlineMs;
   const call = (): Promise<ReportReply> => ownerOf(env, address).report({ v: 1, configVersion, client, items: [] });
-  const { ban } = await callOwner(address, call, { deadlineMs });
-  learnBan(client, ban, askedAt);
+  try {
+    const { ban } = await callOwner(address, call, { deadlineMs });
+    learnBan(client, ban, askedAt);
+  } catch {
+    if (asked !== undefined) asked.askingUntil = 0;
+  }
 }

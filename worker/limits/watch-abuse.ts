@@ -7,7 +7,7 @@ import { noteAttempt, type Watched } from "./attempts.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
 import type { Decide, LimitDecision } from "./decide.ts";
-import { askForBan, banState, knowsBans } from "./known-bans.ts";
+import { banState, confirmBan, knowsBans } from "./known-bans.ts";
 import { isPardonedBy, sameIdentity } from "./pardon.ts";
 
 /** One way in which the limits of a route tell clients apart. */
@@ -116,12 +116,8 @@ async function askEach(identities: readonly Identity[], exchange: Exchange): Pro
   for (const identity of identities) {
     if (identity.isShadow || identity.isPardoned(exchange)) continue;
     const address = await addressOf(identity, exchange);
-    let state = banState(address, exchange);
-    if (state.kind === "unsure") {
-      // Silence is no ban: then the limits decide, each by its `onError`.
-      await askForBan(address, exchange, identity.deadlineMs).catch(() => {});
-      state = banState(address, exchange);
-    }
+    const state = await confirmBan(address, exchange, identity.deadlineMs);
+    // Silence is no ban: then the limits decide, each by its `onError`.
     if (state.kind === "banned") return state.ban;
   }
   return undefined;
