@@ -1,0 +1,85 @@
+import { MAX_ID_LENGTH, isCount, isText, wanted, type Unchecked } from "../rate-limiter/message-checks.ts";
+import { policyProblem, type BreakerPolicy } from "./breaker-policy.ts";
+import type { CircuitKind } from "./circuit.ts";
+import type { Counts } from "./outcome-window.ts";
+import type { ProbeResult } from "./probe-permits.ts";
+
+/**
+ * What an isolate says to the breaker of a target. Either side may be of another version: unknown fields are ignored, `v`
+ * rises only when that cannot be had.
+ */
+export interface BreakerReport extends Counts {
+  readonly v: 1;
+  /** The version of the configuration that `policy` comes from; the owner follows the highest. */
+  readonly configVersion: number;
+  readonly policy: BreakerPolicy;
+  /** Names the sender for its life; a random id of at most 64 characters. */
+  readonly isolate: string;
+  /** Rises with every message of an isolate. One that is sent again keeps its number, gets the same reply and counts once. */
+  readonly seq: number;
+  /** The epoch that the counts and the vote belong to; 0: the isolate has heard of none. */
+  readonly epoch: number;
+  /** How many isolates there are, as it was last told; 0: it wasn't. For an owner that has just started. */
+  readonly isolates: number;
+  /** A vote for opening: it sees consecutive failures. */
+  readonly isFailing: boolean;
+  /** A request waits for a permit to probe. */
+  readonly wantsPermit: boolean;
+  /** Results of probes that no reply has acknowledged; at most 32. */
+  readonly probes: readonly ProbeResult[];
+}
+
+/** The answer to a `BreakerReport`, which acknowledges its probes. */
+export interface BreakerReply {
+  readonly v: 1;
+  readonly epoch: number;
+  readonly circuit: CircuitKind;
+  /** How long the epoch has lasted. */
+  readonly ageMs: number;
+  /** How long it stays open before this isolate should ask for a permit, the isolates spread over a while; else 0. */
+  readonly remainingMs: number;
+  /** How long this is good for, and after which the next report is due. */
+  readonly reportMs: number;
+  /** Over how long a report of trouble is to be spread. */
+  readonly urgentMs: number;
+  /** Isolates that use this breaker. */
+  readonly isolates: number;
+  /** A permit for one probe; null: none. */
+  readonly permit: PermitTerms | null;
+}
+
+/** Under which terms an isolate may probe. */
+export interface PermitTerms {
+  readonly id: number;
+  /** How long after its report was sent the probe must have ended. */
+  readonly deadlineMs: number;
+}
+
+const MAX_PROBES = 32;
+
+/** What is wrong with a report, in words for a log, or undefined. */
+export function reportProblem(report: Unchecked<BreakerReport>): string | undefined {
+  if (report.v !== 1) return wanted("v", report.v, "1; deploy the Worker and its objects together");
+  if (!isText(report.isolate, MAX_ID_LENGTH)) return wanted("isolate", report.isolate, "1 to 64 characters");
+  for (const field of ["configVersion", "seq", "epoch", "isolates", "ok", "failed", "slow"] as const) {
+    if (!isCount(report[field])) return wanted(field, report[field], "an integer >= 0");
+  }
+  for (const field of ["isFailing", "wantsPermit"] as const) {
+    if (typeof report[field] !== "boolean") return wanted(field, report[field], "true or false");
+  }
+  return policyProblem(report.policy) ?? probesProblem(report.probes);
+}
+
+function probesProblem(probes: unknown): string | undefined {
+  if (!Array.isArray(probes)) return wanted("probes", probes, "a list");
+  if (probes.length > MAX_PROBES) return wanted("probes.length", probes.length, `at most ${MAX_PROBES}`);
+  const list: readonly unknown[] = probes;
+  for (const [index, probe] of list.entries()) {
+    if (typeof probe !== "object" || probe === null) return wanted(`probes[${index}]`, probe, "an object");
+    const { permit, outcome }: Unchecked<ProbeResult> = probe;
+    if (!isCount(permit)) return wanted(`probes[${index}].permit`, permit, "an integer >= 0");
+    // A word of a later version says nothing that this one could count: `settleProbes` takes it as unused.
+    if (typeof outcome !== "string") return wanted(`probes[${index}].outcome`, outcome, "a text");
+  }
+  return undefined;
+}
