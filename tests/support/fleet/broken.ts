@@ -30,8 +30,7 @@ async function excessOf(name: string): Promise<number> {
   return watch("/any", async (traffic, originUrl) => {
     const fleet = await startFleet({ isolates: ISOLATES, config: config("any", name, "closed", originUrl) });
     traffic.serve(fleet.urls);
-    await traffic.storm(REQUESTS, CONNECTIONS);
-    await fleet.stop();
+    await traffic.storm(REQUESTS, CONNECTIONS).finally(() => fleet.stop());
   });
 }
 
@@ -41,8 +40,7 @@ async function excessOfDeadOwner(): Promise<number> {
     const document = config("throw-any", "open", "open", originUrl);
     const gateway = await startGateway({ isolates: ISOLATES, entry, config: document });
     traffic.serve(gateway.urls);
-    await traffic.storm(REQUESTS, CONNECTIONS);
-    await gateway.stop();
+    await traffic.storm(REQUESTS, CONNECTIONS).finally(() => gateway.stop());
   });
 }
 
@@ -56,8 +54,7 @@ async function excessOfLostState(): Promise<number> {
         config: config("any", "sound", "closed", originUrl),
       });
       traffic.serve(fleet.urls);
-      await traffic.storm(REQUESTS, CONNECTIONS);
-      await fleet.kill();
+      await traffic.storm(REQUESTS, CONNECTIONS).finally(() => fleet.kill());
       rmSync(state, { recursive: true, force: true });
     }
   });

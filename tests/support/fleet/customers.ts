@@ -26,6 +26,8 @@ const GROUPS: readonly Group[] = [
   group({ id: "roomy", names: ["fay", "gus"], weight: 4, limits: [per(10, 50_000)] }),
   group({ id: "costly", names: ["hal", "ida"], weight: 3, costs: [1, 2, 5], limits: [per(2, 200)] }),
   group({ id: "pooled", names: ["everyone"], by: "ip", weight: 3, limits: [per(1, 30)] }),
+  // Refused however slow the machine is.
+  group({ id: "rare", names: ["kim"], weight: 2, limits: [per(3_600, 20)] }),
   group({ id: "asked", names: ["jon"], mode: "strict", weight: 1, limits: [per(1, 10)] }),
 ];
 
