@@ -88,7 +88,7 @@ export function limited(options: LimitedOptions): Limited {
       deadline: Date.now() + 1_000,
       env: bindings,
       // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a decision uses nothing else of the context
-      ctx: { waitUntil: () => {} } as ExecutionContext,
+      ctx: { waitUntil: (_work: Promise<unknown>) => {} } as ExecutionContext,
       responseHeaders: [],
       notes: {},
     };

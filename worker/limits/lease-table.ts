@@ -102,13 +102,6 @@ export function isolateName(): string {
   return sender.isolate;
 }
 
-/** Names this isolate, and the next message that it sends. */
-export function nextSending(): { readonly isolate: string; readonly seq: number } {
-  sender ??= newSender();
-  sender.seq += 1;
-  return { isolate: sender.isolate, seq: sender.seq };
-}
-
 function newSender(): Sender {
   return { isolate: crypto.randomUUID(), seq: 0 };
 }
