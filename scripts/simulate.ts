@@ -1,12 +1,14 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
+import { measureFuzzed } from "../tests/simulation/breaker/fuzzed-runs.ts";
+import { BREAKER_TABLE, measureBreaker } from "../tests/simulation/breaker/table.ts";
 import { lineChart, mostWithin } from "../tests/simulation/chart.ts";
 import { fuzzed } from "../tests/simulation/fuzz.ts";
 import { LEASE_RULES } from "../objects/rate-limiter/lease-rules.ts";
 import { limitOf, scenario } from "../tests/simulation/scenario.ts";
 import { simulate, type Outcome } from "../tests/simulation/simulate.ts";
-import { TABLE, measure } from "../tests/simulation/table.ts";
+import { TABLE, measure, type RowResult } from "../tests/simulation/table.ts";
 import { waitThenBurst } from "../tests/simulation/traffic.ts";
 
 const FUZZED_RUNS = 200;
@@ -22,7 +24,7 @@ for (let seed = 1; seed <= FUZZED_RUNS; seed++) {
   requests += outcome.requests;
   worst = Math.max(worst, outcome.overAdmission);
 }
-const rows = [
+const leases = [
   {
     promise: `over-admission in ${FUZZED_RUNS} runs with every fault, ${requests.toLocaleString("en")} requests`,
     bound: "0 tokens",
@@ -31,13 +33,20 @@ const rows = [
   },
   ...TABLE.map((row) => measure(row, SEEDS)),
 ];
-const width = Math.max(...rows.map(({ promise }) => promise.length));
-for (const { promise, bound, figure, pass } of rows) {
-  console.log([pass ? "ok  " : "FAIL", promise.padEnd(width), bound.padStart(9), figure].join("  "));
-}
+print("leases", leases);
 writeFileSync(CHART, chart());
 console.log("the chart of the adversary is in docs/design/leases.svg");
-process.exitCode = rows.every(({ pass }) => pass) ? 0 : 1;
+const breaker = [...measureFuzzed(FUZZED_RUNS), ...BREAKER_TABLE.map((row) => measureBreaker(row, SEEDS))];
+print("circuit breaker", breaker);
+process.exitCode = [...leases, ...breaker].every(({ pass }) => pass) ? 0 : 1;
+
+function print(title: string, rows: readonly RowResult[]): void {
+  const width = Math.max(...rows.map(({ promise }) => promise.length));
+  console.log(title);
+  for (const { promise, bound, figure, pass } of rows) {
+    console.log([pass ? "ok  " : "FAIL", promise.padEnd(width), bound.padStart(10), figure].join("  "));
+  }
+}
 
 /** The most that passes within any interval, by its length, when a client waits until the bucket refilled behind leases. */
 function chart(): string {
