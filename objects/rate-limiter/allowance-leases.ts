@@ -198,13 +198,14 @@ function usedOf(allowance: Allowance): number {
   }
 }
 
-/** L + D; where the estimate of an approximate window multiplies it by W, no more than can be counted. */
+/** L + D, as far as it can be counted: the estimate of an approximate window multiplies it by W. */
 function mostCharged(
   { algorithm, limit }: Exclude<Allowance, { algorithm: "token-bucket" }>,
   debtMax?: number,
 ): number {
   const most = limit.tokensPerWindow + (debtMax ?? limit.tokensPerWindow);
-  return algorithm === "approximate-sliding-window" ? Math.min(most, Math.floor(2 ** 53 / limit.windowMs)) : most;
+  const counted = algorithm === "approximate-sliding-window" ? 2 ** 53 / limit.windowMs : Number.MAX_SAFE_INTEGER;
+  return Math.min(most, Math.floor(counted));
 }
 
 /** A fraction kept at the ceiling would let the bucket rise above it. */

@@ -78,6 +78,14 @@ describe.each(ALGORITHMS)("a cost reserved under a %s", (_name, numbers) => {
     expect(told.items).toEqual([{ policy: "p", charged: 20, forgiven: 80, remaining: 0 }]);
   });
 
+  it("is never counted further than can be counted exactly", () => {
+    const most = { policy: "p", actual: Number.MAX_SAFE_INTEGER, debtMax: Number.MAX_SAFE_INTEGER };
+    const owing = settled(state, id, [most], START);
+    expect(unpackClient(packClient(owing.state))).toEqual(owing.state);
+    const [first] = owing.reply.items;
+    expect((first?.charged ?? 0) + (first?.forgiven ?? 0)).toBe(Number.MAX_SAFE_INTEGER);
+  });
+
   it("is settled once, and has cost what was reserved where nobody says otherwise", () => {
     const once = settled(state, id, [], START);
     expect(once.reply.items).toEqual([{ policy: "p", charged: 6, forgiven: 0, remaining: 4 }]);
