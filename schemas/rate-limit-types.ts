@@ -10,7 +10,10 @@ export type LimitAlgorithm =
 
 /** One counter per client. */
 export interface RateLimit {
-  /** Names the counter: `default` for the shared top-level one, `route:<routeId>` or `route:<routeId>:<name>` for a route's own. */
+  /**
+   * Names the counter: `default` for the shared top-level one, `route:<routeId>` or `route:<routeId>:<name>` for a route's
+   * own; with `/1000` behind it where it counts in thousandths.
+   */
   readonly id: string;
   /** The policy's name in `RateLimit-Policy` and `RateLimit`; unique within its route. */
   readonly name: string;
@@ -33,7 +36,7 @@ export interface RateLimit {
   readonly cost: CostRule;
   /** The route's `rateLimitMultiplier`: what every cost is multiplied by. Default 1; always 1 under a route's own limits. */
   readonly multiplier: number;
-  /** Units that make a token, so that every cost is whole: 1, 10, 100 or 1,000. Owners count in units, headers in tokens. */
+  /** Units that make a token, so that every cost is whole: 1, or 1,000 where a cost has decimal places. Owners count in units, headers in tokens. */
   readonly unitsPerToken: number;
   /** What a request turns out to have cost; undefined: what was taken for it. */
   readonly settle: SettleRule | undefined;

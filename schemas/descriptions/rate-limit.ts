@@ -53,7 +53,7 @@ const rateLimit = section(
     exempt: { meaning: "Clients whom the limit does not concern: no counter, no call, no header." },
     cost: {
       meaning:
-        "What a request takes, in tokens: a number with at most three decimal places, or a rule. Costs beyond what the limit ever holds are refused.",
+        "What a request takes, in tokens: a number with at most three decimal places, or a rule. Costs beyond what the limit ever holds are refused. The first decimal place of a limit, or taking the last one away, starts its counters anew.",
       standard: "`1`",
     },
     settle: {

@@ -13,14 +13,3 @@ export function decimal(min: number, max: number = MOST) {
     v.maxValue(max, wanted),
   );
 }
-
-/** Decimal places of a number that `decimal` accepts. */
-export function decimalPlaces(value: number): number {
-  return String(value).split(".")[1]?.length ?? 0;
-}
-
-/** How many units make one, so that every product of a cost and a factor is whole: 1, 10, 100 or, at most, 1,000. */
-export function unitsFor(costs: readonly number[], factors: readonly number[]): number {
-  const places = Math.max(0, ...costs.map(decimalPlaces)) + Math.max(0, ...factors.map(decimalPlaces));
-  return 10 ** Math.min(PLACES, places);
-}

@@ -1,5 +1,4 @@
 import type { Calendar, RateLimit } from "../../rate-limit-types.ts";
-import { unitsFor } from "../../values/decimal.ts";
 import { isOn } from "../policy.ts";
 import { resolveBan, resolveExempt } from "./ban.ts";
 import { placesOf, resolveCost, resolveSettle } from "./cost.ts";
@@ -13,6 +12,9 @@ export const DEFAULT_DEADLINE_MS = 150;
 
 /** What a limit that says nothing is. */
 const DEFAULT_MODE = "leased";
+
+/** Costs have at most three decimal places. */
+const THOUSANDTHS = 1000;
 
 const DAY_MS = 86_400_000;
 
@@ -66,10 +68,11 @@ export function resolveRateLimit(limit: RateLimitInput, owner: LimitOwner): Rate
   const burst = limit.burst ?? requestsPerWindow;
   const windowMs = windowOf(limit);
   const cost = resolveCost(limit.cost, burst);
-  const unitsPerToken = algorithm === "concurrency" ? 1 : unitsFor(placesOf(cost), owner.multipliers);
+  const unitsPerToken = algorithm === "concurrency" ? 1 : unitsFor([...placesOf(cost), ...owner.multipliers]);
   const maxDebt = Math.min(limit.maxDebt ?? burst, largestDebt({ algorithm, burst, windowMs, unitsPerToken }));
   return {
-    id: owner.id,
+    // Counts in other units are another counter: read as the old ones, a used-up month would be a thousandth of one.
+    id: unitsPerToken === 1 ? owner.id : `${owner.id}/${unitsPerToken}`,
     name: owner.name,
     requestsPerWindow,
     windowMs,
@@ -94,6 +97,11 @@ export function resolveRateLimit(limit: RateLimitInput, owner: LimitOwner): Rate
     legacyHeaders: limit.legacyHeaders ?? false,
     deadlineMs: limit.deadline ?? DEFAULT_DEADLINE_MS,
   };
+}
+
+/** Not 10 or 100 for fewer places: then each further place would make a new counter, and not only the first. */
+function unitsFor(decimals: readonly number[]): number {
+  return decimals.every(Number.isInteger) ? 1 : THOUSANDTHS;
 }
 
 function modeOf({ algorithm, mode, settle, countWhen }: RateLimitInput): RateLimit["mode"] {

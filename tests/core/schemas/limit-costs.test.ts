@@ -9,19 +9,19 @@ function limitsOf(rateLimit: object): readonly object[] {
 
 describe("a cost", () => {
   it.each([
-    [2.5, { cost: { kind: "static", cost: 2.5 }, unitsPerToken: 10 }],
+    [2.5, { cost: { kind: "static", cost: 2.5 }, unitsPerToken: 1000 }],
     [
       { header: "X-Cost" },
       { cost: { kind: "header", name: "x-cost", min: 1, max: 60, otherwise: 1 }, unitsPerToken: 1 },
     ],
     [
       { header: "X-Cost", min: 0.5, max: 10, otherwise: 2 },
-      { cost: { kind: "header", name: "x-cost", min: 0.5, max: 10, otherwise: 2 }, unitsPerToken: 10 },
+      { cost: { kind: "header", name: "x-cost", min: 0.5, max: 10, otherwise: 2 }, unitsPerToken: 1000 },
     ],
     [{ header: "X-Cost", min: 3 }, { cost: { kind: "header", name: "x-cost", min: 3, max: 60, otherwise: 3 } }],
     [
       { header: "X-Cost", max: 0.25 },
-      { cost: { kind: "header", name: "x-cost", min: 0.25, max: 0.25, otherwise: 0.25 }, unitsPerToken: 100 },
+      { cost: { kind: "header", name: "x-cost", min: 0.25, max: 0.25, otherwise: 0.25 }, unitsPerToken: 1000 },
     ],
     [
       { paths: { "/search": 10, "/%7efiles/": 0.5 }, otherwise: 2 },
@@ -34,7 +34,7 @@ describe("a cost", () => {
           ],
           otherwise: 2,
         },
-        unitsPerToken: 10,
+        unitsPerToken: 1000,
       },
     ],
     [{ paths: {} }, { cost: { kind: "paths", costs: [], otherwise: 1 } }],
@@ -274,6 +274,12 @@ describe("a route's multiplier", () => {
       [1, 1000],
       [1, 1],
     ]);
+  });
+
+  it("with decimals makes another counter, since what was counted means something else", () => {
+    const idsOf = (multiplier: number) =>
+      routeOf({ rateLimitMultiplier: multiplier }, { rateLimit: PER_MINUTE }).rateLimits.map(({ id }) => id);
+    expect([idsOf(2), idsOf(0.5), idsOf(0.125)]).toEqual([["default"], ["default/1000"], ["default/1000"]]);
   });
 
   it("means nothing to permits", () => {

@@ -215,8 +215,8 @@ describe("numbers that could not be counted exactly are refused", () => {
   it.each([
     [{ algorithm: "token-bucket", window }, MOST / WINDOW, "burst"],
     [{ algorithm: "approximate-sliding-window", window }, MOST / WINDOW, "requestsPerWindow"],
-    [{ algorithm: "token-bucket", window, cost: 0.5 }, Math.floor(MOST / WINDOW / 10), "burst"],
-    [{ algorithm: "sliding-window", window, cost: 0.25 }, Math.floor(MOST / 100), "requestsPerWindow"],
+    [{ algorithm: "token-bucket", window, cost: 0.5 }, Math.floor(MOST / WINDOW / 1000), "burst"],
+    [{ algorithm: "sliding-window", window, cost: 0.25 }, Math.floor(MOST / 1000), "requestsPerWindow"],
     [{ algorithm: "fixed-window", calendar: "month", cost: 0.125 }, Math.floor(MOST / 1000), "requestsPerWindow"],
   ])("%j with more than %i", (limit, most, field) => {
     expect(problemsOf({ rateLimit: { ...limit, requestsPerWindow: most } })).toEqual([]);
@@ -226,12 +226,12 @@ describe("numbers that could not be counted exactly are refused", () => {
   });
 
   it("a rate that is not a whole number of units", () => {
-    const rateLimit = { requestsPerWindow: Math.floor(MOST / 10) + 1, window: "1ms", burst: 10, cost: 0.5 };
+    const rateLimit = { requestsPerWindow: Math.floor(MOST / 1000) + 1, window: "1ms", burst: 10, cost: 0.5 };
     expect(problemsOf({ rateLimit })).toEqual([
       {
         path: "rateLimit.requestsPerWindow",
         got: String(rateLimit.requestsPerWindow),
-        wanted: "at most 2^53 for requestsPerWindow times 10 (for the decimal places of the costs)",
+        wanted: "at most 2^53 for requestsPerWindow times 1000 (for the decimal places of the costs)",
       },
     ]);
   });

@@ -42,7 +42,7 @@ const anyLimit = fc
     ),
     anyExtra,
   )
-  .map(([limit, extra]) => ({ ...limit, ...extra }));
+  .map(([limit, extra]) => Object.assign({}, limit, extra));
 const anyMultiplier = fc.option(fc.constantFrom(0.001, 0.5, 1, 10, 1_000_000), { nil: undefined });
 
 it("a limit that is accepted can be counted by its owner, exactly, and lets its cheapest request through", () => {

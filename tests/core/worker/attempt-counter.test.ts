@@ -91,7 +91,7 @@ it("counts an attempt by its cost, at most a tenth of the limit", () => {
 
 it.each([
   { title: "bans", limit: { ban: true }, tokens: 40 },
-  { title: "counts in units", limit: { ban: true, cost: 0.5 }, tokens: 400 },
+  { title: "counts in units", limit: { ban: true, cost: 0.5 }, tokens: 40_000 },
   { title: "has no ban", limit: {}, tokens: undefined },
   { title: "is a shadow", limit: { ban: true, shadow: true }, tokens: undefined },
 ])("reports under a limit that $title: $tokens", ({ limit, tokens }) => {

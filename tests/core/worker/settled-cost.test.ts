@@ -62,7 +62,7 @@ describe("what it costs", () => {
     [{ settle: byBytes }, {}, RESERVED],
     [{ settle: byBytes, countWhen: "2xx" }, { bytes: 2049 }, 3],
     [{ settle: byBytes, countWhen: "2xx" }, { status: 404, bytes: 2049 }, 0],
-    [{ settle: byHeader, cost: 0.5 }, { headers: { "x-tokens": "1.2" } }, 12],
+    [{ settle: byHeader, cost: 0.5 }, { headers: { "x-tokens": "1.2" } }, 1200],
   ])("under %j, %j costs %i units", (fields, answer, cost) => {
     expect(costOfServed(limitOf(fields), RESERVED, served(answer))).toBe(cost);
   });
