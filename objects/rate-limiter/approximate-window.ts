@@ -141,8 +141,8 @@ function room(window: ApproximateWindow, limit: ApproximateLimit): number {
   return limit.tokensPerWindow - window.current - weighted;
 }
 
-function usedUpTo(limit: ApproximateLimit, used: number, now: number): ApproximateWindow {
-  return { ...emptyWindow(limit, now), current: Math.max(0, used) };
+function usedUpTo(limit: ApproximateLimit, current: number, now: number): ApproximateWindow {
+  return { ...emptyWindow(limit, now), current: Math.max(0, current) };
 }
 
 function waitFor(window: ApproximateWindow, limit: ApproximateLimit, cost: number): number {
