@@ -28,7 +28,7 @@ describe("not one token too many passes in any window", () => {
       if (outcome.overAdmission > 0) broken.push(seed);
     }
     expect(broken).toEqual([]);
-    expect(served).toBeGreaterThan(25_000);
+    expect(served).toBeGreaterThan(10_000);
   });
 
   it("in 12 such runs through shards", () => {
