@@ -15,7 +15,7 @@ export default defineConfig({
           name: "simulation",
           include: ["tests/simulation/**/*.test.ts"],
           environment: "node",
-          testTimeout: 30_000,
+          testTimeout: 60_000,
         },
       },
       {

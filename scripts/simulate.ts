@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { measureFuzzed } from "../tests/simulation/breaker/fuzzed-runs.ts";
 import { BREAKER_TABLE, measureBreaker } from "../tests/simulation/breaker/table.ts";
 import { lineChart, mostWithin } from "../tests/simulation/chart.ts";
-import { fuzzed } from "../tests/simulation/fuzz.ts";
+import { measureFuzz } from "../tests/simulation/fuzzed-runs.ts";
 import { LEASE_RULES } from "../objects/rate-limiter/lease-rules.ts";
 import { limitOf, scenario } from "../tests/simulation/scenario.ts";
 import { simulate, type Outcome } from "../tests/simulation/simulate.ts";
@@ -17,22 +17,7 @@ const CHART_MS = 2_000;
 const CHART_STEP_MS = 20;
 const CHART = fileURLToPath(new URL("../docs/design/leases.svg", import.meta.url));
 
-let requests = 0;
-let worst = 0;
-for (let seed = 1; seed <= FUZZED_RUNS; seed++) {
-  const outcome = simulate(fuzzed(seed));
-  requests += outcome.requests;
-  worst = Math.max(worst, outcome.overAdmission);
-}
-const leases = [
-  {
-    promise: `over-admission in ${FUZZED_RUNS} runs with every fault, ${requests.toLocaleString("en")} requests`,
-    bound: "0 tokens",
-    figure: `${worst} tokens`,
-    pass: worst === 0,
-  },
-  ...TABLE.map((row) => measure(row, SEEDS)),
-];
+const leases = [...measureFuzz(FUZZED_RUNS), ...TABLE.map((row) => measure(row, SEEDS))];
 print("leases", leases);
 writeFileSync(CHART, chart());
 console.log("the chart of the adversary is in docs/design/leases.svg");

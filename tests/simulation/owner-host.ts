@@ -48,10 +48,10 @@ export class OwnerHost {
   /** Tokens of a policy that the owner counts as lent at this instant. */
   lent(policy: string): number {
     const now = OWNER_EPOCH + Math.floor(this.#clock.now);
-    const known = endLeases(this.#current.state, now, this.#scenario.rules).policies.find(
-      (one) => one.policy === policy,
-    );
-    return known?.algorithm === "token-bucket" ? known.bucket.outstanding : 0;
+    const { leases } = endLeases(this.#current.state, now, this.#scenario.rules);
+    let tokens = 0;
+    for (const lease of leases?.live ?? []) if (lease.policy === policy) tokens += lease.tokens;
+    return tokens;
   }
 
   /** A message arrives; the reply, or undefined when the owner fails, comes when it has been worked on. */

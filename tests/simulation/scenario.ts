@@ -1,7 +1,7 @@
 import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
 import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
-import type { ShardCountRules } from "../../objects/rate-limiter/shard-count.ts";
-import type { ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
+import { SHARD_COUNT_RULES, type ShardCountRules } from "../../objects/rate-limiter/shard-count.ts";
+import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
 import { steady, type Traffic } from "./traffic.ts";
 
 /** One run of the simulator. Times in ms of true time; nothing here is random but what `seed` makes so. */
@@ -60,6 +60,18 @@ export interface Configuration {
 /** One policy of `tokensPerWindow` per `windowMs`, bucket as large unless told. */
 export function limitOf(tokensPerWindow: number, windowMs: number, burst = tokensPerWindow): BorrowedLimit {
   return { policy: `${tokensPerWindow} per ${windowMs}`, tokensPerWindow, windowMs, burst, shadow: false };
+}
+
+/** Shards as they ship, whose memory lasts. */
+export function sharded(changes: Partial<Sharding> = {}): Sharding {
+  return {
+    counting: SHARD_COUNT_RULES,
+    lifeMs: Infinity,
+    splitBrain: false,
+    cutOff: { everyMs: 1, forMs: 0 },
+    rules: SHARD_RULES,
+    ...changes,
+  };
 }
 
 /** A calm day: nothing fails, isolates live two minutes. */

@@ -20,8 +20,8 @@ export interface Outcome extends Tally {
   /** Tokens above burst + rate * t in the worst interval of any policy: 0 is the promise. */
   readonly overAdmission: number;
   /**
-   * The most tokens that isolates and shards might have spent at some instant beyond those that the owner counted as lent, looked for
-   * every 20 ms where there are shards: what makes over-admission possible, whether anyone profits from it or not.
+   * The most tokens that isolates and shards might have spent at some instant beyond those that the owner counted as
+   * lent, looked for every 20 ms: what makes over-admission possible, whether anyone profits from it or not.
    */
   readonly uncounted: number;
   /** Tokens that an all-knowing limiter would have let through of the same requests. */
@@ -203,7 +203,7 @@ export function simulate(scenario: Scenario): Outcome {
     }
     clock.after(LOOK_MS, look);
   }
-  if (scenario.sharding !== undefined) look();
+  look();
   clock.runUntil(scenario.durationMs / 2);
   const early = { served: tally.served, ideal: ideal.tokens, requests: tally.requests, calls };
   clock.runUntil(scenario.durationMs);

@@ -1,4 +1,4 @@
-import { limitOf, scenario, type Scenario } from "./scenario.ts";
+import { limitOf, scenario, sharded, type Scenario } from "./scenario.ts";
 import { simulate, type Outcome } from "./simulate.ts";
 import { shifting, steady } from "./traffic.ts";
 
@@ -35,6 +35,11 @@ function under(isolates: number, demand: number, windowMs: number): Partial<Scen
 
 function run(isolates: number, rate: number, limit: ReturnType<typeof limitOf>, durationMs: number): Partial<Scenario> {
   return { isolates, traffic: steady(rate), configurations: [{ at: 0, lagMs: 0, limits: [limit] }], durationMs };
+}
+
+/** 5,000 requests a second on 200 isolates at so many times a limit per second: shards after 5 s, judged from 8 s on. */
+function hot(demand: number): Partial<Scenario> {
+  return { ...run(200, 5_000, limitOf(Math.round(5_000 / demand), 1_000), 16_000), sharding: sharded() };
 }
 
 /** The limits of what is promised, and no further: outside these regions a lease costs or wastes more. */
@@ -111,6 +116,30 @@ export const TABLE: readonly Row[] = [
     runs: [{ ...run(20, 200, limitOf(100, 1_000), 60_000), traffic: shifting(200, 5, 3_000) }],
     figureOf: underUse,
     most: 0.02,
+    show: share,
+  },
+  {
+    promise: "calls a second at the owner, with shards, 5,000 rps at 0.7 and 20 times the limit, 200 isolates",
+    bound: "<= 60",
+    runs: [0.7, 20].map(hot),
+    figureOf: (outcome) => outcome.rootCallsPerSecond,
+    most: 60,
+    show: (figure) => figure.toFixed(0),
+  },
+  {
+    promise: "calls in a second at the busiest shard, 5,000 rps at 3 times the limit, 200 isolates",
+    bound: "<= 300",
+    runs: [hot(3)],
+    figureOf: (outcome) => outcome.shardPeak,
+    most: 300,
+    show: (figure) => figure.toFixed(0),
+  },
+  {
+    promise: "under-use with shards, 5,000 rps at 0.95 and 3 times the limit, 200 isolates",
+    bound: "<= 1.5 %",
+    runs: [0.95, 3].map(hot),
+    figureOf: (outcome) => outcome.lateUnderUse,
+    most: 0.015,
     show: share,
   },
   {

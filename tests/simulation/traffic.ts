@@ -29,6 +29,22 @@ export function onOff(rate: number, onMs: number, offMs: number): Traffic {
   };
 }
 
+/** A high rate for `highMs`, then a low one until `periodMs` are over, evenly over all isolates. */
+export function waves(high: number, highMs: number, low: number, periodMs: number): Traffic {
+  return {
+    at(ms, isolates) {
+      const began = Math.floor(ms / periodMs) * periodMs;
+      const isHigh = ms - began < highMs;
+      return {
+        rate: isHigh ? high : low,
+        until: began + (isHigh ? highMs : periodMs),
+        first: 0,
+        spread: isolates,
+      };
+    },
+  };
+}
+
 /** The same rate on a few isolates at a time, others every `everyMs`. */
 export function shifting(rate: number, spread: number, everyMs: number): Traffic {
   return {
