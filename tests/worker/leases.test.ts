@@ -285,6 +285,10 @@ it("takes what a request costs in units, and tells tokens", async () => {
   const rateLimits = [{ ...ample, name: "a", cost: 1.5 }];
   const one = limited({ route: freshRoute(), rateLimits });
   const { verdicts } = await one.decide();
-  expect(leaseMessages(one.sent)[0]?.items[0]).toMatchObject({ cost: 1500, burst: 1_000_000, tokensPerWindow: 1_000_000 });
+  expect(leaseMessages(one.sent)[0]?.items[0]).toMatchObject({
+    cost: 1500,
+    burst: 1_000_000,
+    tokensPerWindow: 1_000_000,
+  });
   expect(verdicts.map(({ remaining }) => remaining)).toEqual([998]);
 });
