@@ -3,7 +3,7 @@ import type { BreakerReply, BreakerReport } from "./breaker-messages.ts";
 import { BREAKER_RULES, type BreakerRules } from "./breaker-rules.ts";
 import { enter, onClock, open, probe, type BreakerState } from "./circuit.ts";
 import { addOutcomes, emptyWindow, type OutcomeWindow } from "./outcome-window.ts";
-import { heardFrom, otherPeers, present, type Heard, type Peer } from "./peers.ts";
+import { ACTIVE_PACES, heardFrom, otherPeers, present, type Heard, type Peer } from "./peers.ts";
 import { expireProbes, grant, settleProbes, type Moment } from "./probe-permits.ts";
 import { isLearning, tripCause } from "./trip-signal.ts";
 
@@ -60,11 +60,13 @@ export function hear(
   const noted = note(ofEpoch(memory, settled), settled, { report, isLate, now }, rules);
   const judged = judge(settled, noted, moment, rules);
   const mayProbe = report.wantsPermit && !isLate;
-  const { state: next, permit } = grant(mayProbe ? probe(judged, now) : judged, now, rules);
+  const granted = mayProbe ? grant(probe(judged, now), now, rules) : { state: judged, permit: undefined };
+  const { state: next, permit } = granted;
   const { startedAt, epoch, window, told, isolates } = noted;
   const occasion = { permit, isVoter: report.isFailing, isolates, isLearning: isLearning(startedAt, now, rules) };
   const reply = replyTo(next, { ...occasion, ...moment }, rules);
-  const peer: Peer = { ...noted.heard, seq: Math.max(report.seq, known?.seq ?? 0), reply };
+  const last = isLate ? { seq: known.seq, reply: known.reply } : { seq: report.seq, reply };
+  const peer: Peer = { ...noted.heard, ...last };
   return {
     state: next,
     memory: ofEpoch({ startedAt, epoch, window, told, peers: [...noted.peers, peer] }, next),
@@ -93,7 +95,7 @@ function note(
   const { ok, failed, slow } = report;
   const told = Math.max(memory.told, report.isolates);
   // By then everyone who was there has been heard of.
-  const isComplete = now - memory.startedAt > 3 * rules.paceMs(told);
+  const isComplete = now - memory.startedAt > ACTIVE_PACES * rules.paceMs(told);
   return {
     ...memory,
     peers,

@@ -20,8 +20,8 @@ export type Heard = Omit<Peer, "seq" | "reply">;
 
 /** More isolates than this are not told apart; a breaker so busy is to be split by region. */
 const MAX_PEERS = 2_048;
-/** An isolate reports about once per pace; this many paces later it is gone. */
-const ACTIVE_PACES = 2.5;
+/** An isolate reports once in at most three paces; this many later it is gone. */
+export const ACTIVE_PACES = 4;
 
 /** All peers but one, without those who are gone. A peer from the future is one from before the clock stepped back. */
 export function otherPeers(peers: readonly Peer[], isolate: string, now: number, rules: BreakerRules): readonly Peer[] {

@@ -1,0 +1,108 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { addOutcomes, countOutcomes, emptyWindow } from "../../../objects/circuit-breaker/outcome-window.ts";
+import { classify, type CallEnd, type Outcome } from "../../../objects/circuit-breaker/outcome.ts";
+import { addOutcome, failedShare, noOutcomes } from "../../../objects/circuit-breaker/recent-outcomes.ts";
+import { START } from "./fixtures.ts";
+
+const POLICY = { slowCallMs: 5_000 };
+
+function response(status: number, changes: { hasRetryAfter?: boolean; durationMs?: number } = {}): CallEnd {
+  return { kind: "response", status, hasRetryAfter: false, durationMs: 10, ...changes };
+}
+
+describe("what a call says of its target", () => {
+  it.each<[CallEnd, Outcome]>([
+    [{ kind: "error", error: "connection" }, "failure"],
+    [{ kind: "error", error: "timeout" }, "failure"],
+    [{ kind: "error", error: "malformed" }, "failure"],
+    [{ kind: "error", error: "body-cut" }, "failure"],
+    [{ kind: "aborted" }, "none"],
+    [response(200), "success"],
+    [response(101), "success"],
+    [response(304), "success"],
+    [response(400), "neutral"],
+    [response(404), "neutral"],
+    [response(429), "overload"],
+    [response(429, { hasRetryAfter: true }), "overload"],
+    [response(499), "neutral"],
+    [response(500), "failure"],
+    [response(501), "neutral"],
+    [response(502), "failure"],
+    [response(503), "failure"],
+    [response(503, { hasRetryAfter: true }), "overload"],
+    [response(504), "failure"],
+    [response(505), "neutral"],
+    [response(200, { durationMs: 5_000 }), "success"],
+    [response(200, { durationMs: 5_001 }), "slow"],
+    [response(500, { durationMs: 5_001 }), "failure"],
+  ])("%o: %s", (end, outcome) => {
+    expect(classify(end, POLICY)).toBe(outcome);
+  });
+
+  it("is as configured where failures are", () => {
+    const policy = { ...POLICY, failureStatuses: [502, 599] };
+    const outcomes = [500, 502, 503, 599].map((status) => classify(response(status), policy));
+    expect(outcomes).toEqual(["neutral", "failure", "neutral", "failure"]);
+  });
+});
+
+const FAILURE = { ok: 0, failed: 1, slow: 0 };
+
+describe("a window of outcomes", () => {
+  it("counts nothing old after one idle window, however many outcomes there were", () => {
+    let window = emptyWindow(10_000);
+    for (let at = 0; at < 10_000; at += 100) window = addOutcomes(window, FAILURE, START + at);
+    expect(countOutcomes(window, START + 9_900).failed).toBe(100);
+    expect(countOutcomes(window, START + 19_999)).toEqual({ ok: 0, failed: 0, slow: 0 });
+    const after = addOutcomes(window, { ok: 1, failed: 0, slow: 0 }, START + 3_600_000);
+    expect(countOutcomes(after, START + 3_600_000)).toEqual({ ok: 1, failed: 0, slow: 0 });
+  });
+
+  it("counts what is at most nine tenths of a window old, and nothing that is a window old", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ at: fc.integer({ min: 0, max: 30_000 }), failed: fc.integer({ min: 0, max: 9 }) }), {
+          maxLength: 60,
+        }),
+        fc.integer({ min: 0, max: 40_000 }),
+        (outcomes, until) => {
+          const past = outcomes.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+          let window = emptyWindow(10_000);
+          for (const { at, failed } of past) window = addOutcomes(window, { ...FAILURE, failed }, START + at);
+          const sumSince = (age: number) =>
+            past.filter(({ at }) => at > until - age).reduce((sum, { failed }) => sum + failed, 0);
+          const { failed } = countOutcomes(window, START + until);
+          expect(failed).toBeGreaterThanOrEqual(sumSince(9_000));
+          expect(failed).toBeLessThanOrEqual(sumSince(10_000));
+          expect(window.parts.length).toBeLessThanOrEqual(10);
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("adds to the newest part when the clock steps back a little, and starts anew when it does by more than a window", () => {
+    const first = addOutcomes(emptyWindow(10_000), FAILURE, START);
+    expect(countOutcomes(addOutcomes(first, FAILURE, START - 3_000), START)).toEqual({ ok: 0, failed: 2, slow: 0 });
+    const far = addOutcomes(first, FAILURE, START - 3_600_000);
+    expect(countOutcomes(far, START - 3_600_000)).toEqual(FAILURE);
+  });
+});
+
+describe("the last outcomes of an isolate", () => {
+  it("have no share of failures where there are fewer than ten of the last second", () => {
+    const recent = noOutcomes();
+    for (let call = 0; call < 9; call++) addOutcome(recent, true, START);
+    expect(failedShare(recent, START)).toBeUndefined();
+    addOutcome(recent, false, START);
+    expect(failedShare(recent, START + 1_000)).toBe(0.9);
+    expect(failedShare(recent, START + 1_001)).toBeUndefined();
+  });
+
+  it("are the last thirty", () => {
+    const recent = noOutcomes();
+    for (let call = 0; call < 40; call++) addOutcome(recent, call >= 25, START);
+    expect(failedShare(recent, START)).toBe(0.5);
+  });
+});
