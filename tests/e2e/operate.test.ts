@@ -120,7 +120,18 @@ describe("an operator", () => {
   });
 
   it("finds what the admin API has", async () => {
-    const listed = { resources: ["/clients?by=&value=", "/clients/{id}", "/config"] };
+    const listed = {
+      resources: [
+        "/bans?filter=&limit=&cursor=",
+        "/clients?by=&value=",
+        "/clients/{id}",
+        "POST /clients/{id}/ban",
+        "POST /clients/{id}/unban",
+        "POST /clients/{id}/reset",
+        "POST /clients/{id}/grant",
+        "/config",
+      ],
+    };
     expect(await asOperator("/admin")).toMatchObject({ status: 200, body: listed });
     expect(await asOperator("/admin/")).toMatchObject({ status: 200, body: listed });
   });
