@@ -1,6 +1,6 @@
 import { createServer, type Server, type ServerResponse } from "node:http";
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway.ts";
 import { ask, RawClient } from "../support/raw-client.ts";
 import { request } from "../support/raw-request.ts";
@@ -59,8 +59,7 @@ function urlOf(index: number): string {
 
 test("never more requests reach the origin at once than the limit says, whichever isolates they come by", async () => {
   const statuses = await Promise.all(Array.from({ length: 40 }, (_, index) => askOften(index, 25)));
-  const counts = Map.groupBy(statuses.flat(), (status) => status);
-  expect([...counts.keys()].toSorted()).toEqual([200, 429]);
+  expect(new Set(statuses.flat())).toEqual(new Set([200, 429]));
   expect(busiest).toBe(LIMIT);
 });
 

@@ -48,8 +48,8 @@ function newClient(): string {
   return `client ${clients}`;
 }
 
-async function pass({ claim }: Gate, client: string): Promise<Claim> {
-  const one = await claim(client);
+async function pass(at: Gate, client: string): Promise<Claim> {
+  const one = await at.claim(client);
   claims.push(one);
   expect(await one.prepare()).toEqual({ kind: "ready" });
   return one;
