@@ -1,0 +1,82 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { DEFAULT_ELIGIBILITY, eligible, type Candidate } from "../../../worker/balance/eligible.ts";
+
+const WELL: Candidate = { isOpen: false, downSince: undefined, isDraining: false };
+
+/** `.` well, `o` breaker open, `d` draining, a digit: down since then. */
+function candidates(text: string): readonly Candidate[] {
+  return text.split("").map((one) => ({
+    isOpen: one === "o",
+    isDraining: one === "d",
+    downSince: /\d/.test(one) ? Number(one) : undefined,
+  }));
+}
+
+describe("a request may go to", () => {
+  it.each([
+    ["....", [0, 1, 2, 3], false, "all that are well"],
+    [".o..", [0, 2, 3], false, "none whose breaker is open"],
+    ["oooo", [], false, "nobody when every breaker is open"],
+    ["o", [], false, "nobody when the only breaker is open"],
+    [".1..", [0, 2, 3], false, "none that is down"],
+    [".12.", [0, 3], false, "the other half when half is down"],
+    ["1", [0], true, "the only one although it is down"],
+    ["1.", [1], false, "the one that is up of two"],
+    ["123.", [0, 1, 2, 3], true, "all when most are down: the checks are not believed"],
+    ["o12.", [1, 2, 3], true, "those whose breakers are closed when most are not well"],
+    ["oo.1", [2, 3], true, "one that is down, when breakers have taken half"],
+    ["d...", [1, 2, 3], false, "none that drains"],
+    ["dd", [0, 1], false, "those that drain when there are no others"],
+    ["", [], false, "nobody of nobody"],
+  ])("%s: %j (panic: %s), %s", (text, indexes, isPanic, _why) => {
+    expect(eligible(candidates(text))).toEqual({ indexes, isPanic });
+  });
+
+  it("a target that drains, for the client that is bound to it", () => {
+    expect(eligible(candidates("d.."), DEFAULT_ELIGIBILITY, 0).indexes).toEqual([0, 1, 2]);
+    expect(eligible(candidates("o.."), DEFAULT_ELIGIBILITY, 0).indexes).toEqual([1, 2]);
+  });
+
+  it("those that were the last to go down, when no more may be taken away", () => {
+    const policy = { maxEjection: 0.25, panicThreshold: 0 };
+    expect(eligible(candidates("3.1."), policy)).toEqual({ indexes: [0, 1, 3], isPanic: false });
+  });
+});
+
+describe("whatever is known of the targets", () => {
+  const anyCandidate = fc.record<Candidate>({
+    isOpen: fc.boolean(),
+    downSince: fc.option(fc.nat(100), { nil: undefined }),
+    isDraining: fc.boolean(),
+  });
+
+  it("an open breaker is never passed by, health checks alone take at most half, and no one alone is left out", () => {
+    fc.assert(
+      fc.property(fc.array(anyCandidate, { minLength: 1, maxLength: 12 }), (list) => {
+        const { indexes } = eligible(list);
+        expect(indexes.every((index) => list[index]?.isOpen === false)).toBe(true);
+        const staying = list.filter(({ isDraining }) => !isDraining);
+        const pool = staying.length === 0 ? list : staying;
+        const closed = pool.filter(({ isOpen }) => !isOpen).length;
+        if (closed > 0) expect(indexes.length).toBeGreaterThan(0);
+        const most = Math.max(pool.length > 1 ? 1 : 0, Math.floor(pool.length / 2));
+        expect(closed - indexes.length).toBeLessThanOrEqual(most);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("one more that is well never leaves fewer", () => {
+    fc.assert(
+      fc.property(fc.array(anyCandidate, { maxLength: 12 }), (list) => {
+        // But in panic, which one more that is well may end.
+        const before = eligible(list);
+        if (before.isPanic) return;
+        expect(eligible([...list, WELL]).indexes.length).toBeGreaterThanOrEqual(
+          before.indexes.filter((index) => list[index]?.isDraining === false).length,
+        );
+      }),
+    );
+  });
+});
