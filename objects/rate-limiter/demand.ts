@@ -37,6 +37,9 @@ const ACTIVE_MS = 2_000;
 /** Share of the limit up to which a lease is long, because nobody else wants its tokens. */
 const BUSY_SHARE = 0.8;
 
+/** For how long a shard should have something to lend. It renews several times a second; twice as much wasted twice as much. */
+const MAX_POOL_MS = 250;
+
 /** What counts for demand. */
 export type Heard = Omit<Peer, "seq" | "reply">;
 
@@ -91,7 +94,7 @@ export function isScarce(limit: BucketLimit, tokens: number, demand: Demand): bo
  * @param rate tokens a second that this isolate sees asked for.
  * @param cost of the request that asks; an isolate that would not use two such gets none, and asks each time.
  * @param want the most that the isolate has use for.
- * @param isShard whether it lends on: then it needs what its isolates hold, and as much again to lend.
+ * @param isShard whether it lends on: then it needs what its isolates hold, for half of the time, and a little to lend.
  */
 export function sizeLease(
   { limit, demand, tokens }: { readonly limit: BucketLimit; readonly demand: Demand; readonly tokens: number },
@@ -104,7 +107,8 @@ export function sizeLease(
   ttlMs: number,
 ): Sizing {
   const supply = isScarce(limit, tokens, demand) ? tokens : Math.floor(tokens / 2);
-  const need = (rate * Math.min(isShard ? Infinity : 2_500, 0.6 * ttlMs)) / 1_000;
+  const forMs = isShard ? 0.3 * ttlMs + Math.min(MAX_POOL_MS, 0.3 * ttlMs) : Math.min(2_500, 0.6 * ttlMs);
+  const need = (rate * forMs) / 1_000;
   if (need < 2 * Math.max(1, cost)) return { ideal: 0, supply };
   const largest = isShard || perSecond(limit) > 10_000 ? 4_096 : 256;
   return { ideal: Math.min(Math.ceil(need), largest, want), supply };

@@ -11,6 +11,7 @@ const LARGEST_WANT = 4_096;
 /** How often a shard asks at most while it has something left, for each shard that there is: together 50 times a second. */
 const RENEW_GAP_MS = 20;
 const MIN_RENEW_GAP_MS = 50;
+const LOW_MS = 125;
 /** A root that failed is left alone for so long. */
 const FAILURE_PAUSE_MS = 100;
 /** A shard without children returns its lease after so long without a message. */
@@ -97,13 +98,13 @@ export function failedAtRoot(branch: Branch, seq: number, now: number): void {
   branch.failedUntil = now + FAILURE_PAUSE_MS;
 }
 
-/** Less to lend than isolates ask for in an eighth of the lease's life, a quarter of what the root gives when it can. */
+/** Less to lend than isolates ask for in 125 ms, half of what the root gives when it can. */
 function isLow(branch: Branch, now: number): boolean {
   const { parent } = branch;
   return parent.holdings.some(({ limit, tokens }) => {
     if (limit.shadow) return false;
     const { rate } = demandHere(branch, limit.policy, now);
-    return tokens < 1 + (rate * parent.ttlMs) / 8_000;
+    return tokens < 1 + (rate * Math.min(LOW_MS, parent.ttlMs / 8)) / 1_000;
   });
 }
 

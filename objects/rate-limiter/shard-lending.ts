@@ -1,4 +1,4 @@
-import { closeIdleAfter, holdFor, sizeLease, timeToLive, type Demand } from "./demand.ts";
+import { closeIdleAfter, sizeLease, timeToLive, type Demand } from "./demand.ts";
 import type { LeaseMessage, LeaseReply, LeaseReplyItem } from "./lease-messages.ts";
 import { MAX_LEASES } from "./lease-rules.ts";
 import { childOf, demandHere, poolOf, type Branch } from "./shard-branch.ts";
@@ -54,7 +54,7 @@ export function lend(
     allowed: verdict.allowed,
     leaseId,
     ttlMs: Math.max(MIN_CHILD_MS, ttlMs),
-    ...pauseFor(branch, message, loan, now, rules),
+    ...pauseFor(branch, loan, now),
     isolates: (demands[0]?.isolates ?? 1) * Math.max(1, shards?.count ?? 1),
     items: message.items.map((_, index) => replyItem(branch, message, { verdict, loan, index }, now, rules)),
   };
@@ -124,26 +124,18 @@ function lifeOf({ parent }: Branch, now: number, { lease, shard }: AllRules): nu
   return Math.min(leftMs, Math.floor(parent.ttlMs / 2));
 }
 
-/** The root's pause, or a longer one: a shard has more isolates than the root has shards. */
+/** The root's pause: it sees all the demand, and what is left of a pause is different for everyone who hears of it. */
 function pauseFor(
-  branch: Branch,
-  message: LeaseMessage,
+  { parent }: Branch,
   { demands, ttlMs }: Loan,
   now: number,
-  rules: AllRules,
 ): Pick<LeaseReply, "holdMs" | "closeIdleMs"> {
-  const { parent } = branch;
-  let holdMs = Math.max(0, Math.min(parent.ttlMs, parent.holdUntil - now));
   let closeIdleMs: number | null = null;
   for (const [index, { limit }] of parent.holdings.entries()) {
-    const demand = demands[index] ?? NO_DEMAND;
-    const idleMs = closeIdleAfter(limit, demand, ttlMs);
+    const idleMs = closeIdleAfter(limit, demands[index] ?? NO_DEMAND, ttlMs);
     if (idleMs !== null) closeIdleMs = Math.min(closeIdleMs ?? Infinity, idleMs);
-    if (limit.shadow) continue;
-    const tokens = levelOf(branch, index, now, rules).remaining;
-    holdMs = Math.max(holdMs, holdFor(limit, tokens, demand, { ttlMs, seq: message.seq }, rules.lease));
   }
-  return { holdMs, closeIdleMs };
+  return { holdMs: Math.max(0, Math.min(parent.ttlMs, parent.holdUntil - now)), closeIdleMs };
 }
 
 function replyItem(

@@ -49,8 +49,8 @@ describe("a shard", () => {
     const shardOf = { root: family.root, count: 2 };
     const reply = await shard.lease(ask("a", 1, { shardOf }, { cost: 1, rate: 8 }));
     expect(reply).toMatchObject({ allowed: true, ttlMs: 2_500, isolates: 2, items: [{ allowed: true, granted: 12 }] });
-    // Four times 0.6 s of its isolates' demand, and the request.
-    expect(await counters(family)).toEqual({ remaining: 75, outstanding: 25 });
+    // What its isolates need for 1.75 s, and the request.
+    expect(await counters(family)).toEqual({ remaining: 85, outstanding: 15 });
     const tables = await runInDurableObject(shard, (_object, { storage }) =>
       storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
     );
@@ -66,9 +66,9 @@ describe("a shard", () => {
     await evictDurableObject(shard);
     const back = await shard.lease(ask("a", 2, { shardOf, leaseId: lent.leaseId, want: 0 }, { held: 12 }));
     expect(back).toMatchObject({ leaseId: null, items: [{ kept: 0, granted: 0, remaining: 0 }] });
-    expect(await counters(family)).toEqual({ remaining: 75, outstanding: 25 });
+    expect(await counters(family)).toEqual({ remaining: 85, outstanding: 15 });
     atTime(NOW + 5_100);
-    expect(await counters(family)).toEqual({ remaining: 75, outstanding: 0 });
+    expect(await counters(family)).toEqual({ remaining: 85, outstanding: 0 });
   });
 
   it("goes on with what it has when the owner starts anew", async () => {
@@ -78,9 +78,9 @@ describe("a shard", () => {
     const shardOf = { root: family.root, count: 2 };
     await shard.lease(ask("a", 1, { shardOf }, { cost: 1, rate: 8 }));
     await evictDurableObject(family.owner);
-    const reply = await shard.lease(ask("b", 1, { shardOf }, { cost: 12 }));
+    const reply = await shard.lease(ask("b", 1, { shardOf }, { cost: 2 }));
     expect(reply).toMatchObject({ allowed: true, items: [{ allowed: true }] });
-    expect(await counters(family)).toEqual({ remaining: 75, outstanding: 25 });
+    expect(await counters(family)).toEqual({ remaining: 85, outstanding: 15 });
   });
 
   it("asks the owner once for requests that come together", async () => {

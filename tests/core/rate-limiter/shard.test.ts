@@ -67,16 +67,16 @@ function lending() {
 }
 
 describe("a shard", () => {
-  it("gets twice what its isolates will hold, and lends for half as long as it has", () => {
+  it("gets what its isolates will hold and some more, and lends for half as long as it has", () => {
     const { family, reply } = lending();
     expect(family.calls).toMatchObject([{ hold: true, shard: { count: 2, calls: 1 }, items: [{ cost: 1, rate: 8 }] }]);
     expect(reply).toMatchObject({
       allowed: true,
       leaseId: FIRST_ID + 1,
       ttlMs: 2_500,
-      items: [{ granted: 12, remaining: 87 }],
+      items: [{ granted: 7, remaining: 92 }],
     });
-    expect([family.pool, family.lent]).toEqual([12, 25]);
+    expect([family.pool, family.lent]).toEqual([7, 15]);
   });
 
   it("lends nothing that could outlive its own lease", () => {
@@ -89,16 +89,16 @@ describe("a shard", () => {
 
   it("tells the owner of everything that is here or lent as held", () => {
     const { family, reply } = lending();
-    family.ask({ seq: 2, leaseId: reply.leaseId, keep: true }, { held: 5, spent: [7], rate: 8 }, START + 2_550);
-    expect(family.calls.at(-1)).toMatchObject({ keep: true, items: [{ held: 17 }] });
+    family.ask({ seq: 2, leaseId: reply.leaseId, keep: true }, { held: 5, spent: [2], rate: 8 }, START + 2_550);
+    expect(family.calls.at(-1)).toMatchObject({ keep: true, items: [{ held: 12 }] });
   });
 
   it("tells the owner of its isolates' spending, later than it was and never earlier", () => {
     const { family, reply } = lending();
     const report = { leaseId: reply.leaseId, keep: true, spanMs: 1_000, binMs: 100 };
-    family.ask({ seq: 2, ...report }, { held: 5, spent: [7, 0, 0, 0, 0, 0, 0, 0, 0, 0], rate: 8 }, START + 2_550);
+    family.ask({ seq: 2, ...report }, { held: 5, spent: [2, 0, 0, 0, 0, 0, 0, 0, 0, 0], rate: 8 }, START + 2_550);
     const { spanMs = 0, binMs = 0, items } = family.calls.at(-1) ?? {};
-    const bin = items?.[0]?.spent.indexOf(7) ?? -1;
+    const bin = items?.[0]?.spent.indexOf(2) ?? -1;
     const agoMs = bin === 9 ? 0 : spanMs - (bin + 1) * binMs;
     // Spent within the first 100 ms of the second before the message.
     expect(agoMs).toBeGreaterThan(0);
@@ -108,20 +108,20 @@ describe("a shard", () => {
   it("credits a return once, of the isolate that it lent to, while that lease lives", () => {
     const { family, reply } = lending();
     const back = { seq: 2, leaseId: reply.leaseId, want: 0 };
-    family.ask({ ...back, isolate: "thief" }, { held: 12 }, START + 100);
-    expect(family.pool).toBe(12);
-    family.ask(back, { held: 12 }, START + 100);
-    family.ask({ ...back, seq: 3 }, { held: 12 }, START + 100);
-    expect(family.pool).toBe(24);
+    family.ask({ ...back, isolate: "thief" }, { held: 7 }, START + 100);
+    expect(family.pool).toBe(7);
+    family.ask(back, { held: 7 }, START + 100);
+    family.ask({ ...back, seq: 3 }, { held: 7 }, START + 100);
+    expect(family.pool).toBe(14);
     const other = lending();
-    other.family.ask({ ...back, leaseId: other.reply.leaseId }, { held: 12 }, START + 2_600);
-    expect(other.family.pool).toBe(12);
+    other.family.ask({ ...back, leaseId: other.reply.leaseId }, { held: 7 }, START + 2_600);
+    expect(other.family.pool).toBe(7);
   });
 
   it("gives the same reply to the same message", () => {
     const { family, reply } = lending();
     expect(family.ask({ seq: 1 }, { cost: 1, rate: 8 }, START + 50)).toEqual(reply);
-    expect(family.pool).toBe(12);
+    expect(family.pool).toBe(7);
   });
 
   it("drops what the owner's lease no longer counts", () => {
@@ -171,9 +171,9 @@ describe("a shard", () => {
     const { family, reply } = lending();
     expect(retireAt(family.branch)).toBe(START + 2_600);
     expect(retire(family.branch, START + 2_599)).toBeUndefined();
-    family.ask({ seq: 2, leaseId: reply.leaseId, want: 0 }, { held: 12 }, START + 100);
+    family.ask({ seq: 2, leaseId: reply.leaseId, want: 0 }, { held: 7 }, START + 100);
     const message = retire(family.branch, START + 600);
-    expect(message).toMatchObject({ keep: false, want: 0, items: [{ held: 24 }] });
+    expect(message).toMatchObject({ keep: false, want: 0, items: [{ held: 14 }] });
     if (message !== undefined) family.root(message, START + 610);
     expect([family.pool, family.lent]).toEqual([0, 0]);
     expect(retireAt(family.branch)).toBeUndefined();
