@@ -26,7 +26,7 @@ it("not one token too many passes, nor could, in 40 runs of owners, shards and i
 const cutOff: Partial<Scenario> = {
   isolates: 6,
   isolateLifeMs: Infinity,
-  traffic: waves(60, 3_400, 20, 9_000),
+  traffic: waves(75, 3_400, 10, 9_000),
   durationMs: 60_000,
   sharding: sharded({ counting: AT_ONCE, cutOff: { everyMs: 9_000, forMs: 5_600 } }),
 };
