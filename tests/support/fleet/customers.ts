@@ -21,7 +21,7 @@ interface Group {
  * request and at several, with owners of their own and in pools, on leases and asking for each request.
  */
 const GROUPS: readonly Group[] = [
-  group({ id: "two-limits", names: ["ada", "ben", "cai"], weight: 4, limits: [per(1, 30), per(60, 1_200)] }),
+  group({ id: "two-limits", names: ["ada", "ben", "cai"], weight: 4, limits: [per(1, 15), per(60, 600)] }),
   group({ id: "edge", names: ["dee", "eli"], weight: 4, limits: [per(10, 1_000)] }),
   group({ id: "roomy", names: ["fay", "gus"], weight: 4, limits: [per(10, 50_000)] }),
   group({ id: "costly", names: ["hal", "ida"], weight: 3, costs: [1, 2, 5], limits: [per(2, 200)] }),

@@ -29,6 +29,8 @@ export interface MadeUpOptions {
 export interface MadeUpReport {
   /** First and second visits that were let through; each client may come once in a window. */
   readonly admitted: number;
+  /** Statuses of first visits that were not, and how many there were of each; 0: lost with its connection. */
+  readonly otherwise: Readonly<Record<number, number>>;
   readonly admittedAgain: number;
   readonly returned: number;
   /** Of each isolate. */
@@ -52,10 +54,13 @@ export async function madeUpKeys({ clients, windowSeconds, laterMs = 0 }: MadeUp
   try {
     const before = residentMb(gateway.workerdPid);
     let admitted = 0;
+    const otherwise: Record<number, number> = {};
     let admittedAgain = 0;
     let returned = 0;
     await forEach(clients, gateway.urls, async (client, visit) => {
-      if ((await visit(FIRST_VISIT)) === 200) admitted += 1;
+      const status = await visit(FIRST_VISIT);
+      if (status === 200) admitted += 1;
+      else otherwise[status] = (otherwise[status] ?? 0) + 1;
       if (client % RETURNING !== 0) return;
       returned += 1;
       if ((await visit(SECOND_VISIT)) === 200) admittedAgain += 1;
@@ -65,7 +70,7 @@ export async function madeUpKeys({ clients, windowSeconds, laterMs = 0 }: MadeUp
     const after = residentMb(gateway.workerdPid);
     await new Promise((resolve) => setTimeout(resolve, laterMs));
     const storageLater = readObjectStorage(state, "RateLimiter");
-    return { admitted, admittedAgain, returned, tables, residentMb: [before, after], storage, storageLater };
+    return { admitted, otherwise, admittedAgain, returned, tables, residentMb: [before, after], storage, storageLater };
   } finally {
     await gateway.stop();
     await origin.stop();
