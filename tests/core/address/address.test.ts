@@ -223,6 +223,12 @@ it("has an object for readiness checks that no client can have", async () => {
   expect(await addresses(SECRET).probe()).toEqual({ name: `v1:rate-limiter:${hmacHex(["probe"])}` });
 });
 
+it("names each shard of a client by an HMAC of the client's handle and its number", async () => {
+  const name = (index: string) => ({ name: `v1:rate-limiter:${hmacHex(["shard", "handle", index])}` });
+  expect(await addresses(SECRET).addressShard("handle", 0)).toEqual(name("0"));
+  expect(await addresses(SECRET).addressShard("handle", 31)).toEqual(name("31"));
+});
+
 /** HMAC-SHA-256 over a count, then length and UTF-16 code units of each part, all big-endian. */
 function hmacHex(parts: readonly string[]): string {
   const bytes = [uint32(parts.length), ...parts.map((part) => Buffer.concat([uint32(part.length), utf16(part)]))];

@@ -113,6 +113,18 @@ describe("a lease", () => {
     expect(state.leases?.live).toMatchObject([{ id: START + 100, expiresAt: START + 5_100 }]);
   });
 
+  it("of a shard lives on without a further token, unless its burst was cut", () => {
+    const shard = { count: 2, calls: 1 };
+    const first = lease(NEW_CLIENT, NO_MEMORY, leaseMessage(tenPerSecond, { shard }, { rate: 2 }), START);
+    const renewed = (limit: BucketLimit, configVersion: number) => {
+      const message = { seq: 2, shard, leaseId: first.reply.leaseId, keep: true, configVersion };
+      return lease(first.state, first.memory, leaseMessage(limit, message, { held: 3 }), START + 3_000);
+    };
+    expect(first.reply.items[0]?.granted).toBe(4);
+    expect(renewed(tenPerSecond, 1).state.leases?.live).toMatchObject([{ tokens: 3, expiresAt: START + 8_100 }]);
+    expect(renewed({ ...tenPerSecond, burst: 2 }, 2).state.leases?.live).toMatchObject([{ expiresAt: START + 5_100 }]);
+  });
+
   it("comes back once", () => {
     const { half } = onLease();
     const back = leaseMessage(tenPerSecond, { seq: 3, leaseId: half.reply.leaseId, want: 0 }, { held: 5 });

@@ -148,6 +148,17 @@ describe("a lease message that holds", () => {
     expect(leaseProblem({ ...lease, hold: false, items: [{ ...held, algorithm: "sliding-window" }] })).toBeUndefined();
   });
 
+  it("says what is wrong with what is said of shards", () => {
+    expect(leaseProblem({ ...lease, shardOf: { root: "r", count: 2 }, shard: { count: 0, calls: 9 } })).toBeUndefined();
+    expect(leaseProblem({ ...lease, shardOf: "r" })).toBe("shardOf: got r, wanted root and count");
+    expect(leaseProblem({ ...lease, shardOf: { root: 7, count: 2 } })).toBe(
+      "shardOf.root: got 7, wanted 1 to 256 characters",
+    );
+    expect(leaseProblem({ ...lease, shard: { count: 2, calls: -1 } })).toBe(
+      "shard.calls: got -1, wanted an integer >= 0",
+    );
+  });
+
   it("is refused where it can't be lent", () => {
     expect(leaseProblem({ ...lease, hold: 1 })).toBe("hold: got 1, wanted true, false or nothing");
     expect(leaseProblem({ ...lease, items: [{ ...held, algorithm: "approximate-sliding-window" }] })).toBe(

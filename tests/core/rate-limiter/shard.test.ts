@@ -118,6 +118,17 @@ describe("a shard", () => {
     expect(other.family.pool).toBe(7);
   });
 
+  it("lends what a request costs that other owners decide about too, and spends none of it", () => {
+    const family = new Family();
+    const reply = family.ask({ seq: 1, hold: true, want: 0 }, { cost: 5 }, START);
+    expect(reply).toMatchObject({ allowed: true, leaseId: FIRST_ID + 1, items: [{ allowed: true, granted: 5 }] });
+    expect([family.pool, family.lent, family.branch.parent.holdings[0]?.spent.bins.every((one) => one === 0)]).toEqual([
+      0,
+      5,
+      true,
+    ]);
+  });
+
   it("gives the same reply to the same message", () => {
     const { family, reply } = lending();
     expect(family.ask({ seq: 1 }, { cost: 1, rate: 8 }, START + 50)).toEqual(reply);
