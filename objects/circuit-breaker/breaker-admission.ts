@@ -1,10 +1,11 @@
 import type { BreakerReport } from "./breaker-messages.ts";
 import { BREAKER_RULES, type BreakerRules } from "./breaker-rules.ts";
+import { judgeFailure, reclose } from "./breaker-local.ts";
 import { askForPermit, giveBack, isAwaiting } from "./breaker-reporting.ts";
 import type { BreakerView } from "./breaker-view.ts";
 import type { Outcome } from "./outcome.ts";
-import { addOutcomes, countOutcomes } from "./outcome-window.ts";
-import { addOutcome, failedShare, forgetOutcomes } from "./recent-outcomes.ts";
+import { addOutcomes } from "./outcome-window.ts";
+import { addOutcome } from "./recent-outcomes.ts";
 
 /** A call that was let through. Whoever starts one must `settle` it on every way out. */
 export interface Attempt {
@@ -24,13 +25,6 @@ export type Admission =
 
 /** A clock that steps back by more makes what is known worthless. */
 const MAX_CLOCK_STEP_BACK_MS = 5_000;
-const HURRY_PAUSE_MS = 400;
-/** Where all isolates start at once the object hears enough: so long only votes are told at once. */
-const SETTLING_MS = 2_000;
-/** At 60 % of failures an isolate in a hundred sees less than half of its calls fail for a while; it is to hear of the others. */
-const SUSPICION = 0.8;
-/** Fewer can be bad luck. */
-const SUSPICIOUS_FAILURES = 3;
 
 /** Decides about a request without waiting. Nothing is asked while the breaker is closed, open or forced. */
 export function admit(view: BreakerView, now: number, rules: BreakerRules = BREAKER_RULES): Admission {
@@ -83,42 +77,7 @@ export function settle(
   // After an idle window no old outcome counts.
   view.trailing = Math.abs(now - view.failedAt) < view.policy.windowMs ? view.trailing + 1 : 1;
   view.failedAt = now;
-  judge(view, now, rules);
-}
-
-/** Whether a failure shows that the target is failing, and not just this call. */
-function judge(view: BreakerView, now: number, rules: BreakerRules): void {
-  if (now < view.localUntil) return;
-  const { failureThreshold, failureRate } = view.policy;
-  const share = failedShare(view.recent, now);
-  if (view.trailing >= failureThreshold && (share ?? 1) >= failureRate) {
-    view.localUntil = now + localMs(view, rules);
-    view.localOpenings += 1;
-    hurry(view, now + view.urgentMs * view.phase);
-    return;
-  }
-  if (now - view.bornAt < SETTLING_MS) return;
-  if (view.hurriesLeft === 0 || Math.abs(now - view.hurriedAt) < HURRY_PAUSE_MS) return;
-  if ((share ?? unreportedShare(view, now)) < SUSPICION * failureRate) return;
-  view.hurriesLeft -= 1;
-  view.hurriedAt = now;
-  // After the votes, so that the answer to it tells what has come of them.
-  hurry(view, now + view.urgentMs * (2 / 3) * (1 + view.phase));
-}
-
-function hurry(view: BreakerView, at: number): void {
-  view.hurryAt = Math.min(view.hurryAt, at);
-}
-
-/** Without an owner to say otherwise, twice as long each time. */
-function localMs({ silentSince, localOpenings }: BreakerView, { localOpenMs, aloneOpenMaxMs }: BreakerRules): number {
-  return silentSince === undefined ? localOpenMs : Math.min(aloneOpenMaxMs, localOpenMs * 2 ** localOpenings);
-}
-
-/** Where calls are rare. */
-function unreportedShare({ unreported }: BreakerView, now: number): number {
-  const { ok, failed } = countOutcomes(unreported, now);
-  return failed < SUSPICIOUS_FAILURES ? 0 : failed / (ok + failed);
+  judgeFailure(view, now, rules);
 }
 
 /** A request that needs a permit: the one that is held, or a question, or a refusal while there is one under way. */
@@ -136,8 +95,9 @@ function seek(view: BreakerView, now: number, rules: BreakerRules): Admission {
   return { kind: "ask", message: askForPermit(view, now) };
 }
 
-function pass({ epoch }: BreakerView): Admission {
-  return { kind: "pass", attempt: { epoch, isSettled: false } };
+function pass(view: BreakerView): Admission {
+  view.isUsed = true;
+  return { kind: "pass", attempt: { epoch: view.epoch, isSettled: false } };
 }
 
 function probe({ epoch }: BreakerView, permit: number, deadlineAt: number): Admission {
@@ -164,12 +124,6 @@ function goAlone(view: BreakerView): Admission {
   view.kind = "closed";
   reclose(view);
   return pass(view);
-}
-
-function reclose(view: BreakerView): void {
-  view.localUntil = -Infinity;
-  view.trailing = 0;
-  forgetOutcomes(view.recent);
 }
 
 function forgetTimes(view: BreakerView, now: number): void {

@@ -29,7 +29,7 @@ export function nextReportAt(view: BreakerView, now: number): number {
   if (isAwaiting(view, now)) return Infinity;
   if (view.probes.length > 0) return view.askAt;
   if (view.permit !== undefined) return view.permit.startsUntil;
-  const hasNews = view.unreported.parts.length > 0 || now < view.localUntil || view.kind !== "closed";
+  const hasNews = view.isUsed || view.unreported.parts.length > 0 || now < view.localUntil || view.kind !== "closed";
   // Half-open, requests ask for themselves.
   if (view.kind === "half-open" || (view.kind === "open" && now >= view.until)) return Infinity;
   return hasNews || view.epoch === 0 ? Math.min(view.reportAt, view.hurryAt) : Infinity;
@@ -123,6 +123,7 @@ function compose(view: BreakerView, wantsPermit: boolean, now: number): BreakerR
   const { policy, configVersion, reporter, epoch, isolates } = view;
   if (now >= view.reportAt) view.hurriesLeft = HURRIES;
   view.hurryAt = Infinity;
+  view.isUsed = false;
   view.probes = view.probes.filter(({ at }) => Math.abs(now - at) < PROBE_MEMORY_MS);
   view.awaitedProbes = view.probes;
   reporter.seq += 1;

@@ -48,6 +48,8 @@ export interface BreakerView {
   reportMs: number;
   isolates: number;
   permit: HeldPermit | undefined;
+  /** Whether a call began since the last report: after a silence the state may be another one. */
+  isUsed: boolean;
   /** Outcomes that are not reported. */
   unreported: OutcomeWindow;
   recent: RecentOutcomes;
@@ -95,6 +97,7 @@ export function newView(
     reportMs: 1_000,
     isolates: 0,
     permit: undefined,
+    isUsed: false,
     unreported: emptyWindow(policy.windowMs),
     recent: noOutcomes(),
     trailing: 0,

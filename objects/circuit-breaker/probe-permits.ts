@@ -27,16 +27,25 @@ export interface Granted {
 }
 
 /**
- * Gives a permit if the breaker is half-open and a place is free. Places are taken by every probe that may be in flight,
+ * Gives a permit if the breaker is half-open, a place is free, and those in flight with what has succeeded are not enough
+ * already: where all goes well, no more probes reach the target than there are permits. Places are taken by every probe that may be in flight,
  * also by those of an earlier epoch: one that hangs may outlast a short open time.
  */
 export function grant(state: BreakerState, now: number, rules: BreakerRules = BREAKER_RULES): Granted {
   const { circuit, policy, epoch } = state;
-  const inFlight = state.permits.filter((permit) => rules.occupies(permit.epoch, epoch));
-  if (circuit.kind !== "half-open" || inFlight.length >= policy.halfOpenPermits) return { state, permit: undefined };
+  if (circuit.kind !== "half-open" || !isFree(state, proofsOf(circuit, rules), rules)) {
+    return { state, permit: undefined };
+  }
   const id = state.lastPermit + 1;
   const permit = { id, epoch, endsAt: rules.permitEnd(now, rules.startMs + policy.operationTimeoutMs) };
   return { state: { ...state, at: now, permits: [...state.permits, permit], lastPermit: id }, permit };
+}
+
+function isFree({ permits, policy, epoch }: BreakerState, proofs: number, rules: BreakerRules): boolean {
+  const { halfOpenPermits, successThreshold } = policy;
+  const places = permits.filter((permit) => rules.occupies(permit.epoch, epoch)).length;
+  const ours = permits.filter((permit) => permit.epoch === epoch).length;
+  return places < halfOpenPermits && ours + proofs < Math.max(halfOpenPermits, successThreshold);
 }
 
 /** When a probe is noted to have ended. */
@@ -89,9 +98,13 @@ function count(
   if (circuit.kind !== "half-open" || !rules.acceptsEpoch(permit.epoch, state.epoch)) return state;
   const counted = { ...circuit, ...tally(circuit, outcome, rules) };
   if (counted.failures > policy.halfOpenMaxFailures) return open(state, "probes-failed", now, random);
-  const proofs = counted.successes + Math.floor(counted.neutral / rules.neutralAnswers);
-  if (proofs >= policy.successThreshold) return close(state, "probes-succeeded", now);
+  if (proofsOf(counted, rules) >= policy.successThreshold) return close(state, "probes-succeeded", now);
   return { ...state, circuit: counted };
+}
+
+/** What counts as successful probes. */
+function proofsOf({ successes, neutral }: ProbeCount, { neutralAnswers }: BreakerRules): number {
+  return successes + Math.floor(neutral / neutralAnswers);
 }
 
 function tally(

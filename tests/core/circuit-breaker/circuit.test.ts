@@ -90,6 +90,24 @@ describe("probes", () => {
     for (const other of others) expect(grant(other, now)).toEqual({ state: other, permit: undefined });
   });
 
+  it("are as many as there are permits where all succeed, or as it takes to close", () => {
+    for (const [halfOpenPermits, successThreshold, expected] of [
+      [3, 2, 3],
+      [1, 3, 3],
+      [2, 2, 2],
+    ] as const) {
+      const now = START + 60_000;
+      let state = probing({ halfOpenPermits, successThreshold });
+      const given: number[] = [];
+      for (let settled = 1; state.circuit.kind === "half-open"; settled++) {
+        const granted = grantAll(state, now);
+        given.push(...granted.ids);
+        state = settleProbes(granted.state, [{ permit: settled, outcome: "success" }], { now, random: MIDDLE });
+      }
+      expect(given).toHaveLength(expected);
+    }
+  });
+
   it.each<[string, ProbeOutcome[], object]>([
     ["two successes close", ["success", "success"], { epoch: 4, circuit: { kind: "closed", openings: 1 } }],
     ["one success does not", ["success"], { epoch: 3, circuit: { kind: "half-open", successes: 1 } }],

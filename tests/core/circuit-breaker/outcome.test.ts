@@ -2,7 +2,12 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { addOutcomes, countOutcomes, emptyWindow } from "../../../objects/circuit-breaker/outcome-window.ts";
 import { classify, type CallEnd, type Outcome } from "../../../objects/circuit-breaker/outcome.ts";
-import { addOutcome, failedShare, noOutcomes } from "../../../objects/circuit-breaker/recent-outcomes.ts";
+import {
+  addOutcome,
+  failedShare,
+  noOutcomes,
+  type RecentOutcomes,
+} from "../../../objects/circuit-breaker/recent-outcomes.ts";
 import { START } from "./fixtures.ts";
 
 const POLICY = { slowCallMs: 5_000 };
@@ -90,19 +95,25 @@ describe("a window of outcomes", () => {
   });
 });
 
-describe("the last outcomes of an isolate", () => {
-  it("have no share of failures where there are fewer than ten of the last second", () => {
+describe("the newest outcomes of an isolate", () => {
+  /** An isolate that made a call every so many ms until `START`, `failures` of the last ones failed. */
+  function called(everyMs: number, calls: number, failures: number): RecentOutcomes {
     const recent = noOutcomes();
-    for (let call = 0; call < 9; call++) addOutcome(recent, true, START);
-    expect(failedShare(recent, START)).toBeUndefined();
-    addOutcome(recent, false, START);
-    expect(failedShare(recent, START + 1_000)).toBe(0.9);
-    expect(failedShare(recent, START + 1_001)).toBeUndefined();
+    for (let left = calls - 1; left >= 0; left--) addOutcome(recent, left < failures, START - left * everyMs);
+    return recent;
+  }
+
+  it.each([
+    ["the last 30 of 100 a second", called(10, 200, 15), { share: 0.5, calls: 30 }],
+    ["the last 300 ms of 25 a second, but ten at least", called(40, 200, 5), { share: 0.5, calls: 10 }],
+    ["the last ten of one a second", called(900, 200, 9), { share: 0.9, calls: 10 }],
+    ["nothing of fewer than ten", called(10, 9, 9), undefined],
+    ["nothing of ten of which one is too old", called(1_120, 10, 9), undefined],
+  ])("say %s", (_what, recent, share) => {
+    expect(failedShare(recent, 10, 10_000, START)).toEqual(share);
   });
 
-  it("are the last thirty", () => {
-    const recent = noOutcomes();
-    for (let call = 0; call < 40; call++) addOutcome(recent, call >= 25, START);
-    expect(failedShare(recent, START)).toBe(0.5);
+  it("are forgotten after an idle window", () => {
+    expect(failedShare(called(10, 200, 200), 5, 10_000, START + 10_000)).toBeUndefined();
   });
 });

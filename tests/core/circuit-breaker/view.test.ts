@@ -103,8 +103,8 @@ describe("closed", () => {
   it.each<Outcome>(["neutral", "overload", "none"])("counts no %s outcome", (outcome) => {
     const view = told();
     calls(view, outcome, 100, NOW);
-    expect(nextReportAt(view, NOW)).toBe(Infinity);
-    expect(admit(view, NOW).kind).toBe("pass");
+    expect(dueReport(view, NOW + 1_000)).toMatchObject({ ok: 0, failed: 0, isFailing: false });
+    expect(admit(view, NOW + 1_000).kind).toBe("pass");
   });
 
   it("counts an attempt once", () => {
@@ -117,12 +117,20 @@ describe("closed", () => {
 
   it("reports in batches, when its owner said, and not at all without news", () => {
     const view = told({ reportMs: 2_000 });
-    expect(nextReportAt(view, NOW)).toBe(Infinity);
+    expect(nextReportAt(view, NOW + 10_000)).toBe(Infinity);
     calls(view, "success", 7, NOW + 100);
     calls(view, "slow", 2, NOW + 100);
     expect(nextReportAt(view, NOW + 100)).toBe(NOW + 2_000);
     expect(dueReport(view, NOW + 1_999)).toBeUndefined();
     expect(dueReport(view, NOW + 2_000)).toMatchObject({ ok: 9, failed: 0, slow: 2, epoch: 1 });
+  });
+
+  it("looks after a silence in the shade of its first request, however long that takes", () => {
+    const view = told();
+    expect(dueReport(view, NOW + 60_000)).toBeUndefined();
+    passed(view, NOW + 60_000);
+    answered(view, dueReport(view, NOW + 60_000), { epoch: 2, circuit: "open", remainingMs: 5_000 }, NOW + 60_050);
+    expect(admit(view, NOW + 60_050)).toEqual({ kind: "refused", retryAfterMs: 5_000 });
   });
 
   it("tells trouble that comes while a report is under way as soon as that is answered", () => {

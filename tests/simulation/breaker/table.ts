@@ -19,11 +19,11 @@ const SPARED = { ...DEFAULT_BREAKER, openMs: 6_000 };
 
 /** 50,000 requests a second over 500 isolates, and a target of which a share fails for 4.5 s. */
 function failing(share: number): Partial<Scenario> {
-  return { health: outage(OUTAGE_AT, OUTAGE_AT + OUTAGE_MS, share), policy: SPARED, durationMs: 24_000 };
+  return { health: outage(OUTAGE_AT, OUTAGE_AT + OUTAGE_MS, share), policy: SPARED, durationMs: 20_000 };
 }
 
 const OUTAGES = [failing(1), failing(0.6)];
-const STEADY = [0.001, 0.05, 0.2].map((share) => ({ health: [{ ...WELL, failing: share }], durationMs: 16_000 }));
+const STEADY = [0.001, 0.05, 0.2].map((share) => ({ health: [{ ...WELL, failing: share }], durationMs: 12_000 }));
 /** After a deployment, with owners that restart: nobody knows how many isolates there are. */
 const SICK = [20, 60].map((isolates) => ({
   isolates,
@@ -108,7 +108,7 @@ export const BREAKER_TABLE: readonly BreakerRow[] = [
   {
     promise: "closed for every isolate after the open time, 500 isolates, target well again",
     bound: "<= 6000 ms",
-    runs: [{ health: outage(OUTAGE_AT, OUTAGE_AT + OUTAGE_MS), policy: SPARED, durationMs: 24_000 }],
+    runs: [{ health: outage(OUTAGE_AT, OUTAGE_AT + OUTAGE_MS), policy: SPARED, durationMs: 20_000 }],
     figureOf: (result) => result.lastRefusal - openUntil(result),
     most: 6_000,
     show: ms,
