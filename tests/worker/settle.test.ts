@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { RefundMessage, TakeItem, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
 import type { SettleMessage } from "../../objects/rate-limiter/settle-messages.ts";
 import type { Handler } from "../../worker/exchange.ts";
@@ -19,14 +19,18 @@ interface Heard {
 async function heardOf(
   rateLimits: readonly object[],
   next: Handler,
-  { reservation = 7, whileAsked = () => {} }: { reservation?: number | null; whileAsked?: () => void } = {},
+  {
+    reservation = 7,
+    whileAsked = () => {},
+  }: { reservation?: number | null; whileAsked?: (answered: Promise<void>) => unknown } = {},
   request: Request = new Request("http://gateway.test/"),
 ): Promise<Heard> {
   const heard: Heard = { takes: [], settled: [], refunded: [] };
+  const { promise: answered, resolve } = Promise.withResolvers<void>();
   const owner = {
     async take({ items }: TakeMessage): Promise<TakeReply> {
       heard.takes.push(...items);
-      whileAsked();
+      await whileAsked(answered);
       const told = items.map(({ policy }) => ({
         policy,
         allowed: !policy.endsWith("refusing"),
@@ -51,6 +55,7 @@ async function heardOf(
   const exchange = { ...exchangeFor({ prefix: "/", rateLimits }, bindings, work), request };
   const step = limit(exchange.route.route.rateLimits, { tableEntries: 10 });
   await step(exchange, next).catch(() => {});
+  resolve();
   await Promise.all(work);
   return heard;
 }
@@ -89,4 +94,16 @@ it("stops a request whose client leaves while the owner is asked, and settles it
   };
   const { settled } = await heardOf([COUNTED], next, { whileAsked: () => client.abort() }, request);
   expect(settled.map(({ items }) => items)).toEqual([[{ policy: "route:r:counted", actual: 0 }]]);
+});
+
+describe("a yes that comes after its deadline", () => {
+  it.each([
+    ["charges a request that was let through without it with its cost", "open", 401, 1],
+    ["charges nothing for one that turned out not to count", "open", 200, 0],
+    ["charges nothing for one that was turned away without it", "closed", 401, 0],
+  ])("%s", async (_title, onError, status, actual) => {
+    const slow = { ...COUNTED, onError, deadline: "1ms" };
+    const { settled } = await heardOf([slow], answering(status), { whileAsked: (answered) => answered });
+    expect(settled.map(({ items }) => items)).toEqual([[{ policy: "route:r:counted", actual }]]);
+  });
 });

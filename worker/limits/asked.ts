@@ -8,7 +8,7 @@ import { labelOf, type Verdict } from "./headers.ts";
 import { learnBan } from "./known-bans.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
 import { noteIsolates } from "./local-buckets.ts";
-import { askOwner, refundOwner } from "./owner.ts";
+import { callOwner, ownerOf, refundOwner } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Part, type Prepared } from "./part.ts";
 import {
   isSettled,
@@ -16,6 +16,7 @@ import {
   reserveMsOf,
   settleWhenKnown,
   stayToTheEnd,
+  type Granted,
   type Reservation,
 } from "./settle.ts";
 import { passShield } from "./shield.ts";
@@ -51,16 +52,23 @@ export function askedPart(group: LimitGroup): Part {
 }
 
 function askedClaim(question: Question): Claim {
+  const { exchange, address, group, costs } = question;
   let outcome: Outcome | undefined;
   let reply: TakeReply | undefined;
+  /** The owner's answer, be it too late for the request. */
+  let call: Promise<TakeReply> | undefined;
+
+  function send(): Promise<TakeReply> {
+    call = ownerOf(exchange.env, address).take(messageOf(question));
+    return call;
+  }
 
   async function ask(): Promise<Prepared> {
-    const { exchange, address, group, costs } = question;
     const shield = passShield(exchange.env, address.client, exchange.client.network);
     if (shield !== undefined) await shield;
     let said: Outcome;
     try {
-      const heard = await take(question);
+      const heard = await take(question, send);
       said = { verdicts: verdictsOf(question, heard) };
       reply = heard;
     } catch (error) {
@@ -81,22 +89,34 @@ function askedClaim(question: Question): Claim {
       return outcome?.verdicts ?? [];
     },
   };
-  return question.group.limits.some(isSettled) ? settledClaim(claim, question, () => reply) : claim;
+  return group.limits.some(isSettled) ? settledClaim(claim, question, () => call) : claim;
 }
 
 /** A claim whose owner hears afterwards what the request has cost, also when its client leaves in the middle. */
-function settledClaim(claim: Claim, question: Question, replyOf: () => TakeReply | undefined): Claim {
-  const { exchange } = question;
+function settledClaim(claim: Claim, question: Question, callOf: () => Promise<TakeReply> | undefined): Claim {
+  const { exchange, group, address } = question;
+  const limits = group.limits.filter(isSettled);
   let letGo: (() => void) | undefined;
+
+  /** What the owner reserves also when its answer is late; undefined: it was not asked. */
+  function reservation(): Reservation | undefined {
+    const granted = callOf()?.then((reply) => grantedOf(question, reply));
+    return granted === undefined ? undefined : { address, limits, granted };
+  }
+  function giveUp(): void {
+    const reserved = reservation();
+    if (reserved !== undefined) releaseReservation(reserved, exchange);
+    letGo?.();
+  }
 
   async function prepare(): Promise<Prepared> {
     letGo = stayToTheEnd(exchange);
     try {
       const prepared = await claim.prepare();
-      if (prepared.kind === "refused") letGo();
+      if (prepared.kind === "refused") giveUp();
       return prepared;
     } catch (error) {
-      letGo();
+      giveUp();
       throw error;
     }
   }
@@ -106,28 +126,30 @@ function settledClaim(claim: Claim, question: Question, replyOf: () => TakeReply
     prepare: () => (letGo === undefined ? prepare() : claim.prepare()),
     release(now) {
       const verdicts = claim.release(now);
-      letGo?.();
+      giveUp();
       return verdicts;
     },
     finish(end) {
-      const reply = replyOf();
-      const reservation = reply === undefined ? undefined : reservationOf(question, reply);
-      if (reservation !== undefined) settleWhenKnown(reservation, end, exchange);
+      const reserved = reservation();
+      if (reserved !== undefined) settleWhenKnown(reserved, end, exchange);
       letGo?.();
     },
   };
 }
 
-async function take({ group, address, exchange, costs, startedAt }: Question): Promise<TakeReply> {
+function messageOf({ group, address, exchange, costs }: Question): TakeMessage {
   const { timeouts } = exchange.route.route;
   const items = group.limits.map((limit, index): TakeItem => {
     const item = { ...limitItem(limit), cost: costs[index] ?? 0 };
     return isSettled(limit) ? { ...item, reserveMs: reserveMsOf(limit, timeouts) } : item;
   });
   const asked: TakeMessage = { v: 1, configVersion: exchange.configVersion, client: address.client, items };
-  const message = group.evenIfBanned ? { ...asked, evenIfBanned: true } : asked;
+  return group.evenIfBanned ? { ...asked, evenIfBanned: true } : asked;
+}
+
+async function take({ group, address, startedAt }: Question, send: () => Promise<TakeReply>): Promise<TakeReply> {
   const askedAt = Date.now();
-  const reply = await askOwner(exchange.env, address, message, startedAt + group.deadlineMs - Date.now());
+  const reply = await callOwner(address, send, { deadlineMs: startedAt + group.deadlineMs - askedAt });
   noteIsolates(address.client, reply.isolates);
   learnBan(address.client, reply.ban, askedAt);
   return reply;
@@ -151,22 +173,17 @@ function tokensOf(units: number, { unitsPerToken }: RateLimit): number {
 }
 
 /** What the owner holds until it hears what the request has cost; undefined: nothing. */
-function reservationOf(
-  { group, address, costs }: Question,
-  { reservation, items }: TakeReply,
-): Reservation | undefined {
+function grantedOf({ group, costs }: Question, { reservation, items }: TakeReply): Granted | undefined {
   if (reservation === undefined || reservation === null) return undefined;
   const reserved = group.limits.flatMap((limit, index) =>
     // A shadow limit that would have refused has given nothing.
     isSettled(limit) && items[index]?.allowed === true ? [{ limit, reserved: costs[index] ?? 0 }] : [],
   );
-  return { address, id: reservation, items: reserved };
+  return { id: reservation, items: reserved };
 }
 
 function giveBack(question: Question, reply: TakeReply): void {
   const { group, address, exchange, costs } = question;
-  const reservation = reservationOf(question, reply);
-  if (reservation !== undefined) releaseReservation(reservation, exchange);
   const items = group.limits.flatMap((limit, index) =>
     !isSettled(limit) && reply.items[index]?.allowed === true ? [{ policy: limit.id, cost: costs[index] ?? 0 }] : [],
   );

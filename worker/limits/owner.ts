@@ -1,6 +1,6 @@
 import type { ObjectAddress } from "../../objects/address.ts";
 import { createLru } from "../../objects/lru.ts";
-import type { RefundMessage, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
+import type { RefundMessage } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
 import { within } from "../within.ts";
 import { afterFailure, mayCall, type OwnerHealth } from "./owner-health.ts";
@@ -16,16 +16,6 @@ const MAX_FAILING = 512;
 const failing = createLru<string, OwnerHealth>(MAX_FAILING);
 
 let notAsked: Error | undefined;
-
-/** Asks a client's owner for tokens. Rejects when it fails, is left alone, or does not answer within `deadlineMs`. */
-export async function askOwner(
-  env: Env,
-  address: ObjectAddress,
-  message: TakeMessage,
-  deadlineMs: number,
-): Promise<TakeReply> {
-  return callOwner<TakeReply>(address, () => ownerOf(env, address).take(message), { deadlineMs });
-}
 
 /** Gives tokens back to an owner, off the request's path; a message that is lost only loses tokens. */
 export async function refundOwner(env: Env, address: ObjectAddress, message: RefundMessage): Promise<void> {

@@ -10,9 +10,20 @@ import { ownerOf } from "./owner.ts";
 import type { ChainEnd } from "./part.ts";
 import { costOfServed, dependsOnBody, type Served } from "./settled-cost.ts";
 
-/** What an owner holds for a request until it hears what the request has cost. */
+/** What an owner was asked to hold for a request until it hears what the request has cost. */
 export interface Reservation {
   readonly address: ObjectAddress;
+  /** All that are settled. */
+  readonly limits: readonly RateLimit[];
+  /**
+   * What it holds; undefined: nothing. An answer that comes too late for the request holds as much, and for an hour where
+   * bytes are counted: so nobody gives up on it before it is there.
+   */
+  readonly granted: Promise<Granted | undefined>;
+}
+
+/** What an owner holds. */
+export interface Granted {
   /** From the reply to the take. */
   readonly id: number;
   readonly items: readonly ReservedItem[];
@@ -49,22 +60,20 @@ export function reserveMsOf({ settle }: RateLimit, { total }: Timeouts): number 
  * Tells the owner what a request has cost, off its path: as soon as the head of the response is known, or when its body
  * has ended, however it ended. A settlement that is lost leaves the request at what was reserved for it.
  */
-export function settleWhenKnown({ address, id, items }: Reservation, end: ChainEnd, exchange: Exchange): void {
-  const head = headOf(end, items);
-  const body = items.some(({ limit }) => dependsOnBody(limit, head)) ? end.body : undefined;
+export function settleWhenKnown(reservation: Reservation, end: ChainEnd, exchange: Exchange): void {
+  const { limits } = reservation;
+  const head = headOf(end, limits);
+  const body = limits.some((limit) => dependsOnBody(limit, head)) ? end.body : undefined;
   const bytes = end.body === undefined ? sizeOf(end.response) : undefined;
-  const message = (served: Served): SettleMessage => ({
-    v: 1,
-    client: address.client,
-    reservation: id,
-    items: items.map((item) => settleItem(item, served)),
-  });
-  const sent =
-    body === undefined
-      ? send(address, message({ ...head, bytes }), exchange.env)
-      : body.then((ended) => send(address, message({ ...head, bytes: ended.bytes }), exchange.env));
+  const served = async (): Promise<Served> => ({ ...head, bytes: body === undefined ? bytes : (await body).bytes });
   // Nobody is left to be told; the owner settles by itself with what was reserved.
-  exchange.ctx.waitUntil(sent.catch(() => {}));
+  exchange.ctx.waitUntil(tellCost(reservation, served, exchange.env).catch(() => {}));
+}
+
+async function tellCost({ address, granted }: Reservation, served: () => Promise<Served>, env: Env): Promise<void> {
+  const seen = await served();
+  const held = await granted;
+  if (held !== undefined) await send(address, held, (item) => settleItem(item, seen), env);
 }
 
 /**
@@ -86,10 +95,10 @@ export function stayToTheEnd(exchange: Exchange): () => void {
 }
 
 /** Gives back everything that is reserved for a request that is not let in after all. */
-export function releaseReservation({ address, id, items }: Reservation, exchange: Exchange): void {
-  const nothing = items.map(({ limit }) => ({ policy: limit.id, actual: 0 }));
-  const message = { v: 1, client: address.client, reservation: id, items: nothing } as const;
-  exchange.ctx.waitUntil(send(address, message, exchange.env).catch(() => {}));
+export function releaseReservation({ address, granted }: Reservation, { ctx, env }: Exchange): void {
+  const nothing = ({ limit }: ReservedItem): SettleItem => ({ policy: limit.id, actual: 0 });
+  const sent = granted.then((held) => (held === undefined ? undefined : send(address, held, nothing, env)));
+  ctx.waitUntil(sent.catch(() => {}));
 }
 
 function settleItem({ limit, reserved }: ReservedItem, served: Served): SettleItem {
@@ -97,7 +106,13 @@ function settleItem({ limit, reserved }: ReservedItem, served: Served): SettleIt
   return limit.settle === undefined ? item : { ...item, debtMax: limit.maxDebt * limit.unitsPerToken };
 }
 
-async function send(address: ObjectAddress, message: SettleMessage, env: Env): Promise<void> {
+async function send(
+  address: ObjectAddress,
+  { id, items }: Granted,
+  itemOf: (item: ReservedItem) => SettleItem,
+  env: Env,
+): Promise<void> {
+  const message: SettleMessage = { v: 1, client: address.client, reservation: id, items: items.map(itemOf) };
   let failure: unknown;
   for (const pauseMs of PAUSES_MS) {
     if (pauseMs > 0) await scheduler.wait(pauseMs);
@@ -112,13 +127,13 @@ async function send(address: ObjectAddress, message: SettleMessage, env: Env): P
 }
 
 /** Read at once: fields may be taken out of the response on its way to the client. */
-function headOf({ response, error }: ChainEnd, items: readonly ReservedItem[]): Omit<Served, "bytes"> {
+function headOf({ response, error }: ChainEnd, limits: readonly RateLimit[]): Omit<Served, "bytes"> {
   if (response === undefined) {
     return { status: ERRORS[codeOf(error)].status, isGatewayError: true, header: () => null };
   }
   const said = new Map<string, string | null>();
-  for (const { limit } of items) {
-    if (limit.settle?.kind === "header") said.set(limit.settle.name, response.headers.get(limit.settle.name));
+  for (const { settle: rule } of limits) {
+    if (rule?.kind === "header") said.set(rule.name, response.headers.get(rule.name));
   }
   return { status: response.status, isGatewayError: false, header: (name) => said.get(name) ?? null };
 }
