@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { hear, newMemory } from "../../../objects/circuit-breaker/breaker.ts";
 import { reportProblem } from "../../../objects/circuit-breaker/breaker-messages.ts";
 import { DEFAULT_BREAKER } from "../../../objects/circuit-breaker/breaker-policy.ts";
+import { statusOf } from "../../../objects/circuit-breaker/breaker-status.ts";
 import { command, newBreaker } from "../../../objects/circuit-breaker/circuit.ts";
 import { MIDDLE, START, owner, probing, reply, report } from "./fixtures.ts";
 
@@ -212,6 +213,48 @@ describe("a breaker that is forced", () => {
     one.hear({ wantsPermit: true });
     expect(one.state).toMatchObject({ epoch, circuit: { kind: `forced-${asked}` }, permits: [] });
     expect(one.hear().reportMs).toBe(2_000);
+  });
+});
+
+describe("an operator is told", () => {
+  it("of a closed breaker what was reported", () => {
+    const one = owner();
+    for (const isolate of names(6)) one.hear({ isolate, ok: 10, failed: 1 });
+    expect(statusOf(one.state, one.memory, one.now)).toEqual({
+      circuit: "closed",
+      epoch: 1,
+      since: null,
+      remainingMs: null,
+      openings: 0,
+      probes: 0,
+      isolates: 6,
+      window: { ok: 60, failed: 6, slow: 0 },
+      history: [],
+    });
+  });
+
+  it("of an open one for how long and why, of a half-open one how many probe it", () => {
+    const one = owner();
+    one.hear({ isFailing: true });
+    const openedAt = one.now;
+    one.now += 20_000;
+    const opening = { at: openedAt, epoch: 2, to: "open", cause: "consecutive-failures" };
+    expect(statusOf(one.state, one.memory, one.now)).toMatchObject({
+      circuit: "open",
+      since: openedAt,
+      remainingMs: 40_000,
+      openings: 1,
+      window: { ok: 0, failed: 0, slow: 0 },
+      history: [opening],
+    });
+    one.now += 40_000;
+    one.hear({ wantsPermit: true });
+    expect(statusOf(one.state, one.memory, one.now)).toMatchObject({
+      circuit: "half-open",
+      remainingMs: null,
+      probes: 1,
+    });
+    expect(statusOf(one.state, one.memory, one.now + 11_100).probes).toBe(0);
   });
 });
 

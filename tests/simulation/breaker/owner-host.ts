@@ -34,6 +34,8 @@ export class OwnerHost {
   #current: Instance;
   #stale: Instance | undefined;
   #downUntil = -Infinity;
+  /** What its clock says at the beginning of the run. */
+  #epoch = EPOCH;
 
   constructor(
     clock: VirtualClock,
@@ -73,7 +75,7 @@ export class OwnerHost {
     const problem = reportProblem(report);
     if (problem !== undefined) throw new TypeError(problem);
     if (instance !== this.#current && instance !== this.#stale) return undefined;
-    const moment = { now: EPOCH + Math.floor(this.#clock.now), random: this.#random.next() };
+    const moment = { now: this.#now(), random: this.#random.next() };
     const { state, memory, reply } = hear(instance.state, instance.memory, report, moment, this.#scenario.rules);
     if (state !== instance.state) {
       if (instance.generation !== this.#current.generation) {
@@ -94,17 +96,22 @@ export class OwnerHost {
     const stored = this.#scenario.owner.forgets ? undefined : this.#stored;
     const state = stored === undefined ? newBreaker(this.#scenario.policy) : unpackBreaker(stored);
     if (state === undefined) throw new Error(`the stored row cannot be read: ${stored ?? ""}`);
-    const memory = newMemory(state, EPOCH + Math.floor(this.#clock.now));
+    const memory = newMemory(state, this.#now());
     return { generation, state, memory, busyUntil: this.#clock.now };
   }
 
+  #now(): number {
+    return this.#epoch + Math.floor(this.#clock.now);
+  }
+
   #scheduleRestart(): void {
-    const { restartEveryMs, splitBrain } = this.#scenario.owner;
+    const { restartEveryMs, splitBrain, stepBackMs } = this.#scenario.owner;
     if (restartEveryMs === Infinity) return;
     this.#clock.after(this.#random.exponential(restartEveryMs), () => {
       if (this.#clock.now >= this.#scenario.quietFrom) return;
       const isSplit = splitBrain && this.#random.next() < 0.5;
       const old = this.#current;
+      if (this.#random.next() < 0.3) this.#epoch -= Math.floor(this.#random.between(0, stepBackMs));
       this.#stale = isSplit ? old : undefined;
       this.#current = this.#start(old.generation + 1);
       if (!isSplit) this.#downUntil = this.#clock.now + this.#random.between(0, 100);

@@ -41,6 +41,8 @@ export interface Scenario {
     readonly restartEveryMs: number;
     /** Half of the restarts leave the old instance running for up to a second. */
     readonly splitBrain: boolean;
+    /** At a restart its clock steps back by up to so much: it moved to another machine. */
+    readonly stepBackMs: number;
     /** What no owner may do: begin anew. */
     readonly forgets: boolean;
     /** Doesn't answer between these times. */
@@ -65,7 +67,14 @@ export function scenario(changes: Partial<Scenario>): Scenario {
     sick: 0,
     network: { medianMs: 30, loss: 0, doubled: 0 },
     isolateLifeMs: Infinity,
-    owner: { serviceMs: 0.7, restartEveryMs: Infinity, splitBrain: false, forgets: false, gone: [Infinity, Infinity] },
+    owner: {
+      serviceMs: 0.7,
+      restartEveryMs: Infinity,
+      splitBrain: false,
+      stepBackMs: 0,
+      forgets: false,
+      gone: [Infinity, Infinity],
+    },
     clocks: { driftPpm: 0, staleMs: 0 },
     quietFrom: Infinity,
     policy: DEFAULT_BREAKER,
