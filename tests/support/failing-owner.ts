@@ -38,7 +38,8 @@ export interface Outcomes {
   readonly statuses: Readonly<Record<number, number>>;
   /** Of those that passed, how many no owner had decided about, as the log has it. */
   readonly degraded: number;
-  readonly p99: number;
+  /** How long each answer took, in ms. */
+  readonly times: readonly number[];
 }
 
 /** A gateway with a route for each trial, whose owners fail when they are armed. */
@@ -104,7 +105,7 @@ export class FailingOwners {
     await Promise.all(Array.from({ length: LANES }, (_, place) => lane(place)));
     const lines = await this.#logsOf(route, requests);
     const degraded = lines.filter((line) => line["status"] === 200 && line["degraded"] !== undefined).length;
-    return { statuses, degraded, p99: percentile(times, 0.99) };
+    return { statuses, degraded, times };
   }
 
   /** The log lines of the requests just made, which come through a pipe a little later. */
@@ -141,8 +142,4 @@ function faultsIn(scene: Scene): readonly Fault[] {
 
 function routeOf({ mode, fault, policy, scene }: Trial): string {
   return `${fault}-${policy}-${mode}-${scene}`;
-}
-
-function percentile(values: readonly number[], share: number): number {
-  return values.toSorted((a, b) => a - b)[Math.ceil(values.length * share) - 1] ?? Number.POSITIVE_INFINITY;
 }
