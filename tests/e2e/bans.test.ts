@@ -147,6 +147,10 @@ describe("an operator", () => {
   it.each([
     { query: "limit=0", detail: 'limit: got "0", wanted a whole number from 1 to 1000.' },
     { query: "cursor=x", detail: 'cursor: got "x", wanted the next of the page before.' },
+    {
+      query: "cursor=9999999999999999.A",
+      detail: 'cursor: got "9999999999999999.A", wanted the next of the page before.',
+    },
   ])("is told what is wrong with $query", async ({ query, detail }) => {
     expect(await fleet.admin("GET", `/bans?${query}`)).toMatchObject({ status: 400, body: { detail } });
   });

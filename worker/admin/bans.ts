@@ -10,7 +10,7 @@ import { json } from "./json.ts";
 const DEFAULT_LIMIT = 100;
 const MAX_LIMIT = 1_000;
 /** As `next` is written: when the ban began, and the client's handle. */
-const CURSOR = /^(\d{1,16})\.([A-Za-z0-9]{1,64})$/;
+const CURSOR = /^(\d{1,15})\.([A-Za-z0-9]{1,64})$/;
 
 /**
  * GET /admin/bans?filter=&limit=&cursor=: the bans in force, the newest first. `filter` is a client's id or a part of the
