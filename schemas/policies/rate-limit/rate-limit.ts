@@ -6,6 +6,9 @@ import { numberFaults } from "./countable.ts";
 import { LimitFieldsSchema } from "./fields.ts";
 import { resolveRateLimit } from "./resolve.ts";
 
+/** What owners take in one message, as in `objects/rate-limiter/message-checks.ts`; they would decide about none of more. */
+const MOST_LIMITS = 32;
+
 /** As if no route had a multiplier: what routes make of shared limits is checked with them. */
 const ALONE = { id: "", name: "", multiplier: 1, multipliers: [1] };
 
@@ -35,6 +38,7 @@ export const RateLimitListSchema = v.union(
     v.literal(false, "an array of rate limits, or false"),
     v.pipe(
       v.array(RateLimitSchema, "an array of rate limits, or false"),
+      v.maxLength(MOST_LIMITS, `at most ${MOST_LIMITS} limits: one message to their owner holds them all`),
       v.rawCheck(({ dataset, addIssue }) => {
         const limits: readonly unknown[] = Array.isArray(dataset.value) ? dataset.value : [];
         const names = limits.map(nameOf);

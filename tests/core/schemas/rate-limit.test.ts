@@ -218,6 +218,18 @@ describe("a rateLimit is refused", () => {
     ]);
   });
 
+  it("beside more than a message to its owner may hold", () => {
+    const rateLimits = Array.from({ length: 33 }, (_, index) => ({ ...PER_MINUTE, name: `n${index}` }));
+    expect(problemsOf({ routes: [{ ...ROUTE, rateLimits: rateLimits.slice(1) }] })).toEqual([]);
+    expect(problemsOf({ routes: [{ ...ROUTE, rateLimits }] })).toEqual([
+      {
+        path: "routes[0].rateLimits",
+        got: "an array of 33",
+        wanted: "at most 32 limits: one message to their owner holds them all",
+      },
+    ]);
+  });
+
   it("without a name of its own among several", () => {
     const rateLimits = [{ ...PER_MINUTE, name: "a" }, PER_MINUTE, { ...PER_MINUTE, name: "a", burst: 0 }];
     expect(problemsOf({ rateLimits })).toEqual([
