@@ -78,6 +78,11 @@ export function isHeld(borrower: Borrower, costs: readonly number[], now: number
   return assess(borrower, costs, now) === "held";
 }
 
+/** Whether the owner had what a request costs when it last spoke; one that then lent nothing could not lend. */
+export function isThere({ holdings }: Borrower, costs: readonly number[]): boolean {
+  return holdings.every(({ limit, level }, index) => limit.shadow || level >= (costs[index] ?? 0));
+}
+
 /**
  * The message that gets what a request costs onto the lease, to be spent when its other owners agree; undefined while a
  * call is under way, which may bring it.

@@ -163,6 +163,27 @@ describe("limits with several owners", () => {
     expect(one.decideNow()).toMatchObject({ verdicts: [{ allowed: true }, { allowed: true }] });
   });
 
+  it("let a request pass that was lent what it costs though its clients had to leave the table meanwhile", async () => {
+    const closed = both({ requestsPerWindow: 500 }).map((limit) => ({ ...limit, onError: "closed" }));
+    const one = limited({ route: freshRoute(), rateLimits: closed, between: lending(20), tableEntries: 1 });
+    expect(isAdmitted(await one.decide())).toBe(true);
+    await one.settled();
+    expect(returns(one.sent).map(({ items }) => items.map(({ held }) => held))).toEqual([[19]]);
+  });
+
+  it("leave the decision to an owner that has the tokens and cannot lend them, as near the end of a quota", async () => {
+    const lend = lending(20);
+    const between: Between = async (sent, proceed) => {
+      const reply = Object(await lend(sent, proceed));
+      if (sent.method !== "lease" || sent.message.items[0]?.policy.endsWith(":a") === true) return reply;
+      const isTaken = sent.message.hold !== true;
+      const items = reply.items.map((item: object) => ({ ...item, granted: 0, allowed: isTaken, retryAfterMs: 300 }));
+      return { ...reply, leaseId: null, allowed: isTaken, items };
+    };
+    const one = limited({ route: freshRoute(), rateLimits: both({ requestsPerWindow: 500 }), between });
+    expect(await decideTimes(2, one)).toEqual([true, true]);
+  });
+
   it("say of each what is left", async () => {
     const one = limited({ route: freshRoute(), rateLimits: both({}) });
     const { verdicts } = await one.decide();

@@ -105,7 +105,8 @@ function heard(
   noteIsolates(entry.address.client, reply.isolates);
   learnBan(entry.address.client, reply.ban, askedAt);
   followShards(entry, reply, caller);
-  if (entry.isForgotten) returnLease(entry, caller);
+  // What is held for a request goes back by that: returned before it has looked, it would be asked for again and again.
+  if (entry.isForgotten && message.hold !== true) returnLease(entry, caller);
   return reply;
 }
 

@@ -1,4 +1,7 @@
-import { POLL_MS, askToHold, isHeld, spend, turnAway } from "../../objects/rate-limiter/lease.ts";
+import { POLL_MS, askToHold, isHeld, isThere, spend, turnAway } from "../../objects/rate-limiter/lease.ts";
+import { askAlone } from "../../objects/rate-limiter/lease-asking.ts";
+import { LEASE_RULES } from "../../objects/rate-limiter/lease-rules.ts";
+import { returnLease } from "./lease-calls.ts";
 import { refusedVerdicts, releasedVerdicts } from "./leased-verdicts.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
 import { isLeftAlone, leftAlone } from "./owner.ts";
@@ -12,10 +15,10 @@ const MAX_ASKS = 3;
  * does not, it stays on the lease for the next request.
  */
 export function leasedClaim(visit: Visit): Claim {
-  const { entry, costs } = visit;
+  const { entry, costs, exchange } = visit;
   const { borrower } = entry;
-  /** What was decided without the owner. */
-  let alone: Outcome | undefined;
+  /** What was decided without the owner, or by it where it could not lend: nothing is to be spent any more. */
+  let decided: Outcome | undefined;
 
   function known(now: number, waitedMs: number): Refusal | undefined {
     const refused = turnAway(borrower, costs, now, waitedMs);
@@ -25,7 +28,7 @@ export function leasedClaim(visit: Visit): Claim {
     const outcome = decideWithoutOwner(visit, cause);
     if (outcome.verdicts.some(({ allowed, limit }) => !allowed && !limit.shadow))
       return { kind: "refused", ...outcome };
-    alone = outcome;
+    decided = outcome;
     return READY;
   }
   async function borrow(): Promise<Prepared> {
@@ -46,15 +49,36 @@ export function leasedClaim(visit: Visit): Claim {
       asks += 1;
       const answered = await askOnce(visit, message);
       if (answered.kind === "silent") return decideAlone(answered.cause);
-      if (!answered.allowed) return { kind: "refused", ...answered.outcome };
+      if (answered.allowed) continue;
+      return isThere(borrower, costs) ? takeAtOnce() : { kind: "refused", ...answered.outcome };
     }
+  }
+  /** Near the end of a quota nothing can be lent: what the owner takes then is lost when another limit refuses. */
+  async function takeAtOnce(): Promise<Prepared> {
+    const answered = await askOnce(visit, askAlone(borrower, costs, Date.now(), LEASE_RULES));
+    if (answered.kind === "silent") return decideAlone(answered.cause);
+    if (!answered.allowed) return { kind: "refused", ...answered.outcome };
+    decided = answered.outcome;
+    return READY;
+  }
+  /** What was lent to an entry that has left the table goes back once the request that asked for it has had its part. */
+  function tidy(): void {
+    if (entry.isForgotten) returnLease(entry, exchange);
   }
 
   return {
     refusal: (now) => known(now, 0),
-    prepare: () => (alone !== undefined || isHeld(borrower, costs, Date.now()) ? READY : borrow()),
-    isReady: (now) => alone !== undefined || isHeld(borrower, costs, now),
-    commit: (now) => alone ?? conclude(visit, spend(borrower, costs, now), now),
-    release: (now) => alone?.verdicts ?? releasedVerdicts(visit, now),
+    prepare: () => (decided !== undefined || isHeld(borrower, costs, Date.now()) ? READY : borrow()),
+    isReady: (now) => decided !== undefined || isHeld(borrower, costs, now),
+    commit(now) {
+      const outcome = decided ?? conclude(visit, spend(borrower, costs, now), now);
+      tidy();
+      return outcome;
+    },
+    release(now) {
+      const verdicts = decided?.verdicts ?? releasedVerdicts(visit, now);
+      tidy();
+      return verdicts;
+    },
   };
 }
