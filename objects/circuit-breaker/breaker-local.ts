@@ -32,15 +32,15 @@ export function judgeFailure(view: BreakerView, now: number, rules: BreakerRules
   view.hurriesLeft -= 1;
   view.hurriedAt = now;
   // After the votes, so that the answer to it tells what has come of them.
-  hurry(view, now + view.urgentMs * (2 / 3) * (1 + view.phase));
+  hurry(view, now + view.urgentMs * (1 + view.phase / 2));
 }
 
 /**
- * Of the rate that opens: 0.8 of 30 calls, since at 60 % of failures an isolate in a hundred sees less than half of its calls
+ * Of the rate that opens: 0.7 of 30 calls, since at 60 % of failures an isolate in a hundred sees less than half of its calls
  * fail for a while; 1.2 of 5, since three of five fail now and then at 20 %.
  */
 function suspiciousShare(calls: number): number {
-  return 0.8 + (0.4 * (30 - calls)) / 25;
+  return 0.7 + (0.5 * (30 - calls)) / 25;
 }
 
 function hurry(view: BreakerView, at: number): void {
