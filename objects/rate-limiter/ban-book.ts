@@ -11,6 +11,8 @@ import type { Row, Rows, Table } from "./rows.ts";
 export interface BanBook {
   /** The ban in force; undefined: none. Read once, then known by heart: every request that reaches the object asks. */
   banOf(client: string, now: number): Ban | undefined;
+  /** The same as isolates are told of it. */
+  noticeOf(client: string, now: number): BanNotice | undefined;
   /** Counts a report, and bans the client when it shows abuse. */
   report(message: ReportMessage, now: number): ReportReply;
   /** Bans by an operator's order, whatever ban there was. */
@@ -56,6 +58,11 @@ export function openBanBook(
     return ban !== FREE && isBanned(ban, now) ? ban : undefined;
   }
 
+  function noticeOf(client: string, now: number): BanNotice | undefined {
+    const ban = banOf(client, now);
+    return ban === undefined ? undefined : { remainingMs: Math.max(1, ban.until - now), reason: ban.reason };
+  }
+
   function store(client: string, row: Row<Abuse, undefined>, abuse: Abuse, now: number): void {
     const before = row.state.ban;
     rows.store(client, row, abuse, now);
@@ -67,6 +74,7 @@ export function openBanBook(
 
   return {
     banOf,
+    noticeOf,
     report({ client, configVersion, items }, now) {
       const row = rows.load(client, now) ?? newRow();
       let abuse = row.state;
@@ -75,7 +83,7 @@ export function openBanBook(
         abuse = judge(abuse, { policy, configVersion, rule, ban }, report, now);
       }
       if (abuse !== row.state) store(client, row, abuse, now);
-      const ban = banNotice(banOf(client, now), now);
+      const ban = noticeOf(client, now);
       return {
         v: 1,
         items: items.map(({ policy, tokensPerWindow, windowMs }) => {
@@ -98,11 +106,6 @@ export function openBanBook(
       return true;
     },
   };
-}
-
-/** A ban as isolates are told of it; undefined for none. */
-export function banNotice(ban: Ban | undefined, now: number): BanNotice | undefined {
-  return ban === undefined ? undefined : { remainingMs: Math.max(1, ban.until - now), reason: ban.reason };
 }
 
 /** A ban as operators see it. */

@@ -1,48 +1,30 @@
 import { DurableObject } from "cloudflare:workers";
 import { addresses } from "../address.ts";
-import type { Abuse } from "./abuse.ts";
-import {
-  banOrderProblem,
-  reportProblem,
-  type BanOrder,
-  type BanView,
-  type ReportMessage,
-  type ReportReply,
-} from "./abuse-messages.ts";
-import { ABUSE, banNotice, banView, openBanBook, type BanBook } from "./ban-book.ts";
+import { banOrderProblem, reportProblem } from "./abuse-messages.ts";
+import type { BanOrder, BanView, ReportMessage, ReportReply } from "./abuse-messages.ts";
+import { ABUSE, banView, openBanBook, type BanBook } from "./ban-book.ts";
 import { openBanIndex, type BanIndex } from "./ban-index.ts";
-import {
-  banNewsProblem,
-  banQueryProblem,
-  type BanList,
-  type BanNews,
-  type BanNewsMessage,
-  type BanQuery,
-} from "./ban-index-messages.ts";
+import { banNewsProblem, banQueryProblem } from "./ban-index-messages.ts";
+import type { BanList, BanNews, BanNewsMessage, BanQuery } from "./ban-index-messages.ts";
 import { NEWS, openNewsOutbox, type NewsOutbox } from "./ban-news.ts";
 import type { Ban } from "./bans.ts";
-import { grantByOrder, refill, type Granted } from "./by-order.ts";
-import type { ClientState } from "./client-state.ts";
-import { addDecision, type ClientView } from "./client-view.ts";
-import { activeIsolates } from "./demand.ts";
+import type { Granted } from "./by-order.ts";
+import { openCounters, type ClientCounters } from "./client-counters.ts";
+import type { ClientView } from "./client-view.ts";
+import { groupCommit } from "./group-commit.ts";
 import { keepHouse, type Housekeeping } from "./housekeeping.ts";
-import { lease } from "./lease-ledger.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "./lease-messages.ts";
-import { report } from "./client-report.ts";
-import { refund, take, type Outcome } from "./ledger.ts";
 import { isCount, wanted } from "./message-checks.ts";
-import type { BanNotice, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
+import type { BanNotice, OwnerNotices, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
-import { decidePermits, reportPermits } from "./permit-ledger.ts";
+import { openPermitBook, type PermitBook } from "./permit-book.ts";
 import { permitProblem, type PermitMessage, type PermitMessageReply } from "./permit-messages.ts";
-import { NO_PERMITS, type PermitState } from "./permit-state.ts";
 import { leaseWhileBanned, takeWhileBanned } from "./refusals.ts";
-import { settle } from "./reservations.ts";
+import { openRows } from "./rows.ts";
+import { settleProblem, type SettleMessage, type SettleReply } from "./settle-messages.ts";
 import type { ShardCountRules } from "./shard-count.ts";
 import { openShards, type Shards } from "./shard-host.ts";
-import { openRows, type Row, type Rows } from "./rows.ts";
-import { settleProblem, type SettleMessage, type SettleReply } from "./settle-messages.ts";
-import { CLIENTS, PERMITS, newClientRow, type ClientMemory } from "./tables.ts";
+import { CLIENTS, PERMITS } from "./tables.ts";
 
 /**
  * Owns what its clients may use: one client, or the rows of one pool (`objects/address.ts` decides).
@@ -51,53 +33,44 @@ import { CLIENTS, PERMITS, newClientRow, type ClientMemory } from "./tables.ts";
  * durable; between the read and the write there is no `await`, so nothing comes between them. Memory only saves
  * reads: an instance that starts knows nothing, and one that was superseded cannot write, so its reply never leaves.
  *
- * What writes and arrives while a commit is under way waits for it and then commits together, as databases do it (group
- * commit): with 20 at once, 100 us of CPU each instead of 255, most of which is the commit. Alone it waits for nothing.
- *
  * A row that cannot be read is logged and replaced by one with empty buckets: its client waits for the refill, and
  * nobody gets a token twice. `reset` gives the tokens back.
  */
 export class RateLimiter extends DurableObject {
-  readonly #clients: Rows<ClientState, ClientMemory>;
-  readonly #permits: Rows<PermitState, null>;
+  readonly #counters: ClientCounters;
+  readonly #permits: PermitBook;
   readonly #bans: BanBook;
   readonly #banIndex: BanIndex;
   readonly #banNews: NewsOutbox;
   readonly #house: Housekeeping;
   readonly #shards: Shards;
-  /** What the takes wait for that will commit together next. */
-  #turn: Promise<void> | undefined;
 
   /** @param shardCount when a client is too hot for one object; the runtime passes none, so what ships holds. */
   constructor(ctx: DurableObjectState, env: Env, shardCount?: ShardCountRules) {
     super(ctx, env);
-    this.#shards = openShards(env.RATE_LIMITER, shardCount);
     const { storage } = ctx;
     const onStored = (forgettableAt: number, now: number) => this.#house.onStored(forgettableAt, now);
-    const abuse: Rows<Abuse, undefined> = openRows(storage, ABUSE, onStored);
-    const news: Rows<BanNews, undefined> = openRows(storage, NEWS, onStored);
-    this.#clients = openRows(storage, CLIENTS, onStored);
-    this.#permits = openRows(storage, PERMITS, onStored);
+    const clients = openRows(storage, CLIENTS, onStored);
+    const permits = openRows(storage, PERMITS, onStored);
+    const abuse = openRows(storage, ABUSE, onStored);
+    const news = openRows(storage, NEWS, onStored);
+    const decideOn = groupCommit(storage);
+    this.#shards = openShards(env.RATE_LIMITER, shardCount);
+    this.#counters = openCounters(clients, decideOn, this.#shards);
+    this.#permits = openPermitBook(permits, decideOn);
     this.#bans = openBanBook(abuse, this.#spread.bind(this));
     this.#banIndex = openBanIndex(storage, onStored);
     this.#banNews = openNewsOutbox(news, (items) => tellIndex(env, items));
-    this.#house = keepHouse(storage, [this.#clients, this.#permits, abuse, news, this.#banIndex], this.#banNews);
+    this.#house = keepHouse(storage, [clients, permits, abuse, news, this.#banIndex], this.#banNews);
     void ctx.blockConcurrencyWhile(() => this.#house.start());
   }
 
   /** Takes tokens under every limit of the message or under none. Throws a TypeError on a malformed message. */
   async take(message: TakeMessage): Promise<TakeReply> {
     insist("take", takeProblem(message));
-    const ban = this.#banNotice(message.client);
+    const ban = this.#bans.noticeOf(message.client, Date.now());
     if (ban !== undefined && message.evenIfBanned !== true) return takeWhileBanned(message, ban);
-    await this.#commitTogether(message.client, ({ state }, at) => take(state, message, at));
-    const now = Date.now();
-    const row = this.#clients.load(message.client, now) ?? newClientRow();
-    const { state, reply } = take(row.state, message, now);
-    if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    row.memory.decisions = addDecision(row.memory.decisions, { asked: "take", message, reply, at: now });
-    const isolates = activeIsolates(row.memory.lease.peers, now);
-    return { ...reply, ...(isolates > 0 && { isolates }), ...(ban && { ban }) };
+    return withBan(await this.#counters.take(message), ban);
   }
 
   /**
@@ -107,18 +80,9 @@ export class RateLimiter extends DurableObject {
   async lease(message: LeaseMessage): Promise<LeaseReply> {
     insist("lease", leaseProblem(message));
     if (message.shardOf !== undefined) return this.#shards.lease(message, message.shardOf.root);
-    const ban = this.#banNotice(message.client);
+    const ban = this.#bans.noticeOf(message.client, Date.now());
     if (ban !== undefined && message.evenIfBanned !== true) return leaseWhileBanned(message, ban);
-    await this.#commitTogether(message.client, (row, at) => lease(row.state, row.memory.lease, message, at));
-    const now = Date.now();
-    const row = this.#clients.load(message.client, now) ?? newClientRow();
-    const { state, memory, reply } = lease(row.state, row.memory.lease, message, now);
-    if (state !== row.state) this.#clients.store(message.client, row, state, now);
-    // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
-    row.memory.lease = memory;
-    row.memory.decisions = addDecision(row.memory.decisions, { asked: "lease", message, reply, at: now });
-    const shards = this.#shards.countCalls(row.memory, message, now);
-    return { ...reply, ...(ban && { ban }), ...(shards && { shards }) };
+    return withBan(await this.#counters.lease(message), ban);
   }
 
   /**
@@ -127,26 +91,21 @@ export class RateLimiter extends DurableObject {
    */
   async permits(message: PermitMessage): Promise<PermitMessageReply> {
     insist("grant permits", permitProblem(message));
-    if (this.#grants(message)) await (this.#turn ??= this.#nextTurn());
-    const now = Date.now();
-    const row = this.#permits.load(message.client, now) ?? { state: NO_PERMITS, memory: null };
-    const { state, reply } = decidePermits(row.state, message, now);
-    if (state !== row.state) this.#permits.store(message.client, row, state, now);
-    // Decided all the same: a permit is given back for nothing, and what is in flight has to be counted.
-    const ban = this.#banNotice(message.client);
-    return ban === undefined ? reply : { ...reply, ban };
+    // Decided though the client is banned: a permit is given back for nothing, and what is in flight has to be counted.
+    const reply = await this.#permits.decide(message);
+    return withBan(reply, this.#bans.noticeOf(message.client, Date.now()));
   }
 
   /** Gives tokens back that were taken and not spent. Throws a TypeError on a malformed message. */
   async refund(message: RefundMessage): Promise<RefundReply> {
     insist("refund", refundProblem(message));
-    return this.#decide(message.client, (state, at) => refund(state, message, at));
+    return this.#counters.refund(message);
   }
 
   /** Charges what a request cost for which a take reserved. Throws a TypeError on a malformed message. */
   async settle(message: SettleMessage): Promise<SettleReply> {
     insist("settle", settleProblem(message));
-    return this.#decide(message.client, (state, at) => settle(state, message, at));
+    return this.#counters.settle(message);
   }
 
   /**
@@ -185,17 +144,13 @@ export class RateLimiter extends DurableObject {
   /** What there is to know of a client; null when nothing is recorded of it, which is to say that its limits are full. */
   inspect(client: string): ClientView | null {
     const now = Date.now();
-    const row = this.#clients.load(client, now);
-    const permits = this.#permits.load(client, now);
+    const counters = this.#counters.view(client, now);
+    const permits = this.#permits.view(client, now);
     const ban = this.#bans.banOf(client, now);
-    if (row === undefined && permits === undefined && ban === undefined) return null;
-    const { lastDecision: _, ...counters } = report((row ?? newClientRow()).state, client, null, now);
-    return {
-      ...counters,
-      lastDecisions: row?.memory.decisions ?? [],
-      permits: permits === undefined ? [] : reportPermits(permits.state, now),
-      ban: ban === undefined ? null : banView(ban, now),
-    };
+    if (counters === undefined && permits === undefined && ban === undefined) return null;
+    const { policies, lastDecisions } = counters ?? NOTHING_COUNTED;
+    const view = { v: 1, client, policies, lastDecisions, permits: permits ?? [] } as const;
+    return { ...view, ban: ban === undefined ? null : banView(ban, now) };
   }
 
   /**
@@ -203,13 +158,8 @@ export class RateLimiter extends DurableObject {
    * counting. A ban stays. Says whether there was anything to give.
    */
   reset(client: string): { readonly v: 1; readonly existed: boolean } {
-    const now = Date.now();
-    const hadPermits = this.#permits.delete(client);
-    const row = this.#clients.load(client, now);
-    const state = row === undefined ? undefined : refill(row.state, now);
-    if (row === undefined || state === undefined) return { v: 1, existed: this.#clients.delete(client) || hadPermits };
-    this.#clients.store(client, row, state, now);
-    return { v: 1, existed: true };
+    const hadPermits = this.#permits.free(client);
+    return { v: 1, existed: this.#counters.reset(client, Date.now()) || hadPermits };
   }
 
   /**
@@ -218,12 +168,7 @@ export class RateLimiter extends DurableObject {
    */
   grant(client: string, order: { readonly policy: string; readonly tokens: number }): Granted | null {
     insist("grant", isCount(order.tokens) ? undefined : wanted("tokens", order.tokens, "an integer >= 0"));
-    const now = Date.now();
-    const row = this.#clients.load(client, now);
-    const outcome = row === undefined ? undefined : grantByOrder(row.state, order, now);
-    if (row === undefined || outcome === undefined) return null;
-    this.#clients.store(client, row, outcome.state, now);
-    return outcome.reply;
+    return this.#counters.grant(client, order, Date.now());
   }
 
   /** Answers when the object can be reached and its storage read; for readiness checks. */
@@ -237,59 +182,25 @@ export class RateLimiter extends DurableObject {
     return this.#house.alarm();
   }
 
-  #banNotice(client: string): BanNotice | undefined {
-    const now = Date.now();
-    return banNotice(this.#bans.banOf(client, now), now);
-  }
-
   /** Has the index told of a ban's beginning or end, off the way of whoever caused it. */
   #spread(client: string, { since, until, reason }: Ban, kind: "began" | "ended", now: number): void {
     this.#banNews.add({ client, at: now, until, ban: kind === "began" ? { since, reason } : null }, now);
     this.#house.wakeAt(this.#banNews.nextAt(now) ?? now);
     this.ctx.waitUntil(this.#banNews.run());
   }
-
-  async #decide<Reply>(client: string, decide: (state: ClientState, now: number) => Outcome<Reply>): Promise<Reply> {
-    await this.#commitTogether(client, ({ state }, at) => decide(state, at));
-    const now = Date.now();
-    const row = this.#clients.load(client, now) ?? newClientRow();
-    const { state, reply } = decide(row.state, now);
-    if (state !== row.state) this.#clients.store(client, row, state, now);
-    return reply;
-  }
-
-  /**
-   * Has a decision that will write wait for the commit that is under way. One that writes nothing waits for nobody:
-   * those who wait mostly take tokens, so a refusal would be one after them too.
-   */
-  async #commitTogether(client: string, decide: (row: ClientRow, now: number) => { readonly state: ClientState }) {
-    const now = Date.now();
-    const row = this.#clients.load(client, now) ?? newClientRow();
-    if (decide(row, now).state !== row.state) await (this.#turn ??= this.#nextTurn());
-  }
-
-  #grants(message: PermitMessage): boolean {
-    const now = Date.now();
-    const { state } = this.#permits.load(message.client, now) ?? { state: NO_PERMITS };
-    return decidePermits(state, message, now).state !== state;
-  }
-
-  async #nextTurn(): Promise<void> {
-    try {
-      await this.ctx.storage.sync();
-    } finally {
-      this.#turn = undefined;
-    }
-  }
 }
 
-type ClientRow = Row<ClientState, ClientMemory>;
+const NOTHING_COUNTED = { policies: [], lastDecisions: [] };
 
 /** Brings news of bans to the index, which is an object of this class too. */
 async function tellIndex(env: Env, items: readonly BanNews[]): Promise<void> {
   if (env.NAMING_SECRET === undefined) throw new Error("NAMING_SECRET is not set");
   const { name } = await addresses(env.NAMING_SECRET).banIndex();
   await env.RATE_LIMITER.getByName(name).noteBans({ v: 1, items });
+}
+
+function withBan<Reply extends OwnerNotices>(reply: Reply, ban: BanNotice | undefined): Reply {
+  return ban === undefined ? reply : { ...reply, ban };
 }
 
 function insist(what: string, problem: string | undefined): void {
