@@ -115,8 +115,9 @@ export function sizeLease(
 }
 
 /**
- * How long an isolate should refuse what it doesn't hold, while more is asked for than comes back: the more isolates,
- * the longer, so that the owner is asked ten times a second and not for every request. 0: no pause.
+ * How long an isolate should refuse what it doesn't hold, while more is asked for than comes back and than is left for
+ * that long: the more isolates, the longer, so that the owner is asked ten times a second and not for every request. 0: no
+ * pause.
  *
  * @param seq spreads the isolates over +-15 %, so that they don't come back together.
  */
@@ -129,6 +130,8 @@ export function holdFor(
 ): number {
   if (!isScarce(limit, tokens, demand) || demand.rate <= 1.1 * perSecond(limit)) return 0;
   const cycleMs = Math.min(demand.isolates * 100, rules.maxHoldMs(fillMs(limit), ttlMs));
+  // Or ten requests in a row would be refused with 40 of a hundred an hour left: any burst is faster than such a limit.
+  if (tokens > (demand.rate * cycleMs) / 1_000) return 0;
   return Math.round(cycleMs * (0.85 + (((seq * 2_654_435_761) >>> 0) / 2 ** 32) * 0.3));
 }
 
