@@ -30,6 +30,22 @@ it("gives back what a request took that an unreachable owner closed", async () =
   expect(refunds).toEqual([["taken"]]);
 });
 
+it("asks no owner when another one has used up the time, and holds nothing against it", async () => {
+  const prompt = { ...limit, onError: "closed", deadline: "60ms" };
+  const between: Between = (sent, proceed) => (sent.method === "take" ? proceed() : new Promise(() => {}));
+  const rateLimits = [
+    { ...prompt, name: "taken" },
+    { algorithm: "concurrency", maxConcurrent: 10, onError: "open", deadline: "60ms", name: "silent" },
+  ];
+  const both = limited({ route: "cascade", rateLimits, between });
+  const codes = Array.from({ length: 4 }, async () => both.decide().catch((error: unknown) => error));
+  const silent = { code: "dependency-unavailable" };
+  expect(await Promise.all(codes)).toMatchObject([silent, silent, silent, silent]);
+  expect(both.sent.filter(({ method }) => method === "take")).toEqual([]);
+  const alone = limited({ route: "cascade", rateLimits: [{ ...prompt, name: "taken" }], between });
+  expect(await alone.decide()).toMatchObject({ verdicts: [{ allowed: true }] });
+});
+
 /** The policies of each refund that a decision under these limits sends. */
 async function refundsAfter(rateLimits: unknown, allows: (policy: string) => boolean): Promise<readonly string[][]> {
   const nameOf = (policy: string) => policy.replace("route:refunds:", "");

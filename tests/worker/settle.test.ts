@@ -102,7 +102,7 @@ describe("a yes that comes after its deadline", () => {
     ["charges nothing for one that turned out not to count", "open", 200, 0],
     ["charges nothing for one that was turned away without it", "closed", 401, 0],
   ])("%s", async (_title, onError, status, actual) => {
-    const slow = { ...COUNTED, onError, deadline: "1ms" };
+    const slow = { ...COUNTED, onError, deadline: "50ms" };
     const { settled } = await heardOf([slow], answering(status), { whileAsked: (answered) => answered });
     expect(settled.map(({ items }) => items)).toEqual([[{ policy: "route:r:counted", actual }]]);
   });

@@ -149,7 +149,11 @@ function messageOf({ group, address, exchange, costs }: Question): TakeMessage {
 
 async function take({ group, address, startedAt }: Question, send: () => Promise<TakeReply>): Promise<TakeReply> {
   const askedAt = Date.now();
-  const reply = await callOwner(address, send, { deadlineMs: startedAt + group.deadlineMs - askedAt });
+  const deadlineMs = startedAt + group.deadlineMs - askedAt;
+  // What is taken for an answer that nobody waits for is lost.
+  if (deadlineMs <= 0) throw new Error("another owner has used up the time");
+  // Silence says little of an owner that was given little time.
+  const reply = await callOwner(address, send, { deadlineMs, countsLate: () => deadlineMs * 2 >= group.deadlineMs });
   noteIsolates(address.client, reply.isolates);
   learnBan(address.client, reply.ban, askedAt);
   return reply;
