@@ -42,7 +42,7 @@ it("asks no owner when another one has used up the time, and holds nothing again
   const silent = { code: "dependency-unavailable" };
   expect(await Promise.all(codes)).toMatchObject([silent, silent, silent, silent]);
   expect(both.sent.filter(({ method }) => method === "take")).toEqual([]);
-  const alone = limited({ route: "cascade", rateLimits: [{ ...prompt, name: "taken" }], between });
+  const alone = limited({ route: "cascade", rateLimits: [{ ...prompt, name: "taken", deadline: "20s" }], between });
   expect(await alone.decide()).toMatchObject({ verdicts: [{ allowed: true }] });
 });
 
