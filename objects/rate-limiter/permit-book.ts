@@ -28,7 +28,7 @@ export function openPermitBook(rows: Rows<PermitState, null>, decideOn: DecideOn
       const row = rows.load(client, now);
       return row === undefined ? undefined : reportPermits(row.state, now);
     },
-    free: rows.delete,
+    free: (client) => rows.delete(client),
   };
 }
 
