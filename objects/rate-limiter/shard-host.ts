@@ -3,6 +3,7 @@ import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
 import type { ShardNotice } from "./messages.ts";
 import type { RateLimiter } from "./rate-limiter.ts";
 import { answerFromRoot, failedAtRoot, retire, retireAt } from "./shard-asking.ts";
+import { ROOT_SILENT } from "./shard-choice.ts";
 import { branchKey, newBranch, type Branch } from "./shard-branch.ts";
 import {
   SHARD_COUNT_RULES,
@@ -121,7 +122,7 @@ export function openShards(
       let hasAsked = false;
       for (;;) {
         const served = serve(work.branch, message, Date.now(), hasAsked);
-        if (served.kind === "failed") throw new Error("the root of this shard has just failed");
+        if (served.kind === "failed") throw new Error(`${ROOT_SILENT}: the root of this shard has just failed`);
         if (served.call !== undefined) call(work, served.call);
         watch(work);
         if (served.kind === "answered") return served.reply;
@@ -140,7 +141,7 @@ function newInstance(): { readonly name: string; readonly firstId: number } {
 
 function within<T>(work: Promise<T>, ms: number): Promise<T> {
   const { promise, reject, resolve } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => reject(new Error("the root of this shard did not answer in time")), Math.max(0, ms));
+  const timer = setTimeout(() => reject(new Error(`${ROOT_SILENT}: it did not answer in time`)), Math.max(0, ms));
   work.then(resolve, reject).finally(() => clearTimeout(timer));
   return promise;
 }

@@ -3,7 +3,7 @@ import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
 import type { TableEntry } from "./lease-table.ts";
-import { addressed, followShards, sendBack } from "./lease-place.ts";
+import { addressed, blameFor, followShards, sendBack } from "./lease-place.ts";
 import { learnBan } from "./known-bans.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf } from "./owner.ts";
@@ -50,7 +50,8 @@ export async function callAbout(
   try {
     const shield = passShield(caller.env, address.client, caller.client.network);
     if (shield !== undefined) await shield;
-    return await callOwner(address, call, { deadlineMs, ...(countsLate === undefined ? {} : { countsLate }) });
+    const blame = (error: unknown) => blameFor(entry, address, error, caller);
+    return await callOwner(address, call, { deadlineMs, blame, ...(countsLate && { countsLate }) });
   } catch (error) {
     if (!isSent) lost();
     followShards(entry, NOTHING_SAID, caller);

@@ -2,11 +2,11 @@ import { addresses, type ObjectAddress } from "../../objects/address.ts";
 import { failed, giveUp } from "../../objects/rate-limiter/lease.ts";
 import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
 import type { OwnerNotices } from "../../objects/rate-limiter/messages.ts";
-import { noteShards, shardFor } from "../../objects/rate-limiter/shard-choice.ts";
+import { isRootSilent, noteShards, shardFailed, shardFor } from "../../objects/rate-limiter/shard-choice.ts";
 import type { Exchange } from "../exchange.ts";
 import { namingSecret } from "./client-address.ts";
 import { isolateName, type TableEntry } from "./lease-table.ts";
-import { callOwner, ownerOf } from "./owner.ts";
+import { callOwner, isLeftAlone, ownerOf } from "./owner.ts";
 
 const RETURN_MS = 1_000;
 
@@ -44,10 +44,36 @@ export function followShards(entry: TableEntry, notices: OwnerNotices, caller: C
   else caller.ctx.waitUntil(moveToShard(entry, shard, caller));
 }
 
+/**
+ * Whom a failed call counts against. A shard that failed is left for the owner at once, since the word of shards may be good
+ * for a minute more; not one that only says that its owner is silent, who would be asked by everybody then.
+ *
+ * @param address that was called.
+ */
+export function blameFor(entry: TableEntry, address: ObjectAddress, error: unknown, caller: Caller): ObjectAddress {
+  if (address === entry.owner) return address;
+  if (isRootSilent(error)) return entry.owner;
+  if (address === entry.address) leaveShard(entry, caller);
+  return address;
+}
+
+/** Whether nobody is asked about this client now, because its owner failed. A shard that others saw fail is left for him. */
+export function isSilent(entry: TableEntry, caller: Caller, now: number): boolean {
+  if (entry.shard !== undefined && isLeftAlone(entry.address, now)) leaveShard(entry, caller);
+  return isLeftAlone(entry.owner, now);
+}
+
+function leaveShard(entry: TableEntry, caller: Caller): void {
+  shardFailed(entry.choice, Date.now());
+  move(entry, undefined, entry.owner, caller);
+}
+
 async function moveToShard(entry: TableEntry, shard: number, caller: Caller): Promise<void> {
   const { client } = entry.owner;
   const { name } = await addresses(namingSecret(caller.env)).addressShard(client, shard);
-  if (entry.shard !== shard) move(entry, shard, { name, client }, caller);
+  // It may have been called off while the name was made.
+  const isStillTold = shardFor(entry.choice, isolateName(), Date.now()) === shard;
+  if (isStillTold && entry.shard !== shard) move(entry, shard, { name, client }, caller);
 }
 
 function move(entry: TableEntry, shard: number | undefined, address: ObjectAddress, caller: Caller): void {

@@ -2,9 +2,10 @@ import { POLL_MS, askToHold, isHeld, isThere, spend, turnAway } from "../../obje
 import { askAlone } from "../../objects/rate-limiter/lease-asking.ts";
 import { LEASE_RULES } from "../../objects/rate-limiter/lease-rules.ts";
 import { returnLease } from "./lease-calls.ts";
+import { isSilent } from "./lease-place.ts";
 import { refusedVerdicts, releasedVerdicts } from "./leased-verdicts.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
-import { isLeftAlone, leftAlone } from "./owner.ts";
+import { leftAlone } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Prepared, type Refusal } from "./part.ts";
 
 /** A request asks so often at most: an owner whose loans others have spent each time is as good as silent. */
@@ -40,7 +41,7 @@ export function leasedClaim(visit: Visit): Claim {
       if (refusal !== undefined) return refusal;
       const leftMs = timeLeft(visit);
       if (leftMs <= 0 || asks === MAX_ASKS) return decideAlone(new Error("what was lent was spent by others"));
-      if (isLeftAlone(entry.address, now)) return decideAlone(leftAlone());
+      if (isSilent(entry, visit.exchange, now)) return decideAlone(leftAlone());
       const message = askToHold(borrower, costs, now);
       if (message === undefined) {
         await scheduler.wait(Math.min(POLL_MS, leftMs));

@@ -4,11 +4,12 @@ import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
 import { returnLease } from "./lease-calls.ts";
+import { isSilent } from "./lease-place.ts";
 import { findEntry, makeEntry, shortName, type LeaseTerms, type TableEntry } from "./lease-table.ts";
 import { leasedClaim } from "./leased-claim.ts";
 import { askOnce, conclude, decideWithoutOwner, timeLeft, type Visit } from "./leased-visit.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
-import { isLeftAlone, leftAlone } from "./owner.ts";
+import { leftAlone } from "./owner.ts";
 import type { Outcome, Part } from "./part.ts";
 
 /** Limits of one identity that this isolate works off a lease. */
@@ -61,8 +62,8 @@ function newEntry(terms: LeaseTerms, address: ObjectAddress, exchange: Exchange,
 }
 
 function decideAt(visit: Visit, now: number): Outcome | Promise<Outcome> {
-  const { entry, costs } = visit;
-  if (isLeftAlone(entry.address, now)) {
+  const { entry, costs, exchange } = visit;
+  if (isSilent(entry, exchange, now)) {
     // Nothing is to be returned to it either, so the message is not even made.
     const refused = turnAway(entry.borrower, costs, now);
     return refused === undefined ? decideWithoutOwner(visit, leftAlone()) : conclude(visit, refused, now);
@@ -74,7 +75,7 @@ function decideAt(visit: Visit, now: number): Outcome | Promise<Outcome> {
 
 /** Makes the call that is needed, or looks again and again whether one that another request made has brought it. */
 async function decideByCall(visit: Visit, first: Arrival): Promise<Outcome> {
-  const { entry, costs, startedAt } = visit;
+  const { entry, costs, exchange, startedAt } = visit;
   let arrival = first;
   for (;;) {
     if (arrival.kind === "admitted" || arrival.kind === "refused") return conclude(visit, arrival, Date.now());
@@ -84,7 +85,7 @@ async function decideByCall(visit: Visit, first: Arrival): Promise<Outcome> {
     }
     const leftMs = timeLeft(visit);
     if (leftMs <= 0) return decideWithoutOwner(visit, new Error("another request's call brought nothing in time"));
-    if (isLeftAlone(entry.address, Date.now())) {
+    if (isSilent(entry, exchange, Date.now())) {
       return decideWithoutOwner(visit, leftAlone());
     }
     await scheduler.wait(Math.min(arrival.pollMs, leftMs));

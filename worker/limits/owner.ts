@@ -27,6 +27,8 @@ export interface CallOptions {
   readonly deadlineMs: number;
   /** Whether silence until the deadline counts against the owner: it may have been given less time than usual. Default always. */
   readonly countsLate?: () => boolean;
+  /** Told of a failure that counts: against whom? Default: against who was called. */
+  readonly blame?: (error: unknown) => ObjectAddress;
 }
 
 /**
@@ -34,10 +36,11 @@ export interface CallOptions {
  * the owner is left alone for 1 to 5 s, in which calls reject at once.
  */
 export async function callOwner<Reply>(
-  { name }: ObjectAddress,
+  address: ObjectAddress,
   call: () => Promise<Reply>,
-  { deadlineMs, countsLate }: CallOptions,
+  { deadlineMs, countsLate, blame }: CallOptions,
 ): Promise<Reply> {
+  const { name } = address;
   const known = failing.get(name);
   if (known !== undefined) {
     const health = mayCall(known, Date.now());
@@ -56,7 +59,9 @@ export async function callOwner<Reply>(
   } catch (error) {
     // Whoever refuses a message is alive, and the next client's message may be a good one.
     const isAlive = error instanceof TypeError || (isLate && countsLate?.() === false);
-    if (!isAlive) failing.set(name, afterFailure(failing.get(name), isOverloaded(error), Date.now()));
+    if (isAlive) throw error;
+    const { name: blamed } = blame?.(error) ?? address;
+    failing.set(blamed, afterFailure(failing.get(blamed), isOverloaded(error), Date.now()));
     throw error;
   }
 }
