@@ -75,7 +75,8 @@ const rateLimit = section(
       standard: "`true`",
     },
     ban: {
-      meaning: "Shuts a client out that goes on far beyond its limit: `true`, or an object.",
+      meaning:
+        'Shuts a client out that goes on far beyond its limit: `true`, or an object. Not with `countWhen`, `"concurrency"`, fewer than 10 `requestsPerWindow`, or `by` `"all"` or `"route"` alone.',
       standard: "nobody is banned",
     },
     mode: {
@@ -94,7 +95,11 @@ const rateLimit = section(
       standard: '`"own"` by `"principal"`, `"consumer"` and `"claim:NAME"` alone, else `"pooled"`',
     },
     shadow: { meaning: "Decide, count and report, but never refuse.", standard: "`false`" },
-    legacyHeaders: { meaning: "Also send `X-RateLimit-Limit`, `-Remaining` and `-Reset`.", standard: "`false`" },
+    legacyHeaders: {
+      meaning:
+        "Also send `X-RateLimit-Limit`, `-Remaining` and `-Reset` (in seconds from now); where several limits want them, those of the first.",
+      standard: "`false`",
+    },
     deadline: {
       meaning: "How long the owner may take; a bare number counts milliseconds. At most 30 s.",
       standard: `\`${DEFAULT_DEADLINE_MS}\``,
@@ -114,7 +119,8 @@ const cost = section(
     min: { meaning: "The least that the header may claim.", standard: "`1`" },
     max: { meaning: "The most that the header may claim.", standard: "the limit's burst" },
     paths: {
-      meaning: "Costs by path prefix, by whole segments; the longest prefix wins.",
+      meaning:
+        "Costs by path prefix, by whole segments; the longest prefix wins. Paths are those that clients ask for, the route's own `prefix` included.",
     },
     otherwise: {
       meaning: "The cost where no prefix fits, or the header is missing or no number.",

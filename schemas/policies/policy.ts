@@ -6,8 +6,8 @@ export interface Switchable {
 }
 
 /** A policy, or `false`, which removes what a wider level configured. */
-export function removable<const Policy extends v.GenericSchema>(policy: Policy) {
-  return v.union([v.literal(false, OBJECT_OR_FALSE), policy], OBJECT_OR_FALSE);
+export function removable<const Policy extends v.GenericSchema>(policy: Policy, wanted = OBJECT_OR_FALSE) {
+  return v.union([v.literal(false, wanted), policy], wanted);
 }
 
 const OBJECT_OR_FALSE = "an object, or false to remove the policy";

@@ -81,7 +81,13 @@ const rules: readonly Rule[] = [
   {
     field: "windowSeconds",
     broken: (limit, algorithm) =>
-      algorithm === "fixed-window" && !hasOneOf(limit, ["windowSeconds", "window", "calendar"]),
+      algorithm === "fixed-window" && !has(limit, "calendar") && !hasOneOf(limit, ["windowSeconds", "window"]),
+    wanted: 'exactly one of "windowSeconds", "window" and "calendar"',
+  },
+  {
+    field: "calendar",
+    broken: (limit, algorithm) =>
+      algorithm === "fixed-window" && has(limit, "calendar") && (has(limit, "window") || has(limit, "windowSeconds")),
     wanted: 'exactly one of "windowSeconds", "window" and "calendar"',
   },
   {

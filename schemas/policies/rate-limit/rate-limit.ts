@@ -17,7 +17,7 @@ export const RateLimitSchema = v.pipe(
   LimitFieldsSchema,
   v.rawCheck(({ dataset, addIssue }) => {
     const value: unknown = dataset.value;
-    if (typeof value !== "object" || value === null) return;
+    if (typeof value !== "object" || value === null || Array.isArray(value)) return;
     const limit: Record<string, unknown> = { ...value };
     // Numbers are judged together, once each is one that the limit could have.
     const isSound = dataset.typed && dataset.issues === undefined;
@@ -30,7 +30,10 @@ export const RateLimitSchema = v.pipe(
 );
 
 /** `rateLimit`: one limit, or false. */
-export const RateLimitPolicySchema = removable(RateLimitSchema);
+export const RateLimitPolicySchema = removable(
+  RateLimitSchema,
+  'an object, or false to remove the policy; several limits go into "rateLimits"',
+);
 
 /** `rateLimits`: several limits that are checked and deducted together, or false. */
 export const RateLimitListSchema = v.union(

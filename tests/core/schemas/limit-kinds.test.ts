@@ -97,8 +97,8 @@ describe("what cannot be had together is refused", () => {
     [{ ...PER_MINUTE, algorithm: "approximate-sliding-window", timeZone: "UTC" }, "timeZone", '"UTC"', NEEDS_FIXED],
     [
       { ...QUOTA, window: "1d", calendar: "day" },
-      "windowSeconds",
-      "nothing",
+      "calendar",
+      '"day"',
       'exactly one of "windowSeconds", "window" and "calendar"',
     ],
     [QUOTA, "windowSeconds", "nothing", 'exactly one of "windowSeconds", "window" and "calendar"'],

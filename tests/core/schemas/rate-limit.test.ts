@@ -91,13 +91,28 @@ describe("rateLimit", () => {
     expect(limitsOf({ rateLimits: [] }, { rateLimit: PER_MINUTE })).toEqual([]);
   });
 
+  it("is told where several go when it is a list", () => {
+    expect(problemsOf({ rateLimit: [{ ...PER_MINUTE, name: "a" }] })).toEqual([
+      {
+        path: "rateLimit",
+        got: "an array of 1",
+        wanted: 'an object, or false to remove the policy; several limits go into "rateLimits"',
+      },
+    ]);
+  });
+
   it("needs nothing else when it is switched off", () => {
     expect(limitsOf({ rateLimit: { enabled: false } }, { rateLimit: PER_MINUTE })).toEqual([]);
   });
 
   it("takes what nobody is identified by yet, with a warning", () => {
     const document = {
-      rateLimit: { ...PER_MINUTE, by: ["principal", "claim:tenant"], exempt: { principals: ["key:ops"] } },
+      rateLimit: {
+        ...PER_MINUTE,
+        by: ["principal", "claim:tenant"],
+        exempt: { principals: ["key:ops"] },
+        ban: { exemptPrincipals: ["*"] },
+      },
       routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", by: "consumer", countCacheHits: false }] }],
     };
     expect(warningsOf(document)).toEqual([
@@ -109,6 +124,10 @@ describe("rateLimit", () => {
       {
         path: "rateLimit.exempt.principals",
         message: "nothing identifies clients yet: until authentication acts, nobody is exempt by name",
+      },
+      {
+        path: "rateLimit.ban.exemptPrincipals",
+        message: "nothing identifies clients yet: until authentication acts, bans spare nobody",
       },
       { path: "routes[0].rateLimits[0].countCacheHits", message: "accepted; does not act before caching does" },
       {
