@@ -81,6 +81,9 @@ describe("an operator", () => {
     const granted = await fleet.admin("POST", `/clients/${id}/grant`, { policy: "default", tokens: 1_000 });
     expect(granted.status).toBe(200);
     expect(Number(granted.body["remaining"])).toBeLessThanOrEqual(20);
+    expect((await fleet.admin("POST", `/clients/${id}/grant`, { policy: "minute", tokens: 1 })).body).toMatchObject({
+      detail: 'This client has used nothing of "minute", so there is nothing to add to. It has used: default.',
+    });
     expect((await fleet.admin("POST", `/clients/${id}/reset`)).body).toEqual({ client: id, wasRemembered: true });
     await expect.poll(async () => (await fleet.ask("customer")).status, { timeout: 20_000 }).toBe(200);
   });

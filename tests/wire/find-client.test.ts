@@ -63,23 +63,41 @@ test.each([
   expect(clients).toContainEqual(expect.objectContaining({ client: handle }));
 });
 
+const KEYS_WANTED =
+  "wanted by=ip, header:NAME, cookie:NAME, claim:NAME, route, principal or consumer with a value, " +
+  "no-header:NAME and the like with an address, or all alone.";
+const PAIRS_WANTED = "wanted a value after each by, and by=all alone without one.";
+
 test.each([
-  "",
-  "by=ip",
-  "by=ip&value=nobody",
-  "by=no-cookie:SID&value=s1",
-  "by=user&value=u1",
-  "by=header:&value=t1",
-  "by=all&value=x",
-  "by=ip&value=127.0.0.1&by=all",
-])("?%s finds nobody, and says what is wanted", async (query) => {
+  ["", `Got no by, ${KEYS_WANTED}`],
+  ["by=ip", `Got 1 by and 0 value, ${PAIRS_WANTED}`],
+  ["by=ip&value=nobody", 'value: got "nobody", wanted an IP address.'],
+  ["by=no-cookie:SID&value=s1", 'value: got "s1", wanted an IP address.'],
+  ["by=user&value=u1", `Got by=user, ${KEYS_WANTED}`],
+  ["by=header:&value=t1", `Got by=header:, ${KEYS_WANTED}`],
+  ["by=all&value=x", `Got by=all, ${KEYS_WANTED}`],
+  ["by=ip&value=127.0.0.1&by=all", `Got 2 by and 1 value, ${PAIRS_WANTED}`],
+])("?%s finds nobody, and says why: %s", async (query, detail) => {
   const answer = await find(query);
   expect(answer.status).toBe(400);
-  expect(JSON.parse(answer.body.toString("utf8"))).toMatchObject({
-    code: "invalid-request",
-    detail: expect.stringMatching(/wanted/i),
-  });
+  expect(JSON.parse(answer.body.toString("utf8"))).toMatchObject({ code: "invalid-request", detail });
 });
+
+test("who is looked for by what no limit tells clients apart by is not found, with a note of what they do", async () => {
+  const composed = "header:x-tenant, cookie:SID, ip";
+  const note = (keys: string) =>
+    `No limit tells clients apart by ${keys}. Limits do by: ip; all; route; header:x-tenant; cookie:SID; principal; ${composed}.`;
+  expect(await found("by=cookie:sid&value=s1")).toEqual({ clients: [], note: note("cookie:sid") });
+  expect(await found("by=ip&value=127.0.0.1&by=no-header:x-tenant&value=127.0.0.1")).toEqual({
+    clients: [],
+    note: note("ip, header:x-tenant"),
+  });
+  expect(await found("by=cookie:SID&value=never-seen")).toEqual({ clients: [] });
+});
+
+async function found(query: string): Promise<unknown> {
+  return JSON.parse((await find(query)).body.toString("utf8"));
+}
 
 function find(query: string) {
   const headers = [`Authorization: Bearer ${gateway.adminToken}`];

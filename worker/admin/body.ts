@@ -52,7 +52,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const got = text === "" ? "nothing" : `${text.length} characters that are none`;
+    const got = text === "" ? "nothing" : `${text.length} characters that are not JSON`;
     throw new GatewayError("invalid-request", { detail: `the body: got ${got}, wanted a JSON object.` });
   }
 }

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import type { BanView } from "../../objects/rate-limiter/abuse-messages.ts";
+import type { ClientView } from "../../objects/rate-limiter/client-view.ts";
 import type { Granted } from "../../objects/rate-limiter/by-order.ts";
 import { closedObject } from "../../schemas/document/closed-object.ts";
 import { duration } from "../../schemas/values/duration.ts";
@@ -54,8 +55,10 @@ export async function grantTokens(id: string, context: AdminContext): Promise<Re
   const unitsPerToken = unitsOf(policy, context);
   const reply: Granted | null = await ask(owner.grant(client, { policy, tokens: tokens * unitsPerToken }));
   if (reply === null) {
+    const used = (await ask<ClientView | null>(owner.inspect(client)))?.policies ?? [];
+    const others = used.length === 0 ? "" : ` It has used: ${used.map((one) => one.policy).join(", ")}.`;
     throw new GatewayError("not-found", {
-      detail: `This client has used nothing of ${JSON.stringify(policy)}, so there is nothing to add to.`,
+      detail: `This client has used nothing of ${JSON.stringify(policy)}, so there is nothing to add to.${others}`,
     });
   }
   const inTokens = (units: number) => Math.floor(units / unitsPerToken);

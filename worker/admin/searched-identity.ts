@@ -21,7 +21,8 @@ const NAMED = /^(?:cookie|claim):.+$|^(?:route|principal|consumer)$/;
 export function searchedIdentity(query: URLSearchParams): SearchedIdentity {
   const [keys, values] = [query.getAll("by"), query.getAll("value")];
   if (keys.length === 1 && keys[0] === "all" && values.length === 0) return { parts: ["all", ""], holdsAddress: false };
-  if (keys.length === 0 || keys.length !== values.length) throw wanted();
+  if (keys.length === 0) throw unknownKey("no by");
+  if (keys.length !== values.length) throw unpaired(keys, values);
   const parts: string[] = [];
   let holdsAddress = false;
   for (const [index, key] of keys.entries()) {
@@ -38,18 +39,23 @@ function nameOf(key: string): string {
   if (key === "ip" || NAMED.test(bare)) return key;
   // Names of header fields are the same in any case; those of cookies and claims are not.
   if (/^header:.+$/.test(bare)) return key.toLowerCase();
-  throw wanted();
+  throw unknownKey(`by=${key}`);
 }
 
 function networkIn(value: string): string {
   const address = parseAddress(value);
   if (address !== undefined) return networkOf(address);
-  throw new GatewayError("invalid-request", { detail: `value is ${JSON.stringify(value)}, wanted an IP address.` });
+  throw new GatewayError("invalid-request", { detail: `value: got ${JSON.stringify(value)}, wanted an IP address.` });
 }
 
-function wanted(): GatewayError {
-  return new GatewayError("invalid-request", {
-    detail:
-      "Wanted by=ip, header:NAME, cookie:NAME, claim:NAME, route, principal or consumer, each with a value, or by=all alone.",
-  });
+function unpaired(keys: readonly string[], values: readonly string[]): GatewayError {
+  const detail = `Got ${keys.length} by and ${values.length} value, wanted a value after each by, and by=all alone without one.`;
+  return new GatewayError("invalid-request", { detail });
+}
+
+function unknownKey(got: string): GatewayError {
+  const detail =
+    `Got ${got}, wanted by=ip, header:NAME, cookie:NAME, claim:NAME, route, principal or consumer with a value, ` +
+    "no-header:NAME and the like with an address, or all alone.";
+  return new GatewayError("invalid-request", { detail });
 }

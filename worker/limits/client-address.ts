@@ -96,6 +96,7 @@ function claimText(claims: Exchange["claims"], name: string): string | null {
   return typeof value === "string" && value !== "" ? value : null;
 }
 
-function formatKey(key: LimitKey): string {
+/** A key as a configuration and the admin API write it. */
+export function formatKey(key: LimitKey): string {
   return "name" in key ? `${key.kind}:${key.name}` : key.kind;
 }

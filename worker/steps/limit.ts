@@ -72,7 +72,7 @@ async function finished(exchange: Exchange, claims: readonly Claim[], next: Hand
 function banned({ remainingMs }: BanNotice): GatewayError {
   const retryAfter = seconds(remainingMs);
   return new GatewayError("abnormal-usage-detected", {
-    detail: `This client went on far beyond its limit and is shut out; come back in ${retryAfter} s.`,
+    detail: `This client is banned; come back in ${retryAfter} s.`,
     headers: { "retry-after": String(retryAfter) },
   });
 }
