@@ -8,6 +8,7 @@ import { lease } from "./lease-ledger.ts";
 import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
 import { refund, take } from "./ledger.ts";
 import type { RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
+import { noteRefund, noteRoom } from "./refund-room.ts";
 import { settle } from "./reservations.ts";
 import type { Rows } from "./rows.ts";
 import type { SettleMessage, SettleReply } from "./settle-messages.ts";
@@ -42,19 +43,24 @@ export function openCounters(
   const records = { rows, newRow: newClientRow };
   return {
     async take(message) {
-      const taken = await decideOn(records, message.client, ({ state }, at) => take(state, message, at));
+      const taken = await decideOn(records, message.client, ({ state }, at) => {
+        return { ...take(state, message, at), before: state };
+      });
       const { row, decision, now } = taken;
-      const { reply } = decision;
+      const { reply, before } = decision;
+      // Only a take can be refunded, so only after one somebody asks for the room that there was.
+      row.memory.room = noteRoom(row.memory.room, before, now);
       row.memory.decisions = addDecision(row.memory.decisions, { asked: "take", message, reply, at: now });
       const isolates = activeIsolates(row.memory.lease.peers, now);
       return isolates > 0 ? { ...reply, isolates } : reply;
     },
     async lease(message) {
       const leased = await decideOn(records, message.client, ({ state, memory }, at) => {
-        return lease(state, memory.lease, message, at);
+        return { ...lease(state, memory.lease, message, at), before: state };
       });
       const { row, decision, now } = leased;
-      const { memory, reply } = decision;
+      const { memory, reply, before } = decision;
+      noteAgain(row.memory, before, now);
       // Only now: had the write thrown, the same message sent again would be told of a lease that storage lacks.
       row.memory.lease = memory;
       row.memory.decisions = addDecision(row.memory.decisions, { asked: "lease", message, reply, at: now });
@@ -62,11 +68,22 @@ export function openCounters(
       return notice === undefined ? reply : { ...reply, shards: notice };
     },
     async refund(message) {
-      const { decision } = await decideOn(records, message.client, ({ state }, at) => refund(state, message, at));
-      return decision.reply;
+      const { items, takenAt } = message;
+      const refunded = await decideOn(records, message.client, ({ state, memory }, at) => {
+        const room = noteRoom(memory.room, state, at);
+        return { ...refund(state, message, at, room), room };
+      });
+      const { row, decision } = refunded;
+      const { reply, room } = decision;
+      row.memory.room = reply.refunded && takenAt !== undefined ? noteRefund(room, items, takenAt) : room;
+      return reply;
     },
     async settle(message) {
-      const { decision } = await decideOn(records, message.client, ({ state }, at) => settle(state, message, at));
+      const settled = await decideOn(records, message.client, ({ state }, at) => {
+        return { ...settle(state, message, at), before: state };
+      });
+      const { row, decision, now } = settled;
+      noteAgain(row.memory, decision.before, now);
       return decision.reply;
     },
     view(client, now) {
@@ -78,6 +95,7 @@ export function openCounters(
       const row = rows.load(client, now);
       const state = row === undefined ? undefined : refill(row.state, now);
       if (row === undefined || state === undefined) return rows.delete(client);
+      noteAgain(row.memory, row.state, now);
       rows.store(client, row, state, now);
       return true;
     },
@@ -85,8 +103,13 @@ export function openCounters(
       const row = rows.load(client, now);
       const outcome = row === undefined ? undefined : grantByOrder(row.state, order, now);
       if (row === undefined || outcome === undefined) return null;
+      noteAgain(row.memory, row.state, now);
       rows.store(client, row, outcome.state, now);
       return outcome.reply;
     },
   };
+}
+
+function noteAgain(memory: ClientMemory, before: ClientState, now: number): void {
+  if (memory.room !== undefined) memory.room = noteRoom(memory.room, before, now);
 }

@@ -20,6 +20,7 @@ import { LEASE_RULES, MAX_RESERVATIONS, type LeaseRules } from "./lease-rules.ts
 import type { LimitItem } from "./limit-item.ts";
 import { addReservations, endLeases, leaseEnds, withReserved, type NewReservation } from "./live-leases.ts";
 import type { RefundMessage, RefundReply, TakeItem, TakeMessage, TakeReply, TakeReplyItem } from "./messages.ts";
+import { roomSince, type RefundRoom } from "./refund-room.ts";
 import { countOnce } from "./replay-window.ts";
 import { waitFor } from "./token-bucket.ts";
 
@@ -67,19 +68,19 @@ export function take(state: ClientState, message: TakeMessage, now: number): Out
   const allowed = decided.every(({ item, decision }) => decision.allowed || item.shadow);
   const changed: PolicyState[] = [];
   const reserved: NewReservation[] = [];
-  let isWindowed = false;
+  let takenAt: number | undefined;
   const items: TakeReplyItem[] = [];
   for (const one of decided) {
     const isTaken = allowed && isSpent(one);
     const after = allowed ? one.decision.allowance : advance(one.allowance, now);
     if (isTaken || isChanged(one, after)) changed.push(policyState(one, after));
     if (isTaken) reserved.push(...reservationOf(one, after));
-    isWindowed ||= isTaken && after.algorithm !== "token-bucket";
+    if (isTaken) takenAt = now;
     items.push(replyItem(one, after, now));
   }
   if (changed.length === 0) return { state, reply: { v: 1, allowed, items } };
   const recorded = recordPolicies(settled, changed, now);
-  const reply = { v: 1, allowed, items, ...(isWindowed ? { takenAt: now } : {}) } as const;
+  const reply = { v: 1, allowed, items, ...(takenAt === undefined ? {} : { takenAt }) } as const;
   if (reserved.length === 0) return { state: recorded, reply };
   const { state: after, reservation } = addReservations(recorded, reserved, now);
   return { state: after, reply: { ...reply, reservation } };
@@ -88,16 +89,25 @@ export function take(state: ClientState, message: TakeMessage, now: number): Out
 /**
  * Gives back what a take deducted for a request that another owner then refused, once for each (isolate, seq).
  * Credits stop at the ceiling, and a policy without a record has nothing to credit.
+ *
+ * @param room how near to full the buckets have come by now, this state's included.
  */
-export function refund(state: ClientState, message: RefundMessage, now: number): Outcome<RefundReply> {
+export function refund(
+  state: ClientState,
+  message: RefundMessage,
+  now: number,
+  room: RefundRoom,
+): Outcome<RefundReply> {
+  const { takenAt } = message;
   const settled = endLeases(state, now);
   const credited: PolicyState[] = [];
   for (const { policy, cost } of message.items) {
     const known = settled.policies.find((one) => one.policy === policy);
     if (known === undefined) continue;
-    credited.push(
-      policyState({ item: known, configVersion: known.configVersion }, giveBack(known, cost, message.takenAt, now)),
-    );
+    const most = known.algorithm === "token-bucket" ? roomSince(room, policy, takenAt) : Infinity;
+    if (most === 0) continue;
+    const after = giveBack(known, Math.min(cost, most), takenAt, now);
+    credited.push(policyState({ item: known, configVersion: known.configVersion }, after));
   }
   if (credited.length === 0) return { state, reply: { v: 1, refunded: false } };
   const refunds = countOnce(state.refunds, message.isolate, message.seq, now);

@@ -64,7 +64,7 @@ export interface TakeReply extends OwnerNotices {
   readonly items: readonly TakeReplyItem[];
   /** What `settle` names; absent or null: nothing was reserved. */
   readonly reservation?: number | null;
-  /** When windows or quotas counted it, by the owner's clock: what a refund of them must say. Absent: none did. */
+  /** When it was taken, by the owner's clock: what a refund must say. Absent: nothing was. */
   readonly takenAt?: number;
 }
 
@@ -90,7 +90,7 @@ export interface RefundMessage {
   /** Names the sender for its life; a random id made with it, at most 64 characters. */
   readonly isolate: string;
   readonly seq: number;
-  /** `takenAt` of the reply to the take. Without it windows and quotas get nothing back, only token buckets do. */
+  /** `takenAt` of the reply to the take. Without it nothing comes back. */
   readonly takenAt?: number;
   /** At most 32, each policy once. */
   readonly items: readonly RefundItem[];

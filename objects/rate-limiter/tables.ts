@@ -3,6 +3,7 @@ import type { PastDecision } from "./client-view.ts";
 import { NO_MEMORY, type LeaseMemory } from "./lease-ledger.ts";
 import { forgettableAt } from "./ledger.ts";
 import { lostPermitState, packPermits, permitsForgettableAt, unpackPermits, type PermitState } from "./permit-state.ts";
+import type { RefundRoom } from "./refund-room.ts";
 import type { Row, Table } from "./rows.ts";
 import type { CallLoad } from "./shard-count.ts";
 
@@ -12,6 +13,8 @@ export interface ClientMemory {
   decisions: readonly PastDecision[];
   /** Losing it costs credit and repeats the sizing of leases. */
   lease: LeaseMemory;
+  /** Losing it costs refunds; undefined before the first change. */
+  room: RefundRoom | undefined;
   /** How busy the client keeps its owner; undefined before its first lease. */
   calls: CallLoad | undefined;
 }
@@ -23,7 +26,7 @@ export const CLIENTS: Table<ClientState, ClientMemory> = {
   unpack: unpackClient,
   lost: lostClient,
   forgettableAt,
-  newMemory: () => ({ decisions: [], lease: NO_MEMORY, calls: undefined }),
+  newMemory: () => ({ decisions: [], lease: NO_MEMORY, room: undefined, calls: undefined }),
 };
 
 /** Operations in flight: of each client one row. */

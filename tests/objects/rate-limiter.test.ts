@@ -19,8 +19,8 @@ function message(client: string, items: readonly TakeItem[], configVersion = 1):
   return { v: 1, configVersion, client, items };
 }
 
-function refund(client: string, seq: number, cost: number): RefundMessage {
-  return { v: 1, client, isolate: "isolate", seq, items: [{ policy: "hour", cost }] };
+function refund(client: string, seq: number, cost: number, takenAt = 0): RefundMessage {
+  return { v: 1, client, isolate: "isolate", seq, takenAt, items: [{ policy: "hour", cost }] };
 }
 
 type Limiter = ReturnType<typeof newObject>;
@@ -210,12 +210,26 @@ describe("a refund", () => {
   it("counts once, also after an eviction", async () => {
     atTime(Date.now());
     const limiter = newObject();
-    await limiter.take(message("c", [{ ...perHour, cost: 50 }]));
-    expect(await limiter.refund(refund("c", 1, 10))).toEqual({ v: 1, refunded: true });
-    expect(await limiter.refund(refund("c", 1, 10))).toEqual({ v: 1, refunded: false });
+    const { takenAt } = await limiter.take(message("c", [{ ...perHour, cost: 50 }]));
+    expect(await limiter.refund(refund("c", 1, 10, takenAt))).toEqual({ v: 1, refunded: true });
+    expect(await limiter.refund(refund("c", 1, 10, takenAt))).toEqual({ v: 1, refunded: false });
     await evictDurableObject(limiter);
-    expect(await limiter.refund(refund("c", 1, 10))).toEqual({ v: 1, refunded: false });
+    expect(await limiter.refund(refund("c", 1, 10, takenAt))).toEqual({ v: 1, refunded: false });
     expect((await limiter.take(message("c", [perHour]))).items[0]?.remaining).toBe(59);
+  });
+
+  it("gives nothing back that has come back as refill", async () => {
+    const now = Date.now();
+    atTime(now);
+    const limiter = newObject();
+    const all = message("c", [{ ...perHour, cost: 100 }]);
+    const { takenAt } = await limiter.take(all);
+    atTime(now + 3_600_000 - 1);
+    expect((await limiter.take(all)).allowed).toBe(false);
+    atTime(now + 3_600_000);
+    expect((await limiter.take(all)).allowed).toBe(true);
+    expect(await limiter.refund(refund("c", 1, 100, takenAt))).toEqual({ v: 1, refunded: false });
+    expect((await limiter.take(message("c", [perHour]))).allowed).toBe(false);
   });
 });
 

@@ -13,6 +13,7 @@ import { NO_MEMORY, lease } from "../../../objects/rate-limiter/lease-ledger.ts"
 import type { LeaseItem } from "../../../objects/rate-limiter/lease-messages.ts";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
 import { forgettableAt, refund, take } from "../../../objects/rate-limiter/ledger.ts";
+import { noteRoom } from "../../../objects/rate-limiter/refund-room.ts";
 import type { TakeItem, TakeMessage } from "../../../objects/rate-limiter/messages.ts";
 import { RUNS, START, anyGap, anyNumbers, anyStep } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
@@ -131,11 +132,11 @@ describe.each(ALGORITHMS)("a record of a %s", (_name, numbers) => {
     const { state, reply } = take(NEW_CLIENT, message([ask("p", numbers, 6)]), START + 1);
     const back = { v: 1, client: "client", isolate: "i", seq: 1, items: [{ policy: "p", cost: 6 }] } as const;
     const when = reply.takenAt === undefined ? {} : { takenAt: reply.takenAt };
-    const refunded = refund(state, { ...back, ...when }, START + 60);
+    const room = noteRoom(undefined, NEW_CLIENT, START + 1);
+    const refunded = refund(state, { ...back, ...when }, START + 60, room);
     expect(left(refunded.state)).toEqual({ p: 10 });
-    expect(refund(refunded.state, { ...back, ...when }, START + 60).reply.refunded).toBe(false);
-    const unknown = left(refund(state, back, START + 1).state);
-    expect(unknown).toEqual({ p: numbers.algorithm === undefined ? 10 : 4 });
+    expect(refund(refunded.state, { ...back, ...when }, START + 60, room).reply.refunded).toBe(false);
+    expect(left(refund(state, back, START + 1, room).state)).toEqual({ p: 4 });
   });
 
   it("is reported with its limit", () => {
@@ -299,7 +300,7 @@ describe("over any history", () => {
             if (what === "refund") {
               const items = limits.map((_, index) => ({ policy: String(index), cost }));
               const back = { v: 1, client: "client", isolate: "i", seq, takenAt: now, items } as const;
-              ({ state } = refund(state, back, now));
+              ({ state } = refund(state, back, now, noteRoom(undefined, state, now)));
             }
             if (what === "lease" || what === "renew") {
               const keep = what === "renew";

@@ -6,6 +6,7 @@ import { NEW_CLIENT, lostClient } from "../../../objects/rate-limiter/client-sta
 import { report } from "../../../objects/rate-limiter/client-report.ts";
 import { forgettableAt, isForgettable, refund, take } from "../../../objects/rate-limiter/ledger.ts";
 import type { RefundMessage, TakeItem, TakeMessage } from "../../../objects/rate-limiter/messages.ts";
+import { noteRefund, noteRoom, type RefundRoom } from "../../../objects/rate-limiter/refund-room.ts";
 import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
 import { RUNS, START, anyCost, anyGap, anyLimit } from "./arbitraries.ts";
 import { oracleBucket } from "./oracle.ts";
@@ -21,8 +22,8 @@ function message(items: readonly TakeItem[], configVersion = 1): TakeMessage {
   return { v: 1, configVersion, client: "client", items };
 }
 
-function refundOf(seq: number, items: RefundMessage["items"]): RefundMessage {
-  return { v: 1, client: "client", isolate: "isolate", seq, items };
+function refundOf(seq: number, items: RefundMessage["items"], takenAt = START): RefundMessage {
+  return { v: 1, client: "client", isolate: "isolate", seq, takenAt, items };
 }
 
 function tokens(state: ClientState): Record<string, number> {
@@ -41,6 +42,7 @@ describe("several limits of one client", () => {
         { policy: "second", allowed: true, remaining: 2, retryAfterMs: 0 },
         { policy: "hour", allowed: true, remaining: 92, retryAfterMs: 0 },
       ],
+      takenAt: START,
     });
     const second = take(first.state, both(3), START);
     expect(second.reply).toEqual({
@@ -78,6 +80,7 @@ describe("several limits of one client", () => {
         { policy: "second", allowed: false, remaining: 10, retryAfterMs: null },
         { policy: "hour", allowed: true, remaining: 89, retryAfterMs: 0 },
       ],
+      takenAt: START,
     });
     expect(tokens(state)).toEqual({ hour: 89 });
   });
@@ -119,7 +122,8 @@ describe("several limits of one client", () => {
             ...(allowed ? oracles[Number(policy)]?.take(cost, now) : looks[index]),
           }));
           const outcome = take(state, message(items), now);
-          expect(outcome.reply).toEqual({ v: 1, allowed, items: expected });
+          const isTaken = allowed && expected.some((one, index) => one.allowed === true && items[index]?.cost !== 0);
+          expect(outcome.reply).toEqual({ v: 1, allowed, items: expected, ...(isTaken && { takenAt: now }) });
           state = outcome.state;
         }
       }),
@@ -267,56 +271,123 @@ describe("configuration versions", () => {
 
 describe("a refund", () => {
   const taken = take(NEW_CLIENT, message([ask("p", perSecond, 6), ask("q", perHour, 6)]), START).state;
+  const room = noteRoom(undefined, NEW_CLIENT, START);
 
   it("puts the tokens back, once", () => {
-    const first = refund(
-      taken,
-      refundOf(1, [
-        { policy: "p", cost: 6 },
-        { policy: "q", cost: 2 },
-      ]),
-      START,
-    );
+    const both = [
+      { policy: "p", cost: 6 },
+      { policy: "q", cost: 2 },
+    ];
+    const first = refund(taken, refundOf(1, both), START, room);
     expect([first.reply, tokens(first.state)]).toEqual([
       { v: 1, refunded: true },
       { p: 10, q: 96 },
     ]);
-    const again = refund(first.state, refundOf(1, [{ policy: "q", cost: 2 }]), START + 9_999);
+    const again = refund(first.state, refundOf(1, [{ policy: "q", cost: 2 }]), START + 9_999, room);
     expect(again).toEqual({ state: first.state, reply: { v: 1, refunded: false } });
     expect(again.state).toBe(first.state);
-    expect(tokens(refund(first.state, refundOf(2, [{ policy: "q", cost: 2 }]), START).state)).toEqual({ p: 10, q: 98 });
+    const next = refund(first.state, refundOf(2, [{ policy: "q", cost: 2 }]), START, room);
+    expect(tokens(next.state)).toEqual({ p: 10, q: 98 });
   });
 
   it("never lifts a bucket above its burst", () => {
-    expect(tokens(refund(taken, refundOf(1, [{ policy: "p", cost: 99 }]), START).state)).toEqual({ p: 10, q: 94 });
+    expect(tokens(refund(taken, refundOf(1, [{ policy: "p", cost: 99 }]), START, room).state)).toEqual({
+      p: 10,
+      q: 94,
+    });
   });
 
   it("of what nothing is known about makes no record", () => {
-    const unknown = refund(NEW_CLIENT, refundOf(1, [{ policy: "p", cost: 1 }]), START);
+    const unknown = refund(NEW_CLIENT, refundOf(1, [{ policy: "p", cost: 1 }]), START, room);
     expect(unknown).toEqual({ state: NEW_CLIENT, reply: { v: 1, refunded: false } });
-    expect(refund(taken, refundOf(1, [{ policy: "other", cost: 1 }]), START).state).toBe(taken);
+    expect(refund(taken, refundOf(1, [{ policy: "other", cost: 1 }]), START, room).state).toBe(taken);
   });
 
-  it("leaves the envelope whole: takes that were not refunded stay within burst + rate * t", () => {
-    const event = fc.record({ gap: anyGap, cost: fc.integer({ min: 1, max: 12 }), isRefunded: fc.boolean() });
+  it("gives nothing to a bucket of whose past nothing is known", () => {
+    const later = noteRoom(undefined, taken, START + 1);
+    expect(tokens(refund(taken, refundOf(1, [{ policy: "q", cost: 2 }]), START + 1, later).state)).toEqual({
+      p: 4,
+      q: 94,
+    });
+  });
+
+  it("gives all back of many takes that were refused together, from a full bucket too", () => {
+    const many = Array.from({ length: 50 }, (_, seq) => seq);
+    let state = NEW_CLIENT;
+    let memory: RefundRoom | undefined;
+    for (const seq of many) {
+      memory = noteRoom(memory, state, START + seq);
+      ({ state } = take(state, message([ask("q", perHour)]), START + seq));
+    }
+    for (const seq of many) {
+      const items = [{ policy: "q", cost: 1 }];
+      memory = noteRoom(memory, state, START + 60);
+      ({ state } = refund(state, refundOf(seq, items, START + seq), START + 60, memory));
+      memory = noteRefund(memory, items, START + seq);
+    }
+    expect(tokens(state)).toEqual({ q: 100 });
+  });
+
+  it.each([
+    { title: "all of it", costs: [10], waitMs: 1_000, left: 0 },
+    { title: "a part of it", costs: [10], waitMs: 400, left: 6 },
+    { title: "as much of it as was taken in all", costs: [5, 5], waitMs: 500, left: 5 },
+  ])("gives nothing back that has come back as refill, when that is $title", ({ costs, waitMs, left }) => {
+    const now = START + waitMs;
+    let state = NEW_CLIENT;
+    for (const cost of costs) ({ state } = take(state, message([ask("p", perSecond, cost)]), START));
+    let memory = noteRoom(room, state, now);
+    // Whoever spends the refill has it.
+    ({ state } = take(state, message([ask("p", perSecond, waitMs / 100)]), now));
+    for (const [seq, cost] of costs.entries()) {
+      const items = [{ policy: "p", cost }];
+      ({ state } = refund(state, refundOf(seq, items), now, memory));
+      memory = noteRefund(memory, items, START);
+    }
+    expect(tokens(state)).toEqual({ p: left });
+  });
+
+  it("leaves the envelope whole, however late: takes that were not refunded stay within burst + rate * t", () => {
+    const event = fc.record({
+      gap: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 1_500 })),
+      cost: fc.integer({ min: 1, max: 12 }),
+      refundAfter: fc.option(fc.nat({ max: 6 })),
+    });
     fc.assert(
-      fc.property(anyLimit, fc.array(event, { maxLength: 25 }), (limit, events) => {
+      fc.property(anyLimit, fc.array(event, { maxLength: 40 }), (limit, events) => {
         let state = NEW_CLIENT;
+        let memory: RefundRoom | undefined;
         let now = START;
-        let passed = 0n;
-        for (const [seq, { gap, cost, isRefunded }] of events.entries()) {
+        const passed: { at: number; cost: number }[] = [];
+        const due: { index: number; seq: number; cost: number; takenAt: number }[] = [];
+        for (const [index, { gap, cost, refundAfter }] of events.entries()) {
           now += gap;
+          for (const one of due.filter((late) => late.index <= index)) {
+            due.splice(due.indexOf(one), 1);
+            const items = [{ policy: "p", cost: one.cost }];
+            // Delivered twice, as a runtime that retries may.
+            for (const sent of [refundOf(one.seq, items, one.takenAt), refundOf(one.seq, items, one.takenAt)]) {
+              memory = noteRoom(memory, state, now);
+              const outcome = refund(state, sent, now, memory);
+              ({ state } = outcome);
+              if (outcome.reply.refunded) memory = noteRefund(memory, items, one.takenAt);
+            }
+          }
+          const before = state;
           const outcome = take(state, message([ask("p", limit, cost)]), now);
-          state = outcome.state;
+          ({ state } = outcome);
+          memory = noteRoom(memory, before, now);
           if (!outcome.reply.allowed) continue;
-          if (isRefunded) state = refund(state, refundOf(seq, [{ policy: "p", cost }]), now).state;
-          // Delivered twice, as a runtime that retries may.
-          if (isRefunded) state = refund(state, refundOf(seq, [{ policy: "p", cost }]), now).state;
-          if (!isRefunded) passed += BigInt(cost);
-          const ceiling = BigInt(limit.burst) * BigInt(limit.windowMs);
-          expect(passed * BigInt(limit.windowMs) <= ceiling + BigInt(limit.tokensPerWindow) * BigInt(now - START)).toBe(
-            true,
-          );
+          if (refundAfter === null) passed.push({ at: now, cost });
+          else due.push({ index: index + refundAfter, seq: index, cost, takenAt: outcome.reply.takenAt ?? -1 });
+        }
+        for (const [first, { at: from }] of passed.entries()) {
+          let sum = 0n;
+          for (const { at, cost } of passed.slice(first)) {
+            sum += BigInt(cost);
+            const refill = BigInt(limit.tokensPerWindow) * BigInt(at - from);
+            expect(sum * BigInt(limit.windowMs) <= BigInt(limit.burst) * BigInt(limit.windowMs) + refill).toBe(true);
+          }
         }
       }),
       RUNS,
