@@ -8,6 +8,8 @@ export interface Reporter {
   readonly seq: number;
   /** Not reported yet, oldest first; the newest time is the last. */
   readonly unreported: readonly Tally[];
+  /** When the last new one was sent. */
+  readonly sentAt: number;
   /** On its way, or to be sent again as it is. */
   readonly pending: AttemptReport | undefined;
   /** Attempts in the running window, as the owner last told. */
@@ -24,6 +26,11 @@ interface Tally {
 
 /** Attempts are at most this old when they are reported. */
 const FLUSH_MS = 1_000;
+/**
+ * Each report is a row that its owner writes. A client that keeps close below what bans it would cause one after the other:
+ * so all isolates together send about 20 a second of each client at most.
+ */
+const GAP_MS = 50;
 /** A report that has not arrived by now says nothing that still matters. */
 const GIVE_UP_MS = 5_000;
 /** An isolate that cannot reach the owner keeps the newest. A report of a second has at most 61 unless W < 1 s. */
@@ -31,7 +38,7 @@ const MAX_TALLIES = 128;
 
 /** An isolate that has seen nothing of a client. */
 export function newReporter(isolate: string): Reporter {
-  return { isolate, seq: 0, unreported: [], pending: undefined, seen: 0, isolates: 1 };
+  return { isolate, seq: 0, unreported: [], sentAt: -Infinity, pending: undefined, seen: 0, isolates: 1 };
 }
 
 /**
@@ -53,16 +60,23 @@ export function note(reporter: Reporter, rule: AbuseRule, count: number, now: nu
  * owner may carry it earlier.
  *
  * At once when what is unreported could, with as much at each of the other isolates, be a quarter of what is left
- * until the client is banned; else 1 s after the first unreported attempt. So reports get dense only where a ban is
- * near, and one is detected at the latest 1 s and one round trip after it is due.
+ * until the client is banned, and the last report was 50 ms ago for each isolate that reports; else 1 s after the first
+ * unreported attempt. So reports get dense only where a ban is near, and one is detected at the latest 1 s and one round
+ * trip after it is due.
  */
 export function reportAt(reporter: Reporter, rule: AbuseRule, now: number): number | undefined {
   const [first] = reporter.unreported;
   const threshold = abuseThreshold(rule);
   if (first === undefined || reporter.pending !== undefined || threshold === Infinity) return undefined;
   const unreported = reporter.unreported.reduce((sum, { count }) => sum + count, 0);
-  if (unreported >= Math.max(1, (threshold - reporter.seen) / (4 * reporter.isolates))) return now;
-  return first.at + FLUSH_MS;
+  const latest = first.at + FLUSH_MS;
+  if (unreported < Math.max(1, (threshold - reporter.seen) / (4 * reporter.isolates))) return latest;
+  return Math.max(now, Math.min(latest, denseFrom(reporter)));
+}
+
+/** From when on a report may be sent before its second is over, in ms since the epoch. */
+export function denseFrom({ sentAt, isolates }: Reporter): number {
+  return sentAt + GAP_MS * isolates;
 }
 
 /** Makes the report to send now. The caller says how it went: `told`, or `failed`. */
@@ -72,7 +86,7 @@ export function takeReport(
 ): { readonly reporter: Reporter; readonly report: AttemptReport } {
   const counts = reporter.unreported.map(({ at, count }): AttemptCount => ({ ageMs: Math.max(0, now - at), count }));
   const report = { isolate: reporter.isolate, seq: reporter.seq + 1, sentAt: now, counts };
-  return { reporter: { ...reporter, seq: report.seq, unreported: [], pending: report }, report };
+  return { reporter: { ...reporter, seq: report.seq, unreported: [], sentAt: now, pending: report }, report };
 }
 
 /** The owner has answered the report with this `seq`. */

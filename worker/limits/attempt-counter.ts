@@ -1,6 +1,7 @@
 import type { ReportItem } from "../../objects/rate-limiter/abuse-messages.ts";
 import { abuseThreshold, partMs, type AttemptReport } from "../../objects/rate-limiter/attempts.ts";
 import {
+  denseFrom,
   failed,
   newReporter,
   note,
@@ -82,8 +83,8 @@ export function countAttempt(counter: AttemptCounter, cost: number, now: number)
  * Whether to report at once: with as much at each other isolate, what is unreported could be a quarter of what is left
  * until a ban. The same rule as `reportAt`, without a look at each figure.
  */
-export function isUrgent({ reporter, unreported, threshold }: AttemptCounter): boolean {
-  if (unreported === 0 || reporter.pending !== undefined) return false;
+export function isUrgent({ reporter, unreported, threshold }: AttemptCounter, now: number): boolean {
+  if (unreported === 0 || reporter.pending !== undefined || now < denseFrom(reporter)) return false;
   return unreported >= Math.max(1, (threshold - reporter.seen) / (4 * reporter.isolates));
 }
 

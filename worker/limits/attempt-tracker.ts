@@ -58,7 +58,7 @@ export function trackAttempt(
   if (isRefused) tracker.refusedAt = now;
   // After a step back of the clock the refusal is a new one at the latest when it comes.
   const isLoud = now >= tracker.refusedAt && now - tracker.refusedAt < loudMs;
-  if (!isLoud || (now < tracker.reportedUntil && !counters.some(isUrgent))) return false;
+  if (!isLoud || (now < tracker.reportedUntil && !counters.some((counter) => isUrgent(counter, now)))) return false;
   tracker.reportedUntil = now + REPORTING_MS;
   return true;
 }

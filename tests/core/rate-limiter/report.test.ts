@@ -24,6 +24,17 @@ describe("when to report", () => {
     expect(reportAt(reporter, RULE, START + 999)).toBe(START + 1_000);
   });
 
+  it.each([
+    { isolates: 1, seen: 499, at: START + 50 },
+    { isolates: 10, seen: 499, at: START + 500 },
+    { isolates: 64, seen: 499, at: START + 1_010 },
+    { isolates: 10, seen: 0, at: START + 1_010 },
+  ])("is $at after a report at START, of $isolates isolates that have seen $seen", ({ isolates, seen, at }) => {
+    const sent = takeReport(note(newReporter("a"), RULE, 1, START), START);
+    const answered = told(sent.reporter, 1, { attempts: seen, isolates });
+    expect(reportAt(note(answered, RULE, 1, START + 10), RULE, START + 10)).toBe(at);
+  });
+
   it("is never when there is nothing, while a report is on its way, or when nobody can be banned", () => {
     expect(reportAt(newReporter("a"), RULE, START)).toBeUndefined();
     const sent = takeReport(note(newReporter("a"), RULE, 1, START), START).reporter;

@@ -59,10 +59,10 @@ it("is urgent exactly when the report would be due at once", () => {
   const counter = newCounter(TERMS, "a");
   for (let attempts = 1; attempts <= 49; attempts += 1) {
     countAttempt(counter, 1, START + attempts);
-    expect([isUrgent(counter), dueAt(counter, START + attempts)]).toEqual([false, START + 1 + 1_000]);
+    expect([isUrgent(counter, START + attempts), dueAt(counter, START + attempts)]).toEqual([false, START + 1 + 1_000]);
   }
   countAttempt(counter, 1, START + 50);
-  expect([isUrgent(counter), dueAt(counter, START + 50)]).toEqual([true, START + 50]);
+  expect([isUrgent(counter, START + 50), dueAt(counter, START + 50)]).toEqual([true, START + 50]);
 });
 
 it("sends what was not answered in a second again as it was, for 5 s", () => {
