@@ -26,6 +26,8 @@ export interface Holding {
   /** Tokens a second that were asked for, with and without the last request; both as of the borrower's `ratedAt`. */
   rate: number;
   rateBefore: number;
+  /** What a request costs on average, the latest counting most; at least 1. */
+  usualCost: number;
   /** Tokens that were refused here since the last report. */
   denied: number;
   /** In shadow mode: the latest request that passed would have been refused. */
@@ -54,7 +56,7 @@ export interface Borrower {
   startsAt: number;
   expiresAt: number;
   ttlMs: number;
-  /** Tokens of the first policy when the lease began, and the most that it asks for next: slow start. */
+  /** Tokens of the first policy when the lease began, and for how many requests it asks next at most: slow start. */
   size: number;
   want: number;
   ratedAt: number;
@@ -152,6 +154,7 @@ function newHolding(limit: BorrowedLimit): Holding {
     spent: newHistogram(),
     rate: 0,
     rateBefore: 0,
+    usualCost: 1,
     denied: 0,
     shadowed: false,
     level: 0,

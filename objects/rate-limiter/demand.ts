@@ -29,6 +29,15 @@ export interface Sizing {
   readonly supply: number;
 }
 
+/** Who asks for a lease: see `sizeLease`. */
+interface Asker {
+  readonly rate: number;
+  readonly cost: number;
+  readonly usualCost?: number | undefined;
+  readonly want: number;
+  readonly isShard?: boolean;
+}
+
 const MAX_PEERS = 128;
 /** An isolate that works from a lease may be silent for half the longest one; then it fades. */
 const SILENT_MS = 2_500;
@@ -93,25 +102,21 @@ export function isScarce(limit: BucketLimit, tokens: number, demand: Demand): bo
  *
  * @param rate tokens a second that this isolate sees asked for.
  * @param cost of the request that asks; an isolate that would not use two such gets none, and asks each time.
- * @param want the most that the isolate has use for.
+ * @param usualCost of a request in that isolate; leases are bounded by how many such they are good for.
+ * @param want the most requests that the isolate has use for.
  * @param isShard whether it lends on: then it needs what its isolates hold, for half of the time, and a little to lend.
  */
 export function sizeLease(
   { limit, demand, tokens }: { readonly limit: BucketLimit; readonly demand: Demand; readonly tokens: number },
-  {
-    rate,
-    cost,
-    want,
-    isShard = false,
-  }: { readonly rate: number; readonly cost: number; readonly want: number; readonly isShard?: boolean },
+  { rate, cost, usualCost = 1, want, isShard = false }: Asker,
   ttlMs: number,
 ): Sizing {
   const supply = isScarce(limit, tokens, demand) ? tokens : Math.floor(tokens / 2);
   const forMs = isShard ? 0.3 * ttlMs + Math.min(MAX_POOL_MS, 0.3 * ttlMs) : Math.min(2_500, 0.6 * ttlMs);
   const need = (rate * forMs) / 1_000;
-  if (need < 2 * Math.max(1, cost)) return { ideal: 0, supply };
-  const largest = isShard || perSecond(limit) > 10_000 ? 4_096 : 256;
-  return { ideal: Math.min(Math.ceil(need), largest, want), supply };
+  if (need < 2 * Math.max(usualCost, cost)) return { ideal: 0, supply };
+  const largest = isShard || perSecond(limit) > 10_000 * usualCost ? 4_096 : 256;
+  return { ideal: Math.min(Math.ceil(need), Math.floor(Math.min(largest, want) * usualCost)), supply };
 }
 
 /**

@@ -7,6 +7,8 @@ import { restart } from "./spend-histogram.ts";
 const CALL_MS = 1_000;
 const LARGEST_WANT = 4_096;
 const RATE_TAU_MS = 1_000;
+/** Of how many requests the usual cost is the average, about. */
+const USUAL_OF = 8;
 
 /** What a message says beside what the borrower holds. */
 interface Asked {
@@ -67,10 +69,18 @@ export function countDemand(borrower: Borrower, costs: readonly number[], now: n
   for (let index = 0; index < borrower.holdings.length; index++) {
     const holding: Holding | undefined = borrower.holdings[index];
     if (holding === undefined) continue;
+    const cost = costs[index] ?? 0;
     holding.rateBefore = holding.rate * fade;
-    holding.rate = holding.rateBefore + ((costs[index] ?? 0) * 1_000) / RATE_TAU_MS;
+    holding.rate = holding.rateBefore + (cost * 1_000) / RATE_TAU_MS;
+    if (cost !== holding.usualCost) holding.usualCost = usualCost(holding.usualCost, cost, holding.rateBefore);
   }
   borrower.ratedAt = now;
+}
+
+/** After a pause the first request says more than those before it. */
+function usualCost(before: number, cost: number, rateBefore: number): number {
+  if (cost === 0) return before;
+  return Math.max(1, rateBefore < before / 2 ? cost : before + (cost - before) / USUAL_OF);
 }
 
 function compose(borrower: Borrower, now: number, rules: LeaseRules, asked: Asked): LeaseMessage {
@@ -91,7 +101,7 @@ function compose(borrower: Borrower, now: number, rules: LeaseRules, asked: Aske
     };
     holding.denied = 0;
     if (lease) restart(holding.spent, ttlMs, now);
-    return Object.assign(report, holding.limit);
+    return Object.assign(report, holding.limit, holding.usualCost > 1 && { usualCost: holding.usualCost });
   });
   sender.seq += 1;
   const { isolate, seq } = sender;

@@ -64,7 +64,8 @@ export function grant(
   if (ttlMs < MIN_TTL_MS) return accounts;
   let share = 1;
   const sizings = accounts.map(({ item, allowance, kept, granted }, index) => {
-    const asker = { rate: item.rate, cost: item.cost, want: message.want, isShard: message.shard !== undefined };
+    const { rate, cost, usualCost } = item;
+    const asker = { rate, cost, usualCost, want: message.want, isShard: message.shard !== undefined };
     const supplied = {
       limit: shapeOf(allowance),
       demand: demandAt(demands, index),

@@ -72,6 +72,8 @@ export interface LeaseItem extends LimitItem {
   readonly rate: number;
   /** Tokens that the isolate refused by itself since the last report. */
   readonly denied: number;
+  /** What a request costs in this isolate on average. An estimate: any number >= 1. Absent: 1. */
+  readonly usualCost?: number;
 }
 
 /** The answer to a `LeaseMessage`. */
@@ -163,6 +165,9 @@ function leaseItemProblem(item: Unchecked<LeaseItem>, at: string): string | unde
   if (!isCount(item.held)) return wanted(`${at}.held`, item.held, "an integer >= 0");
   if (!isCount(item.denied)) return wanted(`${at}.denied`, item.denied, "an integer >= 0");
   if (!Number.isFinite(item.rate) || Number(item.rate) < 0) return wanted(`${at}.rate`, item.rate, "a number >= 0");
+  if (item.usualCost !== undefined && !(Number.isFinite(item.usualCost) && Number(item.usualCost) >= 1)) {
+    return wanted(`${at}.usualCost`, item.usualCost, "a number >= 1 or nothing");
+  }
   if (!Array.isArray(item.spent) || !item.spent.every(isCount)) {
     return wanted(`${at}.spent`, item.spent, "a list of integers >= 0");
   }

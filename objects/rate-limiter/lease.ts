@@ -207,9 +207,9 @@ function assess(borrower: Borrower, costs: readonly number[], now: number): "hel
   return refuses ? "refused" : "lacking";
 }
 
-/** At least one token; enough for twice a round trip and one more, but not before half of a small lease is spent. */
-function lowMark({ size, rttMs }: Borrower, { rateBefore }: Holding): number {
-  return Math.max(1, Math.min(size / 2, 1 + (2 * rateBefore * rttMs) / 1_000));
+/** At least one request; enough for twice a round trip and one more, but not before half of a small lease is spent. */
+function lowMark({ size, rttMs }: Borrower, { rateBefore, usualCost }: Holding): number {
+  return Math.max(usualCost, Math.min(size / 2, usualCost + (2 * rateBefore * rttMs) / 1_000));
 }
 
 /** A pause that the owner asked for is laid to the policies that lack tokens, where there are any; else it is the reason. */

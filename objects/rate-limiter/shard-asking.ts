@@ -101,10 +101,10 @@ export function failedAtRoot(branch: Branch, seq: number, now: number): void {
 /** Less to lend than isolates ask for in 125 ms, half of what the root gives when it can. */
 function isLow(branch: Branch, now: number): boolean {
   const { parent } = branch;
-  return parent.holdings.some(({ limit, tokens }) => {
+  return parent.holdings.some(({ limit, tokens, usualCost }) => {
     if (limit.shadow) return false;
     const { rate } = demandHere(branch, limit.policy, now);
-    return tokens < 1 + (rate * Math.min(LOW_MS, parent.ttlMs / 8)) / 1_000;
+    return tokens < usualCost + (rate * Math.min(LOW_MS, parent.ttlMs / 8)) / 1_000;
   });
 }
 
@@ -125,6 +125,7 @@ function compose(branch: Branch, { costs, keep, want }: Asked, now: number): Lea
       spent: leaseId === null ? [] : [...holding.spent.bins],
       rate: demandHere(branch, holding.limit.policy, now).rate,
       denied: holding.denied,
+      ...(holding.usualCost > 1 && { usualCost: holding.usualCost }),
     };
     holding.denied = 0;
     return item;

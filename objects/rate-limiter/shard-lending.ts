@@ -76,11 +76,12 @@ function loanFor(branch: Branch, message: LeaseMessage, verdict: Verdict, now: n
   const held = message.items.map(({ cost }, index) => (isHeld && verdict.waits[index] === 0 ? cost : 0));
   if (!canLend(branch, message, now, rules)) return { demands, ttlMs, kept, granted: held };
   let share = 1;
-  const sizings = message.items.map(({ cost, rate, shadow }, index) => {
-    const limit = parent.holdings[index]?.limit;
-    if (limit === undefined) return { ideal: 0, supply: 0 };
+  const sizings = message.items.map(({ cost, rate, shadow, usualCost }, index) => {
+    const holding = parent.holdings[index];
+    if (holding === undefined) return { ideal: 0, supply: 0 };
+    const { limit } = holding;
     const tokens = poolOf(branch, index, now, rules.shard);
-    const asker = { rate, cost, want: message.want };
+    const asker = { rate, cost, usualCost, want: message.want };
     const sizing = sizeLease({ limit, demand: demands[index] ?? NO_DEMAND, tokens }, asker, ttlMs);
     const has = (kept[index] ?? 0) + sizing.supply;
     if (!shadow) share = Math.min(share, sizing.ideal === 0 ? 0 : has / sizing.ideal);

@@ -38,6 +38,10 @@ export function hear(
   const told = known?.told;
   if (known !== undefined && told?.seq === message.seq && now - known.at < rules.lease.rememberMs) return told.reply;
   remember(branch, { ...heardFrom(message, now), told });
+  for (const [index, { usualCost = 1 }] of message.items.entries()) {
+    const holding = branch.parent.holdings[index];
+    if (holding !== undefined) holding.usualCost = usualCost;
+  }
   takeReport(branch, message, now, rules);
   if (message.shardOf !== undefined) branch.shards ??= { count: message.shardOf.count, until: -Infinity };
   return undefined;

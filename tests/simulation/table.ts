@@ -33,6 +33,17 @@ function under(isolates: number, demand: number, windowMs: number): Partial<Scen
   return run(isolates, 200, limitOf(Math.round((200 * windowMs) / (1_000 * demand)), windowMs), 60_000);
 }
 
+/** The same with requests that cost so many tokens each, and as many times the limit. */
+function dear(
+  [least, most]: readonly [number, number],
+  isolates: number,
+  demand: number,
+  windowMs: number,
+): Partial<Scenario> {
+  const limit = limitOf(Math.round((200 * ((least + most) / 2) * windowMs) / (1_000 * demand)), windowMs);
+  return { ...run(isolates, 200, limit, 60_000), costs: [least, most] };
+}
+
 function run(isolates: number, rate: number, limit: ReturnType<typeof limitOf>, durationMs: number): Partial<Scenario> {
   return { isolates, traffic: steady(rate), configurations: [{ at: 0, lagMs: 0, limits: [limit] }], durationMs };
 }
@@ -41,6 +52,13 @@ function run(isolates: number, rate: number, limit: ReturnType<typeof limitOf>, 
 function hot(demand: number): Partial<Scenario> {
   return { ...run(200, 5_000, limitOf(Math.round(5_000 / demand), 1_000), 16_000), sharding: sharded() };
 }
+
+/** 2.5 tokens are 2,500 units where costs have decimal places. */
+const COSTS = [
+  [50, 50],
+  [2_500, 2_500],
+  [1, 100],
+] as const;
 
 /** The limits of what is promised, and no further: outside these regions a lease costs or wastes more. */
 export const TABLE: readonly Row[] = [
@@ -56,6 +74,17 @@ export const TABLE: readonly Row[] = [
     promise: "calls per request, 200 rps at 0.7 of the limit, 1, 5 and 10 isolates",
     bound: "<= 0.05",
     runs: [1, 5, 10].flatMap((isolates) => [under(isolates, 0.7, 1_000), under(isolates, 0.7, 60_000)]),
+    figureOf: calls,
+    most: 0.05,
+    show: ratio,
+  },
+  {
+    promise:
+      "calls per request, 200 requests of 50, 2,500 or 1 to 100 tokens a second at 0.7 of the limit, 1 and 5 isolates",
+    bound: "<= 0.05",
+    runs: COSTS.flatMap((costs) =>
+      [1, 5].flatMap((isolates) => [1_000, 60_000].map((w) => dear(costs, isolates, 0.7, w))),
+    ),
     figureOf: calls,
     most: 0.05,
     show: ratio,
