@@ -36,8 +36,8 @@ export function newTracker(terms: readonly BanTerms[], isolate: string): Attempt
 }
 
 /**
- * Notes one attempt, let through or refused alike. True: whoever made it has to see to the reports now, until
- * `reportedUntil` at the latest.
+ * Notes one attempt, let through or refused alike, and says what whoever made it has to do: `watch` over the reports until
+ * `reportedUntil`, send `one` now beside somebody who watches, or nothing.
  *
  * Nothing is reported while this isolate has not refused the client for a window: whoever stays below a limit costs no
  * call, and what goes unseen is no more than the limit lets through.
@@ -49,7 +49,7 @@ export function trackAttempt(
   costs: readonly number[],
   isRefused: boolean,
   now: number,
-): boolean {
+): "watch" | "one" | undefined {
   const { counters, loudMs } = tracker;
   for (let index = 0; index < counters.length; index++) {
     const counter = counters[index];
@@ -58,9 +58,11 @@ export function trackAttempt(
   if (isRefused) tracker.refusedAt = now;
   // After a step back of the clock the refusal is a new one at the latest when it comes.
   const isLoud = now >= tracker.refusedAt && now - tracker.refusedAt < loudMs;
-  if (!isLoud || (now < tracker.reportedUntil && !counters.some((counter) => isUrgent(counter, now)))) return false;
+  if (!isLoud) return undefined;
+  // Whoever watches waits for a time that was known before: it can't be told of what has become urgent since.
+  if (now < tracker.reportedUntil) return counters.some((counter) => isUrgent(counter, now)) ? "one" : undefined;
   tracker.reportedUntil = now + REPORTING_MS;
-  return true;
+  return "watch";
 }
 
 /** When to report or to send a report again, in ms since the epoch; undefined: there is nothing to tell. */

@@ -56,7 +56,9 @@ export function noteAttempt(
   const key = watched.signature + address.client;
   const tracked = clients.get(key) ?? track(watched, key, address, caller);
   const { costs, isRefused, now } = attempt;
-  if (trackAttempt(tracked.tracker, costs, isRefused, now)) caller.ctx.waitUntil(sendReports(tracked, caller.env));
+  const duty = trackAttempt(tracked.tracker, costs, isRefused, now);
+  if (duty === "watch") caller.ctx.waitUntil(sendReports(tracked, caller.env));
+  if (duty === "one") caller.ctx.waitUntil(sendReport(tracked, caller.env));
 }
 
 function track({ terms }: Watched, key: string, address: ObjectAddress, { configVersion }: Caller): Tracked {

@@ -11,6 +11,7 @@ import {
   reportAnswered,
   type BanTerms,
 } from "../../../worker/limits/attempt-counter.ts";
+import { newTracker, nextReports, reportsAnswered, trackAttempt } from "../../../worker/limits/attempt-tracker.ts";
 
 const START = 1_795_000_000_000;
 const TERMS: BanTerms = {
@@ -99,4 +100,19 @@ it.each([
   const parsed = parseConfig({ routes: [{ id: "r", prefix: "/", target: "https://origin.example", rateLimit }] });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   expect(parsed.config.routes[0]?.rateLimits.map((one) => banTerms(one)?.tokensPerWindow)).toEqual([tokens]);
+});
+
+it("has one request at a time watch over the reports, however dense they are", () => {
+  const tracker = newTracker([TERMS], "a");
+  const isolate = (attempts: number, ms: number) => {
+    const duties = Array.from({ length: attempts }, () => trackAttempt(tracker, [1], true, START + ms));
+    const items = nextReports(tracker, START + ms);
+    reportsAnswered(tracker, items, { v: 1, items: [{ policy: "limit", attempts: 150, isolates: 1 }] });
+    return duties.filter((duty) => duty !== undefined);
+  };
+  expect(isolate(20, 0)).toEqual(["watch"]);
+  expect(isolate(20, 20)).toEqual([]);
+  expect(isolate(12, 100)).toEqual([]);
+  expect(isolate(13, 200)).toEqual(["one"]);
+  expect(isolate(1, 20_000)).toEqual(["watch"]);
 });

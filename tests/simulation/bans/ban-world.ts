@@ -133,9 +133,10 @@ export function playBans(seed: number, net: Network, mutation?: BanMutation): Ba
     bucket = decision.bucket;
     if (!decision.allowed) refusedEver.add(tracker);
     attempts.push({ at: now, isolate, weight: weigh(cost) });
-    const mustReport = trackAttempt(tracker, [cost], !decision.allowed, now);
+    const duty = trackAttempt(tracker, [cost], !decision.allowed, now);
     if (seenAt === undefined && seen(now) >= threshold) seenAt = now;
-    if (mustReport) see(tracker, tracker.reportedUntil);
+    if (duty === "watch") see(tracker, tracker.reportedUntil);
+    if (duty === "one") send(tracker, nextReports(tracker, now), () => {});
   }
 
   /** Attempts of the last 57/60 of a window at isolates that refused the client within the last one. */
@@ -168,20 +169,25 @@ export function playBans(seed: number, net: Network, mutation?: BanMutation): Ba
       clock.after(PAUSE_MS, () => see(tracker, until));
       return;
     }
+    send(tracker, items, (isHeard) => {
+      if (isHeard) see(tracker, until);
+      else clock.after(PAUSE_MS, () => see(tracker, until));
+    });
+  }
+
+  function send(tracker: AttemptTracker, items: readonly ReportItem[], then: (isHeard: boolean) => void): void {
     if (!refusedEver.has(tracker)) reportsUnrefused += 1;
-    let isAnswered = false;
+    let isOver = false;
+    const over = (isHeard: boolean) => {
+      if (!isOver) then(isHeard);
+      isOver = true;
+    };
     const answered = (reply: ReportReply) => {
       reportsAnswered(tracker, items, reply);
-      if (isAnswered) return;
-      isAnswered = true;
-      see(tracker, until);
+      over(true);
     };
     travel(() => receive(items, answered));
-    clock.after(1_000, () => {
-      if (isAnswered) return;
-      isAnswered = true;
-      clock.after(PAUSE_MS, () => see(tracker, until));
-    });
+    clock.after(1_000, () => over(false));
   }
 
   function receive(items: readonly ReportItem[], answered: (reply: ReportReply) => void): void {
