@@ -5,6 +5,8 @@ export interface Lru<Key, Value> {
   /** Holds a value as the most recently used; returns the least recently used one when that has to go for it. */
   set(key: Key, value: Value): Value | undefined;
   delete(key: Key): void;
+  /** Changes how many there is room for; those used longest ago go that have none any more. */
+  resize(capacity: number): void;
   readonly size: number;
 }
 
@@ -15,6 +17,7 @@ export interface Lru<Key, Value> {
  */
 export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Value> {
   const entries = new Map<Key, Value>();
+  let room = capacity;
   let latest: Key | undefined;
   return {
     get(key) {
@@ -29,7 +32,7 @@ export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Val
       entries.delete(key);
       entries.set(key, value);
       latest = key;
-      if (entries.size <= capacity) return undefined;
+      if (entries.size <= room) return undefined;
       const oldest = entries.entries().next();
       if (oldest.done) return undefined;
       entries.delete(oldest.value[0]);
@@ -38,6 +41,13 @@ export function createLru<Key, Value extends {}>(capacity: number): Lru<Key, Val
     delete(key) {
       entries.delete(key);
       if (key === latest) latest = undefined;
+    },
+    resize(next) {
+      room = next;
+      for (const key of entries.keys()) {
+        if (entries.size <= room) break;
+        entries.delete(key);
+      }
     },
     get size() {
       return entries.size;

@@ -183,7 +183,8 @@ const ban = section(
 
 const limiter = section("Limiter", LimiterSchema, "How much an isolate remembers of the clients that it serves.", {
   tableEntries: {
-    meaning: "Clients whose leases and refusals are known at once; the one seen longest ago goes.",
+    meaning:
+      "Clients whose leases are known at once, and as many whose refusals, bans and attempts are; the one seen longest ago goes.",
     standard: `\`${DEFAULT_LIMITER.tableEntries}\``,
   },
 });

@@ -1,5 +1,4 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import { createLru } from "../../objects/lru.ts";
 import type { ReportMessage, ReportReply } from "../../objects/rate-limiter/abuse-messages.ts";
 import type { Exchange } from "../exchange.ts";
 import { ANSWER_MS, type BanTerms } from "./attempt-counter.ts";
@@ -11,6 +10,7 @@ import {
   trackerDueAt,
   type AttemptTracker,
 } from "./attempt-tracker.ts";
+import { clientTable } from "./client-tables.ts";
 import { learnBan } from "./known-bans.ts";
 import { isolateName } from "./lease-table.ts";
 import { callOwner, ownerOf } from "./owner.ts";
@@ -33,12 +33,11 @@ interface Tracked {
 /** What a report needs of the request that makes it. */
 type Caller = Pick<Exchange, "env" | "ctx" | "configVersion">;
 
-/** Clients whose attempts are remembered at once; one that has to go is counted anew. */
-const MAX_TRACKED = 1_000;
 /** After a failed call. */
 const PAUSE_MS = 250;
 
-const clients = createLru<string, Tracked>(MAX_TRACKED);
+/** One that has to go is counted anew. */
+const clients = clientTable<Tracked>();
 let made = 0;
 
 /**

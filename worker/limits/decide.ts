@@ -2,6 +2,7 @@ import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
 import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { askedPart } from "./asked.ts";
+import { sizeClientTables } from "./client-tables.ts";
 import { unlessExempt } from "./exempt.ts";
 import type { Verdict } from "./headers.ts";
 import { leasedPart } from "./leased.ts";
@@ -32,6 +33,7 @@ const NO_LIMITS: LimitDecision = { verdicts: [] };
  * @throws GatewayError `dependency-unavailable` when an owner does not answer and a limit's `onError` is `closed`.
  */
 export function compileLimits(limits: readonly RateLimit[], policy: LimiterPolicy): Decide {
+  sizeClientTables(policy);
   const decideOf = unlessExempt(limits, (concerned) =>
     watchAbuse(concerned, compileGroups(groupLimits(concerned), policy)),
   );

@@ -1,8 +1,8 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import { createLru } from "../../objects/lru.ts";
 import type { ReportReply } from "../../objects/rate-limiter/abuse-messages.ts";
 import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
 import type { Exchange } from "../exchange.ts";
+import { clientTable } from "./client-tables.ts";
 import { callOwner, ownerOf } from "./owner.ts";
 
 /** What this isolate was last told of one client's ban, in ms by its own clock. */
@@ -26,12 +26,11 @@ const BELIEVED_MS = 2_000;
 /** While a banned client goes on, its owner is asked again so long after the last answer, off any request's path. */
 const ASK_AGAIN_MS = 1_000;
 const ASKING_MS = 1_000;
-const MAX_KNOWN = 1_000;
 /** How long a request looks for the answer that another one has asked for. */
 const MAX_WAIT_MS = 100;
 const POLL_MS = 5;
 
-const known = createLru<string, KnownBan>(MAX_KNOWN);
+const known = clientTable<KnownBan>();
 const FREE: BanState = { kind: "free" };
 const UNSURE: BanState = { kind: "unsure" };
 

@@ -27,6 +27,17 @@ it("lets go of one entry", () => {
   expect([table.get("a"), table.get("b"), table.size]).toEqual([undefined, 2, 1]);
 });
 
+it("keeps what was used last when it is made smaller, and has room again when it is made larger", () => {
+  const table = createLru<string, number>(3);
+  for (const [value, key] of ["a", "b", "c"].entries()) table.set(key, value);
+  table.get("a");
+  table.resize(1);
+  expect(["a", "b", "c"].map((key) => table.get(key))).toEqual([0, undefined, undefined]);
+  table.resize(2);
+  table.set("d", 3);
+  expect(["a", "d"].map((key) => table.get(key))).toEqual([0, 3]);
+});
+
 it("agrees with a list kept in the order of use, also on what has to go", () => {
   const use = fc.record({ kind: fc.constantFrom("get", "set", "delete"), key: fc.nat({ max: 6 }) });
   fc.assert(
