@@ -1,11 +1,13 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import type { TakeItem, TakeMessage, TakeReply } from "../../objects/rate-limiter/messages.ts";
+import type { TakeItem, TakeMessage, TakeReply, TakeReplyItem } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "./client-address.ts";
 import { compileCosts } from "./cost-of-request.ts";
 import { labelOf, type Verdict } from "./headers.ts";
 import { learnBan } from "./known-bans.ts";
+import { forgetDenial, knownDenial, learnDenial, type Denied } from "./known-denials.ts";
+import { shortName } from "./lease-table.ts";
 import { limitItem, type LimitGroup } from "./limit-group.ts";
 import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf, refundOwner } from "./owner.ts";
@@ -30,29 +32,38 @@ interface Question {
   /** In units. */
   readonly costs: readonly number[];
   readonly startedAt: number;
+  /** The same, as what was refused is remembered. */
+  readonly denied: Denied;
 }
 
 /** Names this isolate in refunds, so that a repeated message counts once. Made at first use: no randomness at start-up. */
 let isolate: string | undefined;
 let refunds = 0;
 
-/** Limits of one identity whose owner decides about each request. */
+/** Limits of one identity whose owner decides about each request, but for what it has just refused. */
 export function askedPart(group: LimitGroup): Part {
-  const costsOf = compileCosts(group.limits);
+  const { limits, by, clients } = group;
+  const costsOf = compileCosts(limits);
+  const name = shortName(JSON.stringify([by, clients, limits.map(limitItem)]));
+
+  function claimAt(address: ObjectAddress, exchange: Exchange, startedAt: number): Claim {
+    const costs = costsOf(exchange);
+    const denied = { key: name + address.client, limits, costs };
+    return askedClaim({ group, address, exchange, costs, startedAt, denied });
+  }
   return {
     kind: "asked",
-    limits: group.limits,
+    limits,
     open(exchange, startedAt) {
-      const address = clientAddress(exchange, group.by, group.clients);
-      const costs = costsOf(exchange);
-      if (!(address instanceof Promise)) return askedClaim({ group, address, exchange, costs, startedAt });
-      return address.then((found) => askedClaim({ group, address: found, exchange, costs, startedAt }));
+      const address = clientAddress(exchange, by, clients);
+      if (!(address instanceof Promise)) return claimAt(address, exchange, startedAt);
+      return address.then((found) => claimAt(found, exchange, startedAt));
     },
   };
 }
 
 function askedClaim(question: Question): Claim {
-  const { exchange, address, group, costs } = question;
+  const { exchange, address, group, costs, denied } = question;
   let outcome: Outcome | undefined;
   let reply: TakeReply | undefined;
   /** The owner's answer, be it too late for the request. */
@@ -69,7 +80,8 @@ function askedClaim(question: Question): Claim {
     let said: Outcome;
     try {
       const heard = await take(question, send);
-      said = { verdicts: verdictsOf(question, heard) };
+      said = { verdicts: verdictsOf(question, heard.items) };
+      learnDenial(denied, heard, Date.now());
       reply = heard;
     } catch (error) {
       said = withoutOwner(group.limits, address.client, costs, error);
@@ -80,7 +92,10 @@ function askedClaim(question: Question): Claim {
   }
 
   const claim: Claim = {
-    refusal: () => undefined,
+    refusal(now) {
+      const items = knownDenial(denied, now);
+      return items === undefined ? undefined : { kind: "refused", verdicts: verdictsOf(question, items) };
+    },
     prepare: () => (outcome === undefined ? ask() : READY),
     isReady: () => outcome !== undefined,
     commit: () => outcome ?? { verdicts: [] },
@@ -94,14 +109,14 @@ function askedClaim(question: Question): Claim {
 
 /** A claim whose owner hears afterwards what the request has cost, also when its client leaves in the middle. */
 function settledClaim(claim: Claim, question: Question, callOf: () => Promise<TakeReply> | undefined): Claim {
-  const { exchange, group, address } = question;
+  const { exchange, group, address, denied } = question;
   const limits = group.limits.filter(isSettled);
   let letGo: (() => void) | undefined;
 
   /** What the owner reserves also when its answer is late; undefined: it was not asked. */
   function reservation(): Reservation | undefined {
     const granted = callOf()?.then((reply) => grantedOf(question, reply));
-    return granted === undefined ? undefined : { address, limits, granted };
+    return granted === undefined ? undefined : { address, limits, granted, onTold: () => forgetDenial(denied.key) };
   }
   function giveUp(): void {
     const reserved = reservation();
@@ -159,9 +174,9 @@ async function take({ group, address, startedAt }: Question, send: () => Promise
   return reply;
 }
 
-function verdictsOf({ group, address }: Question, reply: TakeReply): readonly Verdict[] {
+function verdictsOf({ group, address }: Question, items: readonly TakeReplyItem[]): readonly Verdict[] {
   return group.limits.map((limit, index): Verdict => {
-    const item = reply.items[index];
+    const item = items[index];
     if (item?.policy !== limit.id) {
       throw new Error(`RateLimiter answered about ${item?.policy ?? "nothing"} where ${limit.id} was asked`);
     }
@@ -187,7 +202,7 @@ function grantedOf({ group, costs }: Question, { reservation, items }: TakeReply
 }
 
 function giveBack(question: Question, reply: TakeReply): void {
-  const { group, address, exchange, costs } = question;
+  const { group, address, exchange, costs, denied } = question;
   const items = group.limits.flatMap((limit, index) =>
     !isSettled(limit) && reply.items[index]?.allowed === true ? [{ policy: limit.id, cost: costs[index] ?? 0 }] : [],
   );
@@ -198,5 +213,5 @@ function giveBack(question: Question, reply: TakeReply): void {
   const { takenAt } = reply;
   const refund = refundOwner(exchange.env, address, takenAt === undefined ? message : { ...message, takenAt });
   // A lost refund loses tokens and admits nothing.
-  exchange.ctx.waitUntil(refund.catch(() => {}));
+  exchange.ctx.waitUntil(refund.then(() => forgetDenial(denied.key)).catch(() => {}));
 }

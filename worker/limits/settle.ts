@@ -20,6 +20,8 @@ export interface Reservation {
    * bytes are counted: so nobody gives up on it before it is there.
    */
   readonly granted: Promise<Granted | undefined>;
+  /** Called when the owner has heard what it cost: there may be more again. */
+  readonly onTold: () => void;
 }
 
 /** What an owner holds. */
@@ -70,10 +72,9 @@ export function settleWhenKnown(reservation: Reservation, end: ChainEnd, exchang
   exchange.ctx.waitUntil(tellCost(reservation, served, exchange.env).catch(() => {}));
 }
 
-async function tellCost({ address, granted }: Reservation, served: () => Promise<Served>, env: Env): Promise<void> {
+async function tellCost(reservation: Reservation, served: () => Promise<Served>, env: Env): Promise<void> {
   const seen = await served();
-  const held = await granted;
-  if (held !== undefined) await send(address, held, (item) => settleItem(item, seen), env);
+  await tell(reservation, (item) => settleItem(item, seen), env);
 }
 
 /**
@@ -95,10 +96,20 @@ export function stayToTheEnd(exchange: Exchange): () => void {
 }
 
 /** Gives back everything that is reserved for a request that is not let in after all. */
-export function releaseReservation({ address, granted }: Reservation, { ctx, env }: Exchange): void {
+export function releaseReservation(reservation: Reservation, { ctx, env }: Exchange): void {
   const nothing = ({ limit }: ReservedItem): SettleItem => ({ policy: limit.id, actual: 0 });
-  const sent = granted.then((held) => (held === undefined ? undefined : send(address, held, nothing, env)));
-  ctx.waitUntil(sent.catch(() => {}));
+  ctx.waitUntil(tell(reservation, nothing, env).catch(() => {}));
+}
+
+async function tell(
+  { address, granted, onTold }: Reservation,
+  itemOf: (item: ReservedItem) => SettleItem,
+  env: Env,
+): Promise<void> {
+  const held = await granted;
+  if (held === undefined) return;
+  await send(address, held, itemOf, env);
+  onTold();
 }
 
 function settleItem({ limit, reserved }: ReservedItem, served: Served): SettleItem {
