@@ -8,12 +8,15 @@ export interface NewsOutbox extends Errand {
   add(news: BanNews, now: number): void;
 }
 
+/** No client has this handle. */
+const LOST = "";
+
 /** Of each client the last news that the index has not acknowledged. */
 export const NEWS: Table<BanNews, undefined> = {
   name: "ban_news",
   pack: (news) => JSON.stringify(news),
   unpack: unpackNews,
-  lost: (now) => ({ client: "", at: now, ban: null, until: now }),
+  lost: (now) => ({ client: LOST, at: now, ban: null, until: now }),
   // The index drops a ban at its end by itself, so there is nothing to tell any more.
   forgettableAt: ({ until }) => until,
   newMemory: () => undefined,
@@ -48,7 +51,9 @@ export function openNewsOutbox(
       isTelling = true;
       try {
         for (let batch = rows.first(MAX_BATCH); batch.length > 0; batch = rows.first(MAX_BATCH)) {
-          await within(send(batch.map(([, news]) => news)), ANSWER_MS);
+          // Of what cannot be read there is nothing to tell; the index would refuse all that comes with it.
+          const sound = batch.map(([, news]) => news).filter(({ client }) => client !== LOST);
+          if (sound.length > 0) await within(send(sound), ANSWER_MS);
           for (const [client, { at }] of batch) {
             // Newer news may have come meanwhile.
             if (rows.load(client, at)?.state.at === at) rows.delete(client);

@@ -266,6 +266,19 @@ describe("the index of bans", () => {
     expect(await unheard(limiter)).toBe(0);
   });
 
+  it("hears of a ban though news of another one cannot be read", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const [limiter, lost, client] = [newObject(), "a lost one", newClient()];
+    await limiter.ban(client, { durationMs: HOUR_MS, reason: "before" });
+    await runInDurableObject(limiter, (_object, { storage }) => {
+      storage.sql.exec("INSERT INTO ban_news VALUES (?, '{}')", lost);
+    });
+    await limiter.ban(client, { durationMs: HOUR_MS, reason: "after" });
+    await runDurableObjectAlarm(limiter);
+    expect(await listed(client)).toMatchObject([{ client, reason: "after" }]);
+    expect(await unheard(limiter)).toBe(0);
+  });
+
   it("takes news once, in any order, and the newest counts", async () => {
     const now = Date.now();
     const [bans, client] = [await index(), newClient()];
