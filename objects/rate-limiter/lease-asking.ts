@@ -69,7 +69,9 @@ export function countDemand(borrower: Borrower, costs: readonly number[], now: n
   for (let index = 0; index < borrower.holdings.length; index++) {
     const holding: Holding | undefined = borrower.holdings[index];
     if (holding === undefined) continue;
-    const cost = costs[index] ?? 0;
+    const asked = costs[index] ?? 0;
+    // What can never pass is no demand: a client that claims it would have all that share the limit paused.
+    const cost = asked > holding.capacity ? 0 : asked;
     holding.rateBefore = holding.rate * fade;
     holding.rate = holding.rateBefore + (cost * 1_000) / RATE_TAU_MS;
     if (cost !== holding.usualCost) holding.usualCost = usualCost(holding.usualCost, cost, holding.rateBefore);

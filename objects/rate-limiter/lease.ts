@@ -219,8 +219,8 @@ function refuse(borrower: Borrower, costs: readonly number[], now: number): Refu
   const lacks = borrower.holdings.map((holding, index) => {
     const cost = costs[index] ?? 0;
     const held = isOpen ? holding.tokens : 0;
-    holding.denied += cost;
     if (cost > holding.capacity) return null;
+    holding.denied += cost;
     return cost <= held ? undefined : levelWait(holding, cost - held, now);
   });
   const isLevel = lacks.some((waitMs, index) => waitMs !== 0 && waitMs !== undefined && !isShadow(borrower, index));

@@ -140,6 +140,12 @@ describe("a refusal without a call", () => {
     expect(arrive(borrower(), [101], START)).toEqual({ kind: "refused", retryAfterMs: [null] });
   });
 
+  it("of what could never pass is no demand, which would have others paused", () => {
+    const [one, other] = [borrower(), borrower()];
+    expect(kinds(one, [101, 999_999_999_000], START)).toEqual(["refused", "refused"]);
+    expect(asked(one, START + 10)).toEqual(asked(other, START + 10));
+  });
+
   it("waits for a lease to end where others leave no room", () => {
     const one = told({ remaining: 10, room: 40, roomMs: 700 });
     expect(arrive(one, [41], START)).toEqual({ kind: "refused", retryAfterMs: [700] });
