@@ -122,7 +122,9 @@ it("says what the owner would say, of every limit that refuses", () => {
         for (const [all, laterMs] of visits) {
           now += laterMs;
           const denied = { key: String(keys), limits, costs: all.slice(0, limits.length) };
-          const items = limits.map((limit, index) => ({ ...limitItem(limit), cost: denied.costs[index] ?? 0 }));
+          const items = limits.map((limit, index) =>
+            Object.assign({ cost: denied.costs[index] ?? 0 }, limitItem(limit)),
+          );
           const message: TakeMessage = { v: 1, configVersion: 1, client: "c", items };
           const said = knownDenial(denied, now);
           const outcome = take(state, message, now);
