@@ -35,7 +35,7 @@ export interface TakeItem extends LimitItem {
 
 /** What any reply of an owner may say besides. A field that is absent says nothing. */
 export interface OwnerNotices {
-  /** Isolates that asked about this client within the last two seconds. */
+  /** Isolates that asked about this client within the last two seconds; of permits, those that have any. */
   readonly isolates?: number;
   /** The client is banned for so long; believe it for 2 s at most. */
   readonly ban?: BanNotice;

@@ -1,5 +1,5 @@
 import type { DecideOn } from "./group-commit.ts";
-import { decidePermits, reportPermits, type PermitReport } from "./permit-ledger.ts";
+import { borrowers, decidePermits, reportPermits, type PermitReport } from "./permit-ledger.ts";
 import type { PermitMessage, PermitMessageReply } from "./permit-messages.ts";
 import { NO_PERMITS, type PermitState } from "./permit-state.ts";
 import type { Row, Rows } from "./rows.ts";
@@ -22,7 +22,8 @@ export function openPermitBook(rows: Rows<PermitState, null>, decideOn: DecideOn
       const { decision } = await decideOn(records, message.client, ({ state }, at) =>
         decidePermits(state, message, at),
       );
-      return decision.reply;
+      const isolates = borrowers(decision.state, message);
+      return isolates > 0 ? { ...decision.reply, isolates } : decision.reply;
     },
     view(client, now) {
       const row = rows.load(client, now);

@@ -41,6 +41,12 @@ export function decidePermits(state: PermitState, message: PermitMessage, now: n
   return policies === state.policies ? { state, reply } : { state: { ...state, policies }, reply };
 }
 
+/** How many isolates have permits under the limits that a message asks about, its sender included. */
+export function borrowers({ policies }: PermitState, { items }: PermitMessage): number {
+  const counts = items.map((item) => policies.find(({ policy }) => policy === item.policy)?.permits.leases.length ?? 0);
+  return Math.max(0, ...counts);
+}
+
 /** What an operator is shown of a client. */
 export function reportPermits(state: PermitState, now: number): readonly PermitReport[] {
   return state.policies.map(({ policy, configVersion, limit, permits }) => {

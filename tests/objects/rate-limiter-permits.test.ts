@@ -74,6 +74,16 @@ describe("permits", () => {
     expect(await ask(limiter, ["c", 2, 0, 4])).toMatchObject({ permits: 4 });
   });
 
+  it("come with how many isolates have any", async () => {
+    const limiter = newObject();
+    const isolatesTold = async (id: string, seq: number, keep: number, want: number) =>
+      (await limiter.permits(message({ id, seq, keep, want }))).isolates;
+    expect(await isolatesTold("a", 1, 0, 1)).toBe(1);
+    expect(await isolatesTold("b", 1, 0, 1)).toBe(2);
+    expect(await isolatesTold("a", 2, 0, 0)).toBe(1);
+    expect(await isolatesTold("b", 2, 0, 0)).toBeUndefined();
+  });
+
   it("cost no write when none can be had, or a question comes twice", async () => {
     atTime(NOW);
     const limiter = newObject();

@@ -1,5 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
+import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limiter/permit-messages.ts";
 import { groupLimits } from "../../worker/limits/limit-group.ts";
 import type { Claim } from "../../worker/limits/part.ts";
 import { permitEntries } from "../../worker/limits/permit-table.ts";
@@ -18,18 +19,26 @@ interface Gate {
   claim(client: string): Promise<Claim>;
 }
 
-/** A limit of so many requests in flight, and a table of so many entries. */
-function gate(maxConcurrent: number, tableEntries = 1_000): Gate {
+interface GateOptions {
+  readonly tableEntries?: number;
+  readonly onError?: "closed" | "local";
+  readonly namespace?: Env["RATE_LIMITER"];
+}
+
+/** A limit of so many requests in flight. */
+function gate(maxConcurrent: number, options: GateOptions = {}): Gate {
+  const { tableEntries = 1_000, onError = "closed", namespace = env.RATE_LIMITER } = options;
   const inFlight = {
     name: "in-flight",
     algorithm: "concurrency",
     maxConcurrent,
     by: "header:x-client",
-    onError: "closed",
+    onError,
     deadline: "20s",
   };
   const route = { prefix: "/", rateLimits: [inFlight] };
-  const bindings: Env = { ...env, NAMING_SECRET: "0123456789abcdef permits" };
+  // Owners of their own: one that failed is left alone for a while by everybody in this isolate.
+  const bindings: Env = { ...env, RATE_LIMITER: namespace, NAMING_SECRET: `0123456789abcdef ${onError}` };
   const exchange = exchangeFor(route, bindings);
   const [group] = groupLimits(exchange.route.route.rateLimits);
   if (group === undefined) throw new Error("the route has a limit");
@@ -97,9 +106,46 @@ describe("a limit of two requests in flight", () => {
   });
 });
 
+describe("a limit whose owner falls silent (local)", () => {
+  it.each([
+    { title: "half of it, of two isolates", isolates: 2, inFlight: 5 },
+    { title: "all of it, of one", isolates: 1, inFlight: 10 },
+    { title: "one more, of so many that its share is in flight", isolates: 10, inFlight: 3 },
+    { title: "one more, where the owner never said how many there are", isolates: undefined, inFlight: 3 },
+  ])("lets $title be in flight here, what the owner gave included", async ({ isolates, inFlight }) => {
+    const local = gate(10, { onError: "local", namespace: lendingOnce(2, isolates) });
+    const client = newClient();
+    let passed = 0;
+    for (let index = 0; index < 12; index++) {
+      const one = await local.claim(client);
+      claims.push(one);
+      const { kind } = await one.prepare();
+      passed += kind === "ready" ? 1 : 0;
+    }
+    expect(passed).toBe(inFlight);
+  });
+});
+
+/** Owners that give the first who asks so many permits, and then answer nobody. */
+function lendingOnce(permits: number, isolates: number | undefined): Env["RATE_LIMITER"] {
+  let asked = 0;
+  const owner = {
+    async permits({ items }: PermitMessage): Promise<PermitMessageReply> {
+      asked += 1;
+      if (asked > 1) throw new Error("injected");
+      const terms = { permits, counted: permits, free: 0, idleMs: 500, leaseMs: 5_000, retryAfterMs: 0 };
+      const told = items.map(({ policy, ask }) => ({ policy, reply: Object.assign({ seq: ask.seq }, terms) }));
+      return { v: 1, items: told, ...(isolates !== undefined && { isolates }) };
+    },
+  };
+  return new Proxy(env.RATE_LIMITER, {
+    get: (target, name) => (name === "get" ? () => owner : target.idFromName.bind(target)),
+  });
+}
+
 describe("the table of an isolate", () => {
   it("drops clients that have nothing in flight, and grows past its bound for those that have", async () => {
-    const small = gate(1, 3);
+    const small = gate(1, { tableEntries: 3 });
     const names = Array.from({ length: 6 }, newClient);
     for (const name of names) await pass(small, name);
     expect(permitEntries()).toBe(6);

@@ -27,10 +27,15 @@ export function noteIsolates(client: string, count: number | undefined): void {
   if (count !== undefined) isolates.set(client, count);
 }
 
+/** This isolate's share of a client's limits: 1 / isolates as the owner said last, at least 2 %; a tenth when it never did. */
+export function localShare(client: string): number {
+  const count = isolates.get(client);
+  return count === undefined ? UNKNOWN_SHARE : Math.min(1, Math.max(SMALLEST_SHARE, 1 / count));
+}
+
 /**
- * Decides about one request from this isolate's share alone: 1 / isolates as the owner said last, at least 2 %; a tenth
- * when it never did. At least the cost of one request, so that no client is shut out. Over-admission is at most that share
- * in each isolate.
+ * Decides about one request from this isolate's share alone (`localShare`). At least the cost of one request, so that no
+ * client is shut out. Over-admission is at most that share in each isolate.
  *
  * @param cost in units.
  * @param now when it is decided, not when the request arrived: buckets don't go back in time.
@@ -48,8 +53,7 @@ export function takeLocally(limit: RateLimit, client: string, cost: number, now:
 
 function shareOf(limit: RateLimit, client: string, cost: number): BucketLimit {
   const { requestsPerWindow, windowMs, burst, unitsPerToken } = limit;
-  const count = isolates.get(client);
-  const part = count === undefined ? UNKNOWN_SHARE : Math.min(1, Math.max(SMALLEST_SHARE, 1 / count));
+  const part = localShare(client);
   const tokens = {
     tokensPerWindow: Math.max(1, Math.floor(requestsPerWindow * part)),
     windowMs,

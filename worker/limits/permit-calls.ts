@@ -10,6 +10,7 @@ import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limit
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
 import { learnBan } from "./known-bans.ts";
+import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf } from "./owner.ts";
 import type { PermitEntry } from "./permit-table.ts";
 
@@ -44,6 +45,7 @@ export async function askPermits(
       .permits(message)
       .then((reply) => {
         learnBan(address.client, reply.ban, askedAt);
+        noteIsolates(address.client, reply.isolates);
         heard(entry, reply, caller);
       });
     // Others wait for this answer too: it must be taken in though its own client may leave.

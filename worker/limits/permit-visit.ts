@@ -3,6 +3,7 @@ import type { PermitMessage } from "../../objects/rate-limiter/permit-messages.t
 import type { RateLimit } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
+import { localShare } from "./local-buckets.ts";
 import { askPermits, tellPermits } from "./permit-calls.ts";
 import { holdOperation, startLocally, type HeldOperation } from "./permit-operation.ts";
 import type { PermitEntry } from "./permit-table.ts";
@@ -28,8 +29,6 @@ export interface PermitVisit {
   readonly deadlineMs: number;
 }
 
-/** The share of a limit that one isolate grants by itself while the owner does not answer (`onError: "local"`). */
-const LOCAL_SHARE = 0.1;
 /** A request asks so often at most: permits that are gone each time are no permits. */
 const MAX_ASKS = 3;
 
@@ -103,8 +102,10 @@ function withoutOwner(visit: PermitVisit, cause: unknown): PermitAnswer {
     });
   }
   if (limit.onError !== "local") return { visit, allowed: true, held: undefined, isDegraded: true };
-  const share = Math.max(1, Math.floor(entry.borrower.limit * LOCAL_SHARE));
-  const number = startLocally(entry, share, Date.now());
+  const { client, limit: permits, lease } = entry.borrower;
+  // What is in flight under the owner's permits is part of the share: alone, an isolate would let twice the limit through.
+  const share = Math.floor(permits * localShare(client)) - lease.operations.length;
+  const number = startLocally(entry, Math.max(1, share), Date.now());
   if (number === undefined) return { visit, allowed: false, held: undefined, isDegraded: true };
   return { visit, allowed: true, held: holdOperation({ entry, limit, exchange }, number, "local"), isDegraded: true };
 }
