@@ -12,39 +12,82 @@ import { readFields, type FieldReader, type RequestFields } from "./request-fiel
 import { requestIdOf } from "./request-id.ts";
 import { strippedLength } from "./upstream/target-url.ts";
 
-/** Answers one request: the gateway's own endpoints, else its route's chain; renders whatever ends an exchange early. */
-export async function handle(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
+/**
+ * Answers one request: the gateway's own endpoints, else its route's chain; renders whatever ends an exchange early.
+ *
+ * Not async: a second layer of promises around the chain was measured at 3 % of what a refusal costs.
+ */
+export function handle(request: Request, env: Env, ctx: ExecutionContext): Response | Promise<Response> {
   const receivedAt = Date.now();
   const fields = readFields(request.headers);
-  const requestId = requestIdOf(fields);
-  const record: ExchangeRecord = { request, fields, requestId, receivedAt, notes: {} };
-  let response: Response | undefined;
-  let active: ActiveConfig | undefined;
-  const responseHeaders: [string, string][] = [];
-  try {
-    const current = activeConfig(env, ctx);
-    active = current instanceof Promise ? await current : current;
-    response = await answer({ record, fields, env, ctx, active, responseHeaders });
-  } catch (error) {
-    record.notes.code = codeOf(error);
-    record.error = error;
-    response = (active === undefined && liveness(request)) || undefined;
-  }
-  const durationMs = Date.now() - receivedAt;
-  responseHeaders.push(["x-request-id", requestId], ["x-response-time", String(durationMs)]);
-  if (response === undefined) response = problemResponse(record.error, requestId, responseHeaders);
-  else for (const [name, value] of responseHeaders) response.headers.set(name, value);
-  if (active?.config.logging.enabled !== false) logExchange(record, response.status, durationMs, ctx);
-  return response;
+  const record: ExchangeRecord = { request, fields, requestId: requestIdOf(fields), receivedAt, notes: {} };
+  const active = activeConfig(env, ctx);
+  return active instanceof Promise
+    ? handleFirst(active, { record, fields, env, ctx })
+    : handleBy(active, { record, fields, env, ctx });
 }
 
-interface Asked {
+/** An isolate's first requests wait for its configuration. */
+async function handleFirst(loading: Promise<ActiveConfig>, asking: Asking): Promise<Response> {
+  let active: ActiveConfig;
+  try {
+    active = await loading;
+  } catch (error) {
+    return finishEarly({ ...asking, active: undefined, responseHeaders: [] }, error);
+  }
+  return handleBy(active, asking);
+}
+
+function handleBy(active: ActiveConfig, { record, fields, env, ctx }: Asking): Response | Promise<Response> {
+  const asked: Asked = { record, fields, env, ctx, active, responseHeaders: [] };
+  try {
+    return answer(asked).then(
+      (response) => finish(asked, response),
+      (error: unknown) => finishEarly(asked, error),
+    );
+  } catch (error) {
+    return finishEarly(asked, error);
+  }
+}
+
+interface Asking {
   readonly record: ExchangeRecord;
   readonly fields: RequestFields;
   readonly env: Env;
   readonly ctx: ExecutionContext;
+}
+
+interface Asked extends Asking {
   readonly active: ActiveConfig;
   readonly responseHeaders: [string, string][];
+}
+
+/** An exchange that has ended; without a configuration when there was none to serve by. */
+interface Ended extends Pick<Asked, "record" | "ctx" | "responseHeaders"> {
+  readonly active: ActiveConfig | undefined;
+}
+
+function finish({ record, ctx, responseHeaders, active }: Ended, response: Response): Response {
+  const durationMs = Date.now() - record.receivedAt;
+  const { headers, status } = response;
+  for (const [name, value] of responseHeaders) headers.set(name, value);
+  headers.set("x-request-id", record.requestId);
+  headers.set("x-response-time", String(durationMs));
+  if (active?.config.logging.enabled !== false) logExchange(record, status, durationMs, ctx);
+  return response;
+}
+
+function finishEarly(ended: Ended, error: unknown): Response {
+  const { record, ctx, responseHeaders, active } = ended;
+  record.notes.code = codeOf(error);
+  record.error = error;
+  const alive = active === undefined ? liveness(record.request) : undefined;
+  if (alive !== undefined) return finish(ended, alive);
+  const durationMs = Date.now() - record.receivedAt;
+  responseHeaders.push(["x-request-id", record.requestId], ["x-response-time", String(durationMs)]);
+  const response = problemResponse(error, record.requestId, responseHeaders);
+  if (active?.config.logging.enabled !== false) logExchange(record, response.status, durationMs, ctx);
+  return response;
 }
 
 function answer(asked: Asked): Promise<Response> {
