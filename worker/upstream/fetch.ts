@@ -29,7 +29,8 @@ const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
 export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Promise<Response> {
   let response: Response;
   try {
-    response = await responseHead(request, watch);
+    const { sent } = request.body;
+    response = await (sent === undefined ? headOf(request, watch) : headWhileSending(request, sent, watch));
   } catch (error) {
     if (error instanceof GatewayError) throw error;
     throw stopReason(request.signal) ?? connectionFailure(error);
@@ -49,19 +50,25 @@ export function stopReason(signal: AbortSignal | undefined): GatewayError | unde
   return reason instanceof GatewayError ? reason : undefined;
 }
 
-async function responseHead(request: UpstreamRequest, watch: Watch): Promise<Response> {
-  const { body, timeouts, sentAt, deadline } = request;
-  if (body.sent === undefined) {
-    watch.expect(Math.min(sentAt + timeouts.headers, deadline), noHead);
-    return send(request);
-  }
+function headOf(request: UpstreamRequest, watch: Watch): Promise<Response> {
+  const { timeouts, sentAt, deadline } = request;
+  watch.expect(Math.min(sentAt + timeouts.headers, deadline), noHead);
+  return send(request);
+}
+
+async function headWhileSending(
+  request: UpstreamRequest,
+  sent: NonNullable<OutgoingBody["sent"]>,
+  watch: Watch,
+): Promise<Response> {
+  const { body, timeouts, deadline } = request;
   watch.expect(deadline, body.overdue ?? noHead);
   const outgoing = send(request);
   // An origin may answer before it has read everything. The headers deadline runs from when everything was sent.
-  const first = await Promise.race([answerOf(outgoing), body.sent]);
+  const first = await Promise.race([answerOf(outgoing), sent]);
   if (first instanceof GatewayError) throw first;
   if (first instanceof Response) return first;
-  if (first !== undefined) throw (await endedBy(body.sent)) ?? first.failure;
+  if (first !== undefined) throw (await endedBy(sent)) ?? first.failure;
   watch.expect(Math.min(Date.now() + timeouts.headers, deadline), noHead);
   return outgoing;
 }

@@ -2,9 +2,9 @@ import type { Backend, Route } from "../../schemas/index.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { watched } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
-import { NOTHING, outgoingBody } from "./request-body.ts";
+import { NOTHING, outgoingBody, type OutgoingBody } from "./request-body.ts";
 import { requestHeaders } from "./request-headers.ts";
-import { relayedBody, type Relay } from "./response-body.ts";
+import { relayedBody } from "./response-body.ts";
 import { stripConnection } from "./response-headers.ts";
 import { compileTargetUrl } from "./target-url.ts";
 
@@ -22,24 +22,34 @@ export function proxy(route: Route, backend: Backend): Handler {
   const { timeouts, sizeLimits } = route;
   const deciding = decidingFields(route);
 
-  return async function forward(exchange: Exchange): Promise<Response> {
-    const { request, canonical, receivedAt } = exchange;
+  function send(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
+    const { canonical, deadline, stop } = exchange;
     const { method } = canonical;
-    const headers = requestHeaders(exchange, deciding);
-    // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
-    const body =
-      request.body === null ? NOTHING : await outgoingBody(request, { limits: sizeLimits, timeouts, receivedAt });
     const sentAt = Date.now();
     const url = urlOf(canonical.path, canonical.query);
     return watched(async (watch) => {
-      const { deadline, stop } = exchange;
       const upstream = { url, method, headers, body, timeouts, sentAt, deadline, signal: stop?.signal };
       const response = await fetchUpstream(upstream, watch);
       const answeredAt = Date.now();
       exchange.notes.upstreamMs = answeredAt - sentAt;
-      const signal = stop?.signal ?? request.signal;
-      return relay(exchange, { signal, method, response, answeredAt, timeouts, watch });
+      if (NULL_BODY.has(response.status)) {
+        await response.body?.cancel();
+        return relayed(null, response);
+      }
+      const taken = relayedBody({ exchange, method, response, answeredAt, timeouts, watch });
+      const { body: passedOn, ended } = taken instanceof Promise ? await taken : taken;
+      if (ended !== undefined) exchange.notes.body = ended;
+      return relayed(passedOn, response);
     });
+  }
+
+  return function forward(exchange: Exchange): Promise<Response> {
+    const { request, receivedAt } = exchange;
+    const headers = requestHeaders(exchange, deciding);
+    // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
+    if (request.body === null) return send(exchange, headers, NOTHING);
+    const terms = { limits: sizeLimits, timeouts, receivedAt };
+    return outgoingBody(request, terms).then((body) => send(exchange, headers, body));
   };
 }
 
@@ -54,17 +64,8 @@ function decidingFields(route: Route): ReadonlySet<string> {
   return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
 }
 
-async function relay(exchange: Exchange, answer: Relay): Promise<Response> {
-  const { response: origin } = answer;
-  let body: BodyInit | null = null;
-  if (NULL_BODY.has(origin.status)) {
-    await origin.body?.cancel();
-  } else {
-    const relayed = await relayedBody(answer);
-    if (relayed.ended !== undefined) exchange.notes.body = relayed.ended;
-    body = relayed.body;
-  }
-  // Made from the origin's, so the runtime copies the fields once and keeps a coded body's bytes as they are.
+/** Made from the origin's, so the runtime copies the fields once and keeps a coded body's bytes as they are. */
+function relayed(body: BodyInit | null, origin: Response): Response {
   const response = new Response(body, origin);
   stripConnection(response.headers);
   return response;
