@@ -244,6 +244,25 @@ describe("a lease goes back", () => {
     expect(returns(one.sent)).toMatchObject([{ leaseId: 1, items: [{ held: 13 }] }]);
   });
 
+  it("when it was renewed behind the last request", async () => {
+    // Nobody is to wait before the renewal tells how long a lease may lie idle.
+    const lend = lending(4);
+    let tell = () => {};
+    const returned = new Promise<void>((resolve) => (tell = resolve));
+    const between: Between = async (sent, proceed) => {
+      if (returns([sent]).length > 0) tell();
+      const closeIdleMs = leaseMessages([sent])[0]?.leaseId === null ? null : 30;
+      return { ...Object(await lend(sent, proceed)), closeIdleMs };
+    };
+    const one = limited({ route: freshRoute(), rateLimits: [{ ...ample, name: "a" }], between });
+    await one.decide();
+    // In one turn, so that the renewal's reply finds no request that would wait.
+    for (let index = 0; index < 4; index++) void one.decideNow();
+    await returned;
+    await one.settled();
+    expect(returns(one.sent)).toMatchObject([{ leaseId: 2, items: [{ held: 4 }] }]);
+  });
+
   it("when its client left the table while it was on its way", async () => {
     const lend = lending(20);
     let open = () => {};

@@ -108,6 +108,8 @@ function heard(
   followShards(entry, reply, caller);
   // What is held for a request goes back by that: returned before it has looked, it would be asked for again and again.
   if (entry.isForgotten && message.hold !== true) returnLease(entry, caller);
+  // The last request may be over: what is renewed behind it would lie until the lease ends, and be lost.
+  if (!entry.isForgotten) watchIdle(entry, caller, Date.now());
   return reply;
 }
 
