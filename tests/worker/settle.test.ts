@@ -96,6 +96,17 @@ it("stops a request whose client leaves while the owner is asked, and settles it
   expect(settled.map(({ items }) => items)).toEqual([[{ policy: "route:r:counted", actual: 0 }]]);
 });
 
+it("counts a request whose client leaves while the origin is at work: the outcome may be seen elsewhere", async () => {
+  const client = new AbortController();
+  const request = new Request("http://gateway.test/", { signal: client.signal });
+  const next: Handler = async ({ stop }) => {
+    client.abort();
+    throw stop?.signal.reason;
+  };
+  const { settled } = await heardOf([COUNTED], next, {}, request);
+  expect(settled.map(({ items }) => items)).toEqual([[{ policy: "route:r:counted", actual: 1 }]]);
+});
+
 describe("a yes that comes after its deadline", () => {
   it.each([
     ["charges a request that was let through without it with its cost", "open", 401, 1],

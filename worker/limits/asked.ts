@@ -111,7 +111,10 @@ function askedClaim(question: Question): Claim {
 function settledClaim(claim: Claim, question: Question, callOf: () => Promise<TakeReply> | undefined): Claim {
   const { exchange, group, address, denied } = question;
   const limits = group.limits.filter(isSettled);
+  const { signal } = exchange.request;
   let letGo: (() => void) | undefined;
+  /** The origin is asked next only if the client is still there. */
+  let wasThere = false;
 
   /** What the owner reserves also when its answer is late; undefined: it was not asked. */
   function reservation(): Reservation | undefined {
@@ -139,6 +142,10 @@ function settledClaim(claim: Claim, question: Question, callOf: () => Promise<Ta
   return {
     ...claim,
     prepare: () => (letGo === undefined ? prepare() : claim.prepare()),
+    commit(now) {
+      wasThere = !signal.aborted;
+      return claim.commit(now);
+    },
     release(now) {
       const verdicts = claim.release(now);
       giveUp();
@@ -146,7 +153,8 @@ function settledClaim(claim: Claim, question: Question, callOf: () => Promise<Ta
     },
     finish(end) {
       const reserved = reservation();
-      if (reserved !== undefined) settleWhenKnown(reserved, end, exchange);
+      const isAbandoned = wasThere && signal.aborted && end.response === undefined;
+      if (reserved !== undefined) settleWhenKnown(reserved, { ...end, isAbandoned }, exchange);
       letGo?.();
     },
   };

@@ -61,10 +61,16 @@ export function reserveMsOf({ settle }: RateLimit, { total }: Timeouts): number 
 /**
  * Tells the owner what a request has cost, off its path: as soon as the head of the response is known, or when its body
  * has ended, however it ended. A settlement that is lost leaves the request at what was reserved for it.
+ *
+ * @param end.isAbandoned the client left while the origin may have been at work.
  */
-export function settleWhenKnown(reservation: Reservation, end: ChainEnd, exchange: Exchange): void {
+export function settleWhenKnown(
+  reservation: Reservation,
+  end: ChainEnd & { readonly isAbandoned: boolean },
+  exchange: Exchange,
+): void {
   const { limits } = reservation;
-  const head = headOf(end, limits);
+  const head = { ...headOf(end, limits), isAbandoned: end.isAbandoned };
   const body = limits.some((limit) => dependsOnBody(limit, head)) ? end.body : undefined;
   const bytes = end.body === undefined ? sizeOf(end.response) : undefined;
   const served = async (): Promise<Served> => ({ ...head, bytes: body === undefined ? bytes : (await body).bytes });

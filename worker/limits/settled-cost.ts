@@ -6,6 +6,8 @@ export interface Served {
   readonly status: number;
   /** The gateway itself failed: there is no answer of the origin, and the status is that of the error. */
   readonly isGatewayError: boolean;
+  /** The client left while the origin may have been at work: what came of that, nobody here knows. Absent: it did not. */
+  readonly isAbandoned?: boolean;
   /** Of the body, as sent; undefined: nobody counted them. */
   readonly bytes: number | undefined;
   header(name: string): string | null;
@@ -24,6 +26,8 @@ export function dependsOnBody({ settle, countWhen }: RateLimit, served: Omit<Ser
  */
 export function costOfServed(limit: RateLimit, reserved: number, served: Served): number {
   const { settle, countWhen, unitsPerToken, multiplier } = limit;
+  // Whoever can look for the outcome elsewhere could try passwords for nothing, if leaving in time were for nothing.
+  if (served.isAbandoned === true && settle?.kind !== "bytes") return reserved;
   if (!counts(countWhen, served)) return 0;
   if (settle === undefined) return reserved;
   if (settle.kind === "bytes" && served.bytes === undefined) return reserved;
