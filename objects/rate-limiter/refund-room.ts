@@ -6,9 +6,9 @@ import type { ClientState } from "./client-state.ts";
  * admits nothing.
  */
 export interface RefundRoom {
-  /** What came before is not known. */
+  /** What came before is not known, or forgotten. */
   readonly since: number;
-  /** Only those that no later one of the same policy undercuts. */
+  /** In the order of time, mostly without those that a later one of the same policy undercuts. */
   readonly lows: readonly Low[];
 }
 
@@ -34,12 +34,17 @@ export function noteRoom(known: RefundRoom | undefined, before: ClientState, now
     return [{ policy: policy.policy, at: now, room: Math.max(0, limit.burst - bucket.tokens - bucket.outstanding) }];
   });
   if (known === undefined) return { since: now, lows };
-  const isKept = ({ policy, at, room }: Low) =>
-    at > now - HORIZON_MS && lows.every((low) => low.policy !== policy || low.room > room || low.at < at);
-  const all = [...known.lows.filter(isKept), ...lows];
-  const gone = all.slice(0, -MAX_LOWS);
-  const since = Math.max(known.since, now - HORIZON_MS, ...gone.map(({ at }) => at));
-  return { since, lows: all.slice(-MAX_LOWS) };
+  // The latest are looked at alone: one that stays beside a lower one says nothing new, and nothing wrong.
+  let to = known.lows.length;
+  while (to > 0 && isUndercut(known.lows[to - 1], lows)) to -= 1;
+  const from = Math.max(0, to + lows.length - MAX_LOWS);
+  const gone = known.lows.slice(0, from).map(({ at }) => at);
+  const since = Math.max(known.since, now - HORIZON_MS, ...gone);
+  return { since, lows: [...known.lows.slice(from, to), ...lows] };
+}
+
+function isUndercut(known: Low | undefined, lows: readonly Low[]): boolean {
+  return lows.some((low) => low.policy === known?.policy && low.room <= known.room && low.at >= known.at);
 }
 
 /**
