@@ -28,8 +28,8 @@ export interface Plan {
 }
 
 const RAMP_MS = 50;
-/** V8 optimises the hot functions of a Worker within its first thousands of requests. */
-const WARM_UP_MS = 1_500;
+/** V8 still compiled and recompiled the gateway's functions 3 to 8 s after the first request; production isolates live for hours. */
+const WARM_UP_MS = 6_000;
 /** A generator that was kept from running for this long tells nothing about its subject. */
 const MAX_STALL_MS = 100;
 const MAX_ATTEMPTS = 5;
