@@ -60,6 +60,7 @@ function config(): unknown {
       route("composed-flying", { by: ["ip", "header:X-Tenant"] }),
       route("exempt", { by: "ip", exempt: { cidrs: ["198.51.100.0/24", "2001:db8:7::/48"] } }),
       route("listed", { by: "all", requestsPerWindow: 100, countWhen: [401, "5xx"] }),
+      route("by-path", { by: "all", requestsPerWindow: 100, cost: { paths: { "/by-path/export": 50 }, otherwise: 2 } }),
       shared("triple", 3),
       shared("half", 0.5),
       shared("plain", 1),
@@ -136,6 +137,20 @@ test("routes that share a limit take from it by their multipliers", async () => 
   }
   // 97, 96.5, 96, 95, 92: whole tokens are told.
   expect(left).toEqual([97, 96, 96, 95, 92]);
+});
+
+test("a path takes what it costs", async () => {
+  const told: [number, number][] = [];
+  for (const path of ["other", "export", "exports", "export/all"]) {
+    const answer = await ask(gateway.url, { target: `/by-path/${path}` });
+    told.push([answer.status, remainingIn(answer)]);
+  }
+  expect(told).toEqual([
+    [200, 98],
+    [200, 48],
+    [200, 46],
+    [429, 46],
+  ]);
 });
 
 test("statuses that a list names count, by number and by class, and no others", async () => {
