@@ -1,26 +1,28 @@
-/** Beyond this many characters of a `Cookie` field nothing is looked for; a browser sends at most about 4,096 a cookie. */
+/** A longer `Cookie` field names nobody; a browser sends at most about 4,096 characters a cookie. */
 const MAX_FIELD = 16_384;
 
 /** RFC 6265 6.1: what a browser has to be able to store. */
 const MAX_VALUE = 4_096;
 
 /**
- * The value of one cookie; null when there is none, when it is empty, or too long to name anything. Of several with one
- * name the first counts: browsers send the one with the longest path first (RFC 6265 5.4), and what comes later may have
- * been planted from a sister domain.
+ * The value of one cookie; null when there is none, when it is empty, or too long to name anything, and when the field
+ * holds it with several values: some origins take the first, others the last, so a client could be counted as one it made
+ * up and served as the one it is.
  *
  * Quotes around it and escapes in it are undone, as most readers of cookies do: a session that could be written in many
  * ways would be as many clients.
  */
 export function readCookie(field: string | null, name: string): string | null {
-  if (field === null) return null;
-  for (const pair of field.slice(0, MAX_FIELD).split(";")) {
+  if (field === null || field.length > MAX_FIELD) return null;
+  let found: string | undefined;
+  for (const pair of field.split(";")) {
     const equals = pair.indexOf("=");
     if (equals === -1 || pair.slice(0, equals).trim() !== name) continue;
     const value = decode(pair.slice(equals + 1).trim());
-    return value === "" || value.length > MAX_VALUE ? null : value;
+    if (found !== undefined && found !== value) return null;
+    found = value;
   }
-  return null;
+  return found === undefined || found === "" || found.length > MAX_VALUE ? null : found;
 }
 
 function decode(written: string): string {
