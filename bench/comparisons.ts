@@ -8,6 +8,8 @@ export interface Comparison {
 /** What to compare, in the order of the report. */
 export const comparisons: readonly Comparison[] = [
   { subject: "sluice", reference: "bare", asks: "the gateway without a limit" },
+  { subject: "promised", reference: "bare", asks: "what is promised of an exchange, without a gateway" },
+  { subject: "sluice", reference: "promised", asks: "the gateway's own part" },
   { subject: "sluice-no-log", reference: "bare", asks: "the same without its log line" },
   { subject: "sluice", reference: "sluice-no-log", asks: "the log line alone" },
   { subject: "sluice-leased", reference: "bare", asks: "gateway and leased limit" },

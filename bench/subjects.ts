@@ -24,6 +24,7 @@ export function allSubjects(originPort: number): readonly Subject[] {
   const nginx = nginxBinary;
   return [
     { name: "bare", start: () => startWorker("bare", origin) },
+    { name: "promised", start: () => startWorker("promised", origin) },
     { name: "empty", start: () => startWorker("empty", origin) },
     { name: "ask-memory", start: () => startWorker("ask-memory", origin, [COUNTER]) },
     { name: "ask-durable", start: () => startWorker("ask-durable", origin, [COUNTER]) },
