@@ -13,7 +13,6 @@ import { noteIsolates } from "./local-buckets.ts";
 import { callOwner, ownerOf, refundOwner } from "./owner.ts";
 import { READY, type Claim, type Outcome, type Part, type Prepared } from "./part.ts";
 import {
-  isSettled,
   releaseReservation,
   reserveMsOf,
   settleWhenKnown,
@@ -21,6 +20,7 @@ import {
   type Granted,
   type Reservation,
 } from "./settle.ts";
+import { isSettled } from "./settled-cost.ts";
 import { passShield } from "./shield.ts";
 import { withoutOwner } from "./without-owner.ts";
 

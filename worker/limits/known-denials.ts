@@ -1,7 +1,7 @@
 import type { TakeReply, TakeReplyItem } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import { clientTable } from "./client-tables.ts";
-import { isSettled } from "./settle.ts";
+import { isSettled } from "./settled-cost.ts";
 
 /** One request, as far as an owner's refusal of it is about others. */
 export interface Denied {

@@ -1,11 +1,14 @@
 import type { LimitKey, RateLimit } from "../../schemas/index.ts";
 import type { LimitItem } from "../../objects/rate-limiter/limit-item.ts";
 import { pardonsAnyone, sameIdentity } from "./pardon.ts";
-import type { Part } from "./part.ts";
+import { isSettled } from "./settled-cost.ts";
+
+/** Who decides: permits that this isolate holds, the owner each time, or a lease of this isolate. */
+export type PartKind = "permits" | "asked" | "leased";
 
 /** Limits that tell clients apart in the same way, which gives them one owner, and that are decided in the same way. */
 export interface LimitGroup {
-  readonly kind: Part["kind"];
+  readonly kind: PartKind;
   readonly by: readonly LimitKey[];
   readonly clients: "pooled" | "own";
   readonly limits: readonly RateLimit[];
@@ -50,8 +53,8 @@ export function limitItem(limit: RateLimit): LimitItem & { readonly shadow: bool
  * Tokens can be lent where they are spent for good the moment that a request passes. What is settled or counted only
  * when the response is known, and the approximate window, are decided by the owner each time.
  */
-function kindOf({ algorithm, mode, settle, countWhen }: RateLimit): Part["kind"] {
+function kindOf(limit: RateLimit): PartKind {
+  const { algorithm, mode } = limit;
   if (algorithm === "concurrency") return "permits";
-  const isFinal = settle === undefined && countWhen === undefined;
-  return mode === "leased" && isFinal && algorithm !== "approximate-sliding-window" ? "leased" : "asked";
+  return mode === "leased" && !isSettled(limit) && algorithm !== "approximate-sliding-window" ? "leased" : "asked";
 }

@@ -1,5 +1,10 @@
 import type { RateLimit } from "../../schemas/index.ts";
-import type { Exchange } from "../exchange.ts";
+
+/** What an exchange says of who is behind it. */
+interface Identified {
+  readonly principal: string;
+  readonly verified?: boolean;
+}
 
 /** Stands for every principal that somebody has verified. */
 const EVERYBODY = "*";
@@ -18,7 +23,7 @@ export function pardonsAnyone(limits: readonly RateLimit[]): boolean {
  * Compiles whether bans under limits of one identity concern a request: not when its principal is listed, and verified.
  * The name alone would be anybody's claim.
  */
-export function isPardonedBy(limits: readonly RateLimit[]): (exchange: Exchange) => boolean {
+export function isPardonedBy(limits: readonly RateLimit[]): (exchange: Identified) => boolean {
   const names = new Set(limits.flatMap(({ ban }) => ban?.exemptPrincipals ?? []));
   if (names.size === 0) return () => false;
   return ({ verified, principal }) => verified === true && (names.has(principal) || names.has(EVERYBODY));

@@ -2,6 +2,7 @@ import type { RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { PumpEnd } from "../upstream/pump.ts";
 import type { Verdict } from "./headers.ts";
+import type { PartKind } from "./limit-group.ts";
 
 /**
  * Limits of a route that are decided together and in one way: for one identity, by a lease that this isolate holds, by
@@ -12,7 +13,7 @@ export interface Part {
    * Permits are prepared first, since one is given back for nothing; then the others at the same time: tokens of an owner
    * that is asked cost a refund, and a lease is not touched before the commit.
    */
-  readonly kind: "permits" | "asked" | "leased";
+  readonly kind: PartKind;
   readonly limits: readonly RateLimit[];
   /**
    * Finds what the request's client has here; a promise only where its address has to be computed. Asks no owner and

@@ -44,11 +44,6 @@ const SLACK_MS = 10_000;
 const CALL_MS = 3_000;
 const PAUSES_MS = [0, 500, 3_000];
 
-/** Whether the owner hears only afterwards what a request under this limit has cost. */
-export function isSettled({ settle, countWhen }: RateLimit): boolean {
-  return settle !== undefined || countWhen !== undefined;
-}
-
 /**
  * How long the owner keeps the cost of a request under such a limit reserved. Where the head of the response tells, until
  * the head must be there; where its bytes do, an hour, since a body may last for as long as it is not idle. What is not

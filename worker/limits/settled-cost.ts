@@ -13,6 +13,11 @@ export interface Served {
   header(name: string): string | null;
 }
 
+/** Whether the owner hears only afterwards what a request under this limit has cost. */
+export function isSettled({ settle, countWhen }: RateLimit): boolean {
+  return settle !== undefined || countWhen !== undefined;
+}
+
 /** Whether what a request costs under this limit is known only when its body has ended. */
 export function dependsOnBody({ settle, countWhen }: RateLimit, served: Omit<Served, "bytes">): boolean {
   return settle?.kind === "bytes" && !served.isGatewayError && counts(countWhen, served);

@@ -70,7 +70,7 @@ describe("an isolate", () => {
     const shardsOf = (count: number) =>
       Array.from(
         { length: 3_200 },
-        (_, index) => shardFor({ count, until: Infinity }, `isolate ${index}`, START) ?? -1,
+        (_, index) => shardFor({ ...atRoot(), count, until: Infinity }, `isolate ${index}`, START) ?? -1,
       );
     const of32 = shardsOf(32);
     const sizes = Array.from({ length: 32 }, (_, shard) => of32.filter((one) => one === shard).length);
