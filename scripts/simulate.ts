@@ -2,9 +2,11 @@ import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 import { adversaryChart, adversaryCurves } from "../tests/simulation/adversary-chart.ts";
+import { measureBans } from "../tests/simulation/bans/measure-bans.ts";
 import { measureFuzzed } from "../tests/simulation/breaker/fuzzed-runs.ts";
 import { BREAKER_TABLE, measureBreaker } from "../tests/simulation/breaker/table.ts";
 import { measureFuzz } from "../tests/simulation/fuzzed-runs.ts";
+import { measurePermits } from "../tests/simulation/permits/measure-permits.ts";
 import { TABLE, measure, type RowResult } from "../tests/simulation/table.ts";
 
 const FUZZED_RUNS = 200;
@@ -17,7 +19,11 @@ writeFileSync(CHART, adversaryChart(adversaryCurves()));
 console.log("the chart of the adversary is in docs/design/leases.svg");
 const breaker = [...measureFuzzed(FUZZED_RUNS), ...BREAKER_TABLE.map((row) => measureBreaker(row, SEEDS))];
 print("circuit breaker", breaker);
-process.exitCode = [...leases, ...breaker].every(({ pass }) => pass) ? 0 : 1;
+const permits = measurePermits(FUZZED_RUNS);
+print("permits", permits);
+const bans = measureBans(FUZZED_RUNS);
+print("bans", bans);
+process.exitCode = [...leases, ...breaker, ...permits, ...bans].every(({ pass }) => pass) ? 0 : 1;
 
 function print(title: string, rows: readonly RowResult[]): void {
   const width = Math.max(...rows.map(({ promise }) => promise.length));

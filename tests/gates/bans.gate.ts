@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { FAIR, HOSTILE, playMany, type BanRuns } from "../simulation/bans/ban-runs.ts";
+import { measureBans } from "../simulation/bans/measure-bans.ts";
 import { BanFleet, THRESHOLD } from "../support/ban-fleet.ts";
 import { Origin } from "../support/origin/origin.ts";
 import type { Proof } from "../support/proof.ts";
@@ -18,40 +18,7 @@ const UNBAN_MS = 2_000;
 
 /** Abuse is shut out in time, fleet-wide and through kill -9; nobody is for nothing. */
 export async function run(): Promise<Proof[]> {
-  return [...simulated(), ...(await real())];
-}
-
-function simulated(): Proof[] {
-  const hostile = playMany({ first: 10_000, runs: RUNS }, HOSTILE);
-  const fair = playMany({ first: 20_000, runs: RUNS }, FAIR);
-  const falseBans = [...hostile.falseBans, ...fair.falseBans];
-  const roundTripMs = 2 * FAIR.oneWayMs;
-  return [
-    {
-      promise: "false bans with reports lost, late and doubled",
-      bound: `0 in ${2 * RUNS} runs`,
-      figure: `${falseBans.length}; ${hostile.bans + fair.bans} true, ${hostile.near + fair.near} near`,
-      pass: falseBans.length === 0 && hostile.bans > 0 && hostile.near > 0,
-    },
-    {
-      promise: "time to detection, virtual clock",
-      bound: `<= 1 s + ${roundTripMs} ms`,
-      figure: `${delaysOf(fair)} over ${fair.delays.length} bans`,
-      pass: fair.late.length === 0 && fair.delays.length > 0,
-    },
-    {
-      promise: "reports from isolates that refused nothing",
-      bound: "0",
-      figure: String(hostile.reportsUnrefused + fair.reportsUnrefused),
-      pass: hostile.reportsUnrefused + fair.reportsUnrefused === 0,
-    },
-  ];
-}
-
-function delaysOf({ delays }: BanRuns): string {
-  const sorted = delays.toSorted((a, b) => a - b);
-  const at = (share: number) => Math.round(sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN);
-  return `p50 ${at(0.5)} ms, max ${at(1)} ms`;
+  return [...measureBans(RUNS), ...(await real())];
 }
 
 async function real(): Promise<Proof[]> {
