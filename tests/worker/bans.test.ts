@@ -22,7 +22,7 @@ afterEach(() => {
 });
 
 /** A client of its own, under these limits, with everything that its owners were asked. */
-function newClient(rateLimit: object, between: (call: Call) => void = () => {}) {
+function newClient(rateLimit: object, between: (call: Call) => void | Promise<void> = () => {}) {
   clients += 1;
   const address = `192.0.2.${clients}`;
   const calls: Call[] = [];
@@ -38,7 +38,7 @@ function newClient(rateLimit: object, between: (call: Call) => void = () => {}) 
       get: (target, method) => async (message: never) => {
         const call = { method: String(method), message };
         calls.push(call);
-        between(call);
+        await between(call);
         // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a stub answers to every name
         const reply = await (target[method as "lease"] as (sent: never) => Promise<unknown>)(message);
         if (method === "report") heard += attemptsIn(message);
@@ -126,6 +126,22 @@ describe("a client of a limit that bans", () => {
     const client = newClient(RULE);
     expect(await client.send(10)).toEqual({ passed: 10 });
     expect(reports(client.calls)).toEqual([]);
+  });
+
+  it("is refused while its reports hang, the request that sent one included", async () => {
+    // A report's own deadline never comes: whoever waited for one would wait for ever.
+    vi.useFakeTimers({ toFake: ["setTimeout"] });
+    const sent = Promise.withResolvers<void>();
+    const client = newClient(RULE, ({ method }) => {
+      if (method !== "report") return;
+      sent.resolve();
+      return new Promise(() => {});
+    });
+    // A fourth of what bans makes whoever attempts it report at once, whether somebody watches or not.
+    expect(await client.send(30)).toEqual({ passed: 10, "quota-exceeded": 20 });
+    await sent.promise;
+    expect(await client.send(30)).toEqual({ "quota-exceeded": 30 });
+    expect(reports(client.calls)).toHaveLength(1);
   });
 
   it("is banned when a report or its answer is lost, for what it did, once", async () => {
