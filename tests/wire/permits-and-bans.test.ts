@@ -51,7 +51,7 @@ test("one client in flight, on a lease and banned is refused for each as declare
   const crowd = await everywhere();
   attempts += ISOLATES;
   expect(crowd.map(violated)).toEqual(crowd.map(() => ["in-flight"]));
-  const id = /pk=:(\w{24}):/.exec(valueOf(crowd[0]?.headers ?? [], "ratelimit") ?? "")?.[1] ?? "";
+  const id = idOf(crowd[0] ?? { headers: [] });
 
   // One ends, so that an isolate that has none can spend the other limit to its last token under that permit.
   await end(held.splice(0, 1));
@@ -90,8 +90,23 @@ test("one client in flight, on a lease and banned is refused for each as declare
   expect(await inUse(id)).toEqual([MOST_IN_FLIGHT]);
 });
 
+test("a request that is told of a ban while it asks for a permit gives that back", async () => {
+  const headers = ["X-Client: two"];
+  const visitAs = (isolate: number) => ask(gateway.urls[isolate] ?? "", { target: "/both/more", headers });
+  const id = idOf(await visitAs(0));
+  await order(id, "ban", { duration: "1h", reason: "by hand" });
+  // Isolates that have not heard of the client, so they ask.
+  const answers = [await visitAs(1), await visitAs(2), await visitAs(3)];
+  expect(answers.map(codeOf)).toEqual(answers.map(() => "abnormal-usage-detected"));
+  await vi.waitFor(async () => expect(await inUse(id)).toEqual([0]), PATIENCE);
+});
+
 function visit(index: number): Promise<RawAnswer> {
   return ask(gateway.urls[index % ISOLATES] ?? "", { target: "/both/more", headers: HEADERS });
+}
+
+function idOf({ headers }: Pick<RawAnswer, "headers">): string {
+  return /pk=:(\w{24}):/.exec(valueOf(headers, "ratelimit") ?? "")?.[1] ?? "";
 }
 
 function everywhere(): Promise<readonly RawAnswer[]> {
