@@ -65,7 +65,8 @@ it("spreads a hot client over shards that never let more through than its limit,
   expect(seen).toContain(429);
   // An isolate whose call an eviction broke asks the root for a while: how many ask whom is a matter of time.
   expect(shards).toBeGreaterThan(told.shards);
-  expect(objects).toBeGreaterThan(2);
+  // The root and a shard; four isolates of random names may all be of one.
+  expect(objects).toBeGreaterThanOrEqual(2);
 });
 
 /** Requests to all isolates at once; their statuses. */
