@@ -1,4 +1,5 @@
-import { MAX_ID_LENGTH, isCount, isText, wanted, type Unchecked } from "../rate-limiter/message-checks.ts";
+import { isCount } from "../numbers.ts";
+import { MAX_ID_LENGTH, isText, wanted, type Unchecked } from "../message-checks.ts";
 import { policyProblem, type BreakerPolicy } from "./breaker-policy.ts";
 import type { CircuitKind } from "./circuit.ts";
 import type { Counts } from "./outcome-window.ts";

@@ -1,4 +1,5 @@
-import { isCount, wanted, type Unchecked } from "../rate-limiter/message-checks.ts";
+import { isCount } from "../numbers.ts";
+import { wanted, type Unchecked } from "../message-checks.ts";
 
 /** How the breaker of a target judges. Every field is filled in; times in ms. */
 export interface BreakerPolicy {

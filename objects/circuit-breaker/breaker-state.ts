@@ -1,4 +1,6 @@
-import { isCount } from "../rate-limiter/message-checks.ts";
+import { isInteger } from "../numbers.ts";
+import { parsePacked, unpackList } from "../packed.ts";
+import { isCount } from "../numbers.ts";
 import { packPolicy, unpackPolicy } from "./breaker-policy.ts";
 import { HISTORY, type BreakerState, type Cause, type Circuit, type CircuitKind, type Transition } from "./circuit.ts";
 import type { ProbePermit } from "./probe-permits.ts";
@@ -23,7 +25,7 @@ export function packBreaker(state: BreakerState): string {
  * entries that it does not know are ignored.
  */
 export function unpackBreaker(text: string): BreakerState | undefined {
-  const packed = parse(text);
+  const packed = parsePacked(text);
   if (typeof packed !== "object" || packed === null) return undefined;
   const { e: epoch, t: at, n: lastPermit, v: configVersion, ...rest }: Packed = packed;
   const circuit = unpackCircuit(rest.c);
@@ -31,7 +33,7 @@ export function unpackBreaker(text: string): BreakerState | undefined {
   const history = unpackList(rest.h, unpackTransition);
   const policy = unpackPolicy(rest.y);
   if (circuit === undefined || permits === undefined || history === undefined || policy === undefined) return undefined;
-  if (!isCount(epoch) || !isTime(at) || !isCount(lastPermit) || !isTime(configVersion)) return undefined;
+  if (!isCount(epoch) || !isInteger(at) || !isCount(lastPermit) || !isInteger(configVersion)) return undefined;
   if (permits.some(({ id }) => id > lastPermit) || history.length > HISTORY) return undefined;
   return { epoch, at, circuit, permits, lastPermit, history, configVersion, policy };
 }
@@ -81,43 +83,21 @@ function unpackCircuit(packed: unknown): Circuit | undefined {
   if (!Array.isArray(packed)) return undefined;
   const list: readonly unknown[] = packed;
   const [kind, since, openings, until, failures, lost, neutral] = list;
-  if (!isKind(kind) || !isTime(since)) return undefined;
+  if (!isKind(kind) || !isInteger(since)) return undefined;
   if (kind === "forced-open" || kind === "forced-closed") return { kind, since };
   if (!isCount(openings)) return undefined;
   if (kind === "closed") return { kind, since, openings };
-  if (kind === "open") return isTime(until) ? { kind, since, until, openings } : undefined;
+  if (kind === "open") return isInteger(until) ? { kind, since, until, openings } : undefined;
   if (!isCount(until) || !isCount(failures) || !isCount(lost) || !isCount(neutral)) return undefined;
   return { kind, since, openings, successes: until, failures, lost, neutral };
 }
 
 function unpackPermit([id, epoch, endsAt]: readonly unknown[]): ProbePermit | undefined {
-  return isCount(id) && isCount(epoch) && isTime(endsAt) ? { id, epoch, endsAt } : undefined;
+  return isCount(id) && isCount(epoch) && isInteger(endsAt) ? { id, epoch, endsAt } : undefined;
 }
 
 function unpackTransition([at, epoch, to, cause]: readonly unknown[]): Transition | undefined {
-  return isTime(at) && isCount(epoch) && isKind(to) && isCause(cause) ? { at, epoch, to, cause } : undefined;
-}
-
-function unpackList<Item>(
-  list: unknown,
-  unpack: (entry: readonly unknown[]) => Item | undefined,
-): readonly Item[] | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const items: Item[] = [];
-  for (const entry of list) {
-    const item = Array.isArray(entry) ? unpack(entry) : undefined;
-    if (item === undefined) return undefined;
-    items.push(item);
-  }
-  return items;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
+  return isInteger(at) && isCount(epoch) && isKind(to) && isCause(cause) ? { at, epoch, to, cause } : undefined;
 }
 
 function isKind(value: unknown): value is CircuitKind {
@@ -126,8 +106,4 @@ function isKind(value: unknown): value is CircuitKind {
 
 function isCause(value: unknown): value is Cause {
   return CAUSES.some((cause) => cause === value);
-}
-
-function isTime(value: unknown): value is number {
-  return Number.isSafeInteger(value);
 }

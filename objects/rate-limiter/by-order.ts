@@ -1,10 +1,10 @@
-import { advance, remaining, type Allowance } from "./allowance.ts";
-import type { Lent } from "./allowance-leases.ts";
+import { advance, remaining, type Allowance } from "./algorithms/allowance.ts";
+import type { Lent } from "./algorithms/allowance-leases.ts";
 import type { ClientState, PolicyState } from "./client-state.ts";
-import { endLeases } from "./live-leases.ts";
-import { keepCounts } from "./sliding-window.ts";
-import { windowAt } from "./time-window.ts";
-import { ceilingOf } from "./token-bucket.ts";
+import { endLeases } from "./leases/live-leases.ts";
+import { keepCounts } from "./algorithms/sliding-window.ts";
+import { windowAt } from "./algorithms/time-window.ts";
+import { ceilingOf } from "./algorithms/token-bucket.ts";
 
 /** What came of an operator's grant. Numbers are in units. */
 export interface Granted {

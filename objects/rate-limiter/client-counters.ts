@@ -2,17 +2,17 @@ import { grantByOrder, refill, type Granted } from "./by-order.ts";
 import type { ClientState } from "./client-state.ts";
 import { report } from "./client-report.ts";
 import { addDecision, type ClientView } from "./client-view.ts";
-import { activeIsolates } from "./demand.ts";
+import { activeIsolates } from "./leases/demand.ts";
 import type { DecideOn } from "./group-commit.ts";
-import { lease } from "./lease-ledger.ts";
-import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
+import { lease } from "./leases/lease-ledger.ts";
+import type { LeaseMessage, LeaseReply } from "./leases/lease-messages.ts";
 import { refund, take } from "./ledger.ts";
 import type { RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { noteRefund, noteRoom } from "./refund-room.ts";
 import { settle } from "./reservations.ts";
 import type { Rows } from "./rows.ts";
 import type { SettleMessage, SettleReply } from "./settle-messages.ts";
-import type { Shards } from "./shard-host.ts";
+import type { Shards } from "./shards/shard-host.ts";
 import { newClientRow, type ClientMemory } from "./tables.ts";
 
 /** The tokens of an object's clients. Messages have been checked. */

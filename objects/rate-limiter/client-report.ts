@@ -1,7 +1,7 @@
-import { advance, clockOf, remaining, wholeAt, type Allowance } from "./allowance.ts";
+import { advance, clockOf, remaining, wholeAt, type Allowance } from "./algorithms/allowance.ts";
 import type { ClientState, LiveLease, PolicyState } from "./client-state.ts";
-import { windowLength } from "./fixed-window.ts";
-import { endLeases } from "./live-leases.ts";
+import { windowLength } from "./algorithms/fixed-window.ts";
+import { endLeases } from "./leases/live-leases.ts";
 import type { ClientReport, LeasesReport, PolicyReport } from "./messages.ts";
 
 /** A client's counters as they stand now. */

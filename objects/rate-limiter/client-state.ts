@@ -1,5 +1,7 @@
-import { packAllowance, unpackAllowance } from "./allowance-row.ts";
-import type { Allowance } from "./allowance.ts";
+import { isCount, isInteger } from "../numbers.ts";
+import { parsePacked, unpackList } from "../packed.ts";
+import { packAllowance, unpackAllowance } from "./algorithms/allowance-row.ts";
+import type { Allowance } from "./algorithms/allowance.ts";
 import type { ReplayWindow } from "./replay-window.ts";
 
 /** Everything the owner remembers of one client: one row. */
@@ -69,7 +71,7 @@ export function packClient(state: ClientState): string {
  * list entries that it does not know are ignored.
  */
 export function unpackClient(text: string): ClientState | undefined {
-  const packed = parse(text);
+  const packed = parsePacked(text);
   if (typeof packed !== "object" || packed === null || !("p" in packed)) return undefined;
   const policies = unpackList(packed.p, unpackPolicy);
   const refunds = "r" in packed ? unpackList(packed.r, unpackRefund) : [];
@@ -127,34 +129,4 @@ function areCounted(live: readonly LiveLease[], policies: readonly PolicyState[]
     for (const lease of live) if (lease.policy === known.policy) tokens += lease.tokens;
     return tokens <= known.bucket.outstanding;
   });
-}
-
-function unpackList<Item>(
-  list: unknown,
-  unpack: (entry: readonly unknown[]) => Item | undefined,
-): readonly Item[] | undefined {
-  if (!Array.isArray(list)) return undefined;
-  const items: Item[] = [];
-  for (const entry of list) {
-    const item = Array.isArray(entry) ? unpack(entry) : undefined;
-    if (item === undefined) return undefined;
-    items.push(item);
-  }
-  return items;
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-}
-
-function isInteger(value: unknown): value is number {
-  return Number.isSafeInteger(value);
-}
-
-function isCount(value: unknown): value is number {
-  return isInteger(value) && value >= 0;
 }

@@ -1,6 +1,6 @@
-import type { BanView } from "./abuse-messages.ts";
+import type { BanView } from "./bans/abuse-messages.ts";
 import type { ClientReport } from "./messages.ts";
-import type { PermitReport } from "./permit-ledger.ts";
+import type { PermitReport } from "./permits/permit-ledger.ts";
 
 /** All that an owner can tell an operator of one client. Looking changes nothing. */
 export interface ClientView extends Omit<ClientReport, "lastDecision"> {

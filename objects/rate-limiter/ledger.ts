@@ -12,17 +12,17 @@ import {
   wholeAt,
   type Allowance,
   type AllowanceDecision,
-} from "./allowance.ts";
-import { reserve } from "./allowance-leases.ts";
+} from "./algorithms/allowance.ts";
+import { reserve } from "./algorithms/allowance-leases.ts";
 import type { ClientState, PolicyState } from "./client-state.ts";
-import { resetMs } from "./fixed-window.ts";
-import { LEASE_RULES, MAX_RESERVATIONS, type LeaseRules } from "./lease-rules.ts";
+import { resetMs } from "./algorithms/fixed-window.ts";
+import { LEASE_RULES, MAX_RESERVATIONS, type LeaseRules } from "./leases/lease-rules.ts";
 import type { LimitItem } from "./limit-item.ts";
-import { addReservations, endLeases, leaseEnds, withReserved, type NewReservation } from "./live-leases.ts";
+import { addReservations, endLeases, leaseEnds, withReserved, type NewReservation } from "./leases/live-leases.ts";
 import type { RefundMessage, RefundReply, TakeItem, TakeMessage, TakeReply, TakeReplyItem } from "./messages.ts";
 import { roomSince, type RefundRoom } from "./refund-room.ts";
 import { countOnce } from "./replay-window.ts";
-import { waitFor } from "./token-bucket.ts";
+import { waitFor } from "./algorithms/token-bucket.ts";
 
 /** A reply, and the state to store before it leaves: the very state that was passed in when there is nothing to store. */
 export interface Outcome<Reply> {

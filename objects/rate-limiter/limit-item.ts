@@ -1,6 +1,7 @@
-import { MAX_ID_LENGTH, costProblem, isCount, isText, wanted, type Unchecked } from "./message-checks.ts";
-import type { CalendarUnit } from "./time-window.ts";
-import { isExact } from "./token-bucket.ts";
+import { isCount } from "../numbers.ts";
+import { MAX_ID_LENGTH, costProblem, isText, wanted, type Unchecked } from "../message-checks.ts";
+import type { CalendarUnit } from "./algorithms/time-window.ts";
+import { isExact } from "./algorithms/token-bucket.ts";
 
 /** The algorithms whose tokens a take or a lease hands out. */
 const ALGORITHMS = ["token-bucket", "sliding-window", "approximate-sliding-window", "fixed-window"] as const;

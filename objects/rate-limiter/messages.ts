@@ -1,5 +1,6 @@
+import { isCount } from "../numbers.ts";
 import { limitProblem, type Algorithm, type Calendar, type LimitItem } from "./limit-item.ts";
-import { MAX_ID_LENGTH, costProblem, isCount, isText, itemsProblem, wanted, type Unchecked } from "./message-checks.ts";
+import { MAX_ID_LENGTH, costProblem, isText, itemsProblem, wanted, type Unchecked } from "../message-checks.ts";
 
 /**
  * What a Worker says to a `RateLimiter` and what it hears back. Worker and object may be of different versions for

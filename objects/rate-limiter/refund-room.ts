@@ -1,4 +1,4 @@
-import { advance } from "./allowance.ts";
+import { advance } from "./algorithms/allowance.ts";
 import type { ClientState } from "./client-state.ts";
 
 /**

@@ -1,4 +1,4 @@
-import type { LeaseMessage, LeaseReply } from "./lease-messages.ts";
+import type { LeaseMessage, LeaseReply } from "./leases/lease-messages.ts";
 import type { BanNotice, TakeMessage, TakeReply } from "./messages.ts";
 
 /** The answer to a take for a banned client: nothing is decided, nothing is taken. */

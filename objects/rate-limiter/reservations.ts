@@ -1,8 +1,8 @@
-import { remaining } from "./allowance.ts";
-import { settle as settleOne } from "./allowance-leases.ts";
+import { remaining } from "./algorithms/allowance.ts";
+import { settle as settleOne } from "./algorithms/allowance-leases.ts";
 import type { ClientState, PolicyState } from "./client-state.ts";
 import { recordPolicies, type Outcome } from "./ledger.ts";
-import { endLeases, withReserved } from "./live-leases.ts";
+import { endLeases, withReserved } from "./leases/live-leases.ts";
 import type { SettleMessage, SettleReply, SettleReplyItem } from "./settle-messages.ts";
 
 /**

@@ -1,12 +1,5 @@
-import {
-  MAX_ID_LENGTH,
-  MAX_POLICY_LENGTH,
-  isCount,
-  isText,
-  itemsProblem,
-  wanted,
-  type Unchecked,
-} from "./message-checks.ts";
+import { isCount } from "../numbers.ts";
+import { MAX_ID_LENGTH, MAX_POLICY_LENGTH, isText, itemsProblem, wanted, type Unchecked } from "../message-checks.ts";
 
 /**
  * Says what a request cost for which a take reserved. Counts once for each reservation, and not after its end; a policy

@@ -1,11 +1,17 @@
 import { NEW_CLIENT, lostClient, packClient, unpackClient, type ClientState } from "./client-state.ts";
 import type { PastDecision } from "./client-view.ts";
-import { NO_MEMORY, type LeaseMemory } from "./lease-ledger.ts";
+import { NO_MEMORY, type LeaseMemory } from "./leases/lease-ledger.ts";
 import { forgettableAt } from "./ledger.ts";
-import { lostPermitState, packPermits, permitsForgettableAt, unpackPermits, type PermitState } from "./permit-state.ts";
+import {
+  lostPermitState,
+  packPermits,
+  permitsForgettableAt,
+  unpackPermits,
+  type PermitState,
+} from "./permits/permit-state.ts";
 import type { RefundRoom } from "./refund-room.ts";
 import type { Row, Table } from "./rows.ts";
-import type { CallLoad } from "./shard-count.ts";
+import type { CallLoad } from "./shards/shard-count.ts";
 
 /** What goes with a client's row in memory only. */
 export interface ClientMemory {

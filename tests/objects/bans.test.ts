@@ -2,9 +2,9 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { addresses } from "../../objects/address.ts";
-import type { ReportItem, ReportMessage } from "../../objects/rate-limiter/abuse-messages.ts";
-import type { AttemptReport } from "../../objects/rate-limiter/attempts.ts";
-import type { LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts";
+import type { ReportItem, ReportMessage } from "../../objects/rate-limiter/bans/abuse-messages.ts";
+import type { AttemptReport } from "../../objects/rate-limiter/bans/attempts.ts";
+import type { LeaseMessage } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import type { TakeMessage } from "../../objects/rate-limiter/messages.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { LeaseItem, LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts";
+import type { LeaseItem, LeaseMessage } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import type { LimitItem } from "../../objects/rate-limiter/limit-item.ts";
 import type { TakeItem, TakeMessage } from "../../objects/rate-limiter/messages.ts";
 

@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { PermitItem, PermitMessage } from "../../objects/rate-limiter/permit-messages.ts";
-import type { PermitAsk, PermitReply } from "../../objects/rate-limiter/permits.ts";
+import type { PermitItem, PermitMessage } from "../../objects/rate-limiter/permits/permit-messages.ts";
+import type { PermitAsk, PermitReply } from "../../objects/rate-limiter/permits/permits.ts";
 
 const NOW = 1_790_000_000_000;
 const TERMS = { permits: 4, leaseMs: 5_000, operationTimeoutMs: 15_000 };

@@ -1,9 +1,9 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { newBorrower, type Borrower } from "../../objects/rate-limiter/borrower.ts";
-import { answer, arrive } from "../../objects/rate-limiter/lease.ts";
-import type { LeaseItem, LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts";
+import { newBorrower, type Borrower } from "../../objects/rate-limiter/leases/borrower.ts";
+import { answer, arrive } from "../../objects/rate-limiter/leases/lease.ts";
+import type { LeaseItem, LeaseMessage } from "../../objects/rate-limiter/leases/lease-messages.ts";
 
 const perHour = { policy: "hour", tokensPerWindow: 100, windowMs: 3_600_000, burst: 100, shadow: false };
 const NOW = 1_790_000_000_000;

@@ -1,4 +1,4 @@
-import { LEASE_RULES } from "../../objects/rate-limiter/lease-rules.ts";
+import { LEASE_RULES } from "../../objects/rate-limiter/leases/lease-rules.ts";
 import { lineChart, mostWithin } from "./chart.ts";
 import { limitOf, scenario } from "./scenario.ts";
 import { simulate, type Outcome } from "./simulate.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
-import { LEASE_RULES } from "../../objects/rate-limiter/lease-rules.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
+import { LEASE_RULES } from "../../objects/rate-limiter/leases/lease-rules.ts";
 import { fuzzedAlgorithms, fuzzedShardedAlgorithms } from "./algorithms.ts";
 import { limitOf, scenario, type Scenario } from "./scenario.ts";
 import { simulate } from "./simulate.ts";

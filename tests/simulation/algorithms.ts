@@ -1,4 +1,4 @@
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
 import { fuzzed, fuzzedShards } from "./fuzz.ts";
 import { createRandom, type Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";

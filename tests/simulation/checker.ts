@@ -1,5 +1,5 @@
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
-import { LEASE_RULES, MAX_TTL_MS } from "../../objects/rate-limiter/lease-rules.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
+import { LEASE_RULES, MAX_TTL_MS } from "../../objects/rate-limiter/leases/lease-rules.ts";
 
 /**
  * The promise, watched from outside: a bucket that starts full, refills without ceiling tricks and gives every admitted

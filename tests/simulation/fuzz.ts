@@ -1,6 +1,6 @@
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
-import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
-import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
+import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/leases/lease-rules.ts";
+import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shards/shard-rules.ts";
 import { createRandom, type Random } from "./random.ts";
 import type { Configuration, Scenario } from "./scenario.ts";
 import { onOff, shifting, steady, waitThenBurst, type Traffic } from "./traffic.ts";

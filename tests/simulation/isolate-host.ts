@@ -4,10 +4,10 @@ import {
   type Borrower,
   type BorrowedLimit,
   type Sender,
-} from "../../objects/rate-limiter/borrower.ts";
-import { answer, arrive, close, closeAt, failed, giveUp } from "../../objects/rate-limiter/lease.ts";
-import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
-import { atRoot, noteShards, shardFor } from "../../objects/rate-limiter/shard-choice.ts";
+} from "../../objects/rate-limiter/leases/borrower.ts";
+import { answer, arrive, close, closeAt, failed, giveUp } from "../../objects/rate-limiter/leases/lease.ts";
+import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
+import { atRoot, noteShards, shardFor } from "../../objects/rate-limiter/shards/shard-choice.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";
 import type { VirtualClock } from "./virtual-clock.ts";

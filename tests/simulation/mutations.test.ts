@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
+import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/leases/lease-rules.ts";
 import { limitOf, scenario, type Scenario } from "./scenario.ts";
 import { simulate } from "./simulate.ts";
 import { onOff, steady, waitThenBurst } from "./traffic.ts";

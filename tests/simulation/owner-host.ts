@@ -1,8 +1,8 @@
 import { NEW_CLIENT, packClient, unpackClient, type ClientState } from "../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "../../objects/rate-limiter/lease-ledger.ts";
-import { endLeases } from "../../objects/rate-limiter/live-leases.ts";
-import { leaseProblem, type LeaseMessage, type LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
-import { countCalls, newLoad, shardNotice, type CallLoad } from "../../objects/rate-limiter/shard-count.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "../../objects/rate-limiter/leases/lease-ledger.ts";
+import { endLeases } from "../../objects/rate-limiter/leases/live-leases.ts";
+import { leaseProblem, type LeaseMessage, type LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
+import { countCalls, newLoad, shardNotice, type CallLoad } from "../../objects/rate-limiter/shards/shard-count.ts";
 import { OWNER_EPOCH } from "./virtual-clock.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";

@@ -1,7 +1,7 @@
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
-import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/lease-rules.ts";
-import { SHARD_COUNT_RULES, type ShardCountRules } from "../../objects/rate-limiter/shard-count.ts";
-import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
+import { LEASE_RULES, type LeaseRules } from "../../objects/rate-limiter/leases/lease-rules.ts";
+import { SHARD_COUNT_RULES, type ShardCountRules } from "../../objects/rate-limiter/shards/shard-count.ts";
+import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shards/shard-rules.ts";
 import { steady, type Traffic } from "./traffic.ts";
 
 /** One run of the simulator. Times in ms of true time; nothing here is random but what `seed` makes so. */

@@ -1,8 +1,8 @@
-import { leaseProblem, type LeaseMessage, type LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
-import { answerFromRoot, failedAtRoot, retire, retireAt } from "../../objects/rate-limiter/shard-asking.ts";
-import { branchKey, newBranch, poolOf, type Branch } from "../../objects/rate-limiter/shard-branch.ts";
-import { SHARD_RULES, type AllRules } from "../../objects/rate-limiter/shard-rules.ts";
-import { hear, serve } from "../../objects/rate-limiter/shard.ts";
+import { leaseProblem, type LeaseMessage, type LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
+import { answerFromRoot, failedAtRoot, retire, retireAt } from "../../objects/rate-limiter/shards/shard-asking.ts";
+import { branchKey, newBranch, poolOf, type Branch } from "../../objects/rate-limiter/shards/shard-branch.ts";
+import { SHARD_RULES, type AllRules } from "../../objects/rate-limiter/shards/shard-rules.ts";
+import { hear, serve } from "../../objects/rate-limiter/shards/shard.ts";
 import { OVERLOAD_MS } from "./owner-host.ts";
 import type { Random } from "./random.ts";
 import type { Scenario } from "./scenario.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { SHARD_COUNT_RULES } from "../../objects/rate-limiter/shard-count.ts";
-import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shard-rules.ts";
+import { SHARD_COUNT_RULES } from "../../objects/rate-limiter/shards/shard-count.ts";
+import { SHARD_RULES, type ShardRules } from "../../objects/rate-limiter/shards/shard-rules.ts";
 import { fuzzedShards } from "./fuzz.ts";
 import { limitOf, scenario, sharded, type Scenario } from "./scenario.ts";
 import { simulate } from "./simulate.ts";

@@ -1,5 +1,5 @@
 import type { ClientState } from "../../objects/rate-limiter/client-state.ts";
-import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import { IdealLimiter } from "./checker.ts";
 import { IsolateHost, type Surroundings, type Tally } from "./isolate-host.ts";
 import { OwnerHost } from "./owner-host.ts";

@@ -1,6 +1,6 @@
-import type { BorrowedLimit } from "../../objects/rate-limiter/borrower.ts";
-import { LEASE_RULES, MAX_TTL_MS } from "../../objects/rate-limiter/lease-rules.ts";
-import { windowAt } from "../../objects/rate-limiter/time-window.ts";
+import type { BorrowedLimit } from "../../objects/rate-limiter/leases/borrower.ts";
+import { LEASE_RULES, MAX_TTL_MS } from "../../objects/rate-limiter/leases/lease-rules.ts";
+import { windowAt } from "../../objects/rate-limiter/algorithms/time-window.ts";
 import { ShadowBucket } from "./checker.ts";
 import { OWNER_EPOCH } from "./virtual-clock.ts";
 

@@ -1,6 +1,6 @@
 import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
-import { SHARD_COUNT_RULES } from "../../objects/rate-limiter/shard-count.ts";
-import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import { SHARD_COUNT_RULES } from "../../objects/rate-limiter/shards/shard-count.ts";
+import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import worker from "../../worker/index.ts";
 
 export { Origin } from "../../worker/index.ts";

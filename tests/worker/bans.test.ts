@@ -1,6 +1,6 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it, vi } from "vitest";
-import type { ReportMessage } from "../../objects/rate-limiter/abuse-messages.ts";
+import type { ReportMessage } from "../../objects/rate-limiter/bans/abuse-messages.ts";
 import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
 import { GatewayError } from "../../worker/errors.ts";
 import type { Exchange } from "../../worker/exchange.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/lease-messages.ts";
+import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import type { LimitDecision } from "../../worker/limits/decide.ts";
 import { limited, type Between, type Limited, type Sent } from "./limited.ts";
 

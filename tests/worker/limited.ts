@@ -1,5 +1,5 @@
 import { env } from "cloudflare:workers";
-import type { LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts";
+import type { LeaseMessage } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import type { RefundMessage, TakeMessage } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
 import { parseConfig } from "../../schemas/index.ts";

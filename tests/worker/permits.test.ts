@@ -1,10 +1,10 @@
 import { env } from "cloudflare:workers";
 import { afterEach, describe, expect, it } from "vitest";
-import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limiter/permit-messages.ts";
+import type { PermitMessage, PermitMessageReply } from "../../objects/rate-limiter/permits/permit-messages.ts";
 import { groupLimits } from "../../worker/limits/limit-group.ts";
 import type { Claim } from "../../worker/limits/part.ts";
-import { permitEntries } from "../../worker/limits/permit-table.ts";
-import { permitsPart } from "../../worker/limits/permits.ts";
+import { permitEntries } from "../../worker/limits/permits/permit-table.ts";
+import { permitsPart } from "../../worker/limits/permits/permits.ts";
 import { exchangeFor } from "./exchange.ts";
 
 let clients = 0;

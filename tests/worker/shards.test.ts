@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { LeaseMessage } from "../../objects/rate-limiter/lease-messages.ts";
-import { ROOT_SILENT } from "../../objects/rate-limiter/shard-choice.ts";
+import type { LeaseMessage } from "../../objects/rate-limiter/leases/lease-messages.ts";
+import { ROOT_SILENT } from "../../objects/rate-limiter/shards/shard-choice.ts";
 import { limited, type Sent } from "./limited.ts";
 
 const NOW = 1_790_000_000_000;

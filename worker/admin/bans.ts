@@ -1,5 +1,5 @@
 import { addresses } from "../../objects/address.ts";
-import type { BanCursor, BanList } from "../../objects/rate-limiter/ban-index-messages.ts";
+import type { BanCursor, BanList } from "../../objects/rate-limiter/bans/ban-index-messages.ts";
 import { GatewayError } from "../errors.ts";
 import { namingSecret } from "../limits/client-address.ts";
 import { ownerOf } from "../limits/owner.ts";

@@ -1,5 +1,5 @@
 import * as v from "valibot";
-import type { BanView } from "../../objects/rate-limiter/abuse-messages.ts";
+import type { BanView } from "../../objects/rate-limiter/bans/abuse-messages.ts";
 import type { ClientView } from "../../objects/rate-limiter/client-view.ts";
 import type { Granted } from "../../objects/rate-limiter/by-order.ts";
 import { closedObject } from "../../schemas/document/closed-object.ts";

@@ -1,4 +1,4 @@
-import { requestCost, timesMultiplier } from "../../objects/rate-limiter/cost.ts";
+import { requestCost, timesMultiplier } from "../../objects/rate-limiter/algorithms/cost.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 

@@ -1,15 +1,15 @@
 import type { BanNotice } from "../../objects/rate-limiter/messages.ts";
 import type { LimiterPolicy, RateLimit } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
-import { askedPart } from "./asked.ts";
+import { askedPart } from "./asked/asked.ts";
 import { sizeClientTables } from "./client-tables.ts";
 import { unlessExempt } from "./exempt.ts";
 import type { Verdict } from "./headers.ts";
-import { leasedPart } from "./leased.ts";
+import { leasedPart } from "./leased/leased.ts";
 import { groupLimits, type LimitGroup } from "./limit-group.ts";
 import type { Claim, Outcome, Part, Refusal } from "./part.ts";
-import { permitsPart } from "./permits.ts";
-import { watchAbuse } from "./watch-abuse.ts";
+import { permitsPart } from "./permits/permits.ts";
+import { watchAbuse } from "./bans/watch-abuse.ts";
 
 /** What the limits of a route say of a request. */
 export interface LimitDecision extends Outcome {

@@ -1,7 +1,7 @@
 import type { LimitKey, RateLimit } from "../../schemas/index.ts";
 import type { LimitItem } from "../../objects/rate-limiter/limit-item.ts";
-import { pardonsAnyone, sameIdentity } from "./pardon.ts";
-import { isSettled } from "./settled-cost.ts";
+import { pardonsAnyone, sameIdentity } from "./bans/pardon.ts";
+import { isSettled } from "./asked/settled-cost.ts";
 
 /** Who decides: permits that this isolate holds, the owner each time, or a lease of this isolate. */
 export type PartKind = "permits" | "asked" | "leased";

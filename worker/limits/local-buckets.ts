@@ -1,5 +1,5 @@
 import { createLru } from "../../objects/lru.ts";
-import { scaleLimit } from "../../objects/rate-limiter/cost.ts";
+import { scaleLimit } from "../../objects/rate-limiter/algorithms/cost.ts";
 import {
   changeLimit,
   fullBucket,
@@ -7,7 +7,7 @@ import {
   type Bucket,
   type BucketDecision,
   type BucketLimit,
-} from "../../objects/rate-limiter/token-bucket.ts";
+} from "../../objects/rate-limiter/algorithms/token-bucket.ts";
 import type { RateLimit } from "../../schemas/index.ts";
 
 /**

@@ -5,7 +5,7 @@ import type { Exchange, Handler, Step } from "../exchange.ts";
 import { compileLimits, type LimitDecision } from "../limits/decide.ts";
 import { rateLimitHeaders, seconds, type Verdict } from "../limits/headers.ts";
 import type { ChainEnd, Claim } from "../limits/part.ts";
-import { strippedFields } from "../limits/settle.ts";
+import { strippedFields } from "../limits/asked/settle.ts";
 
 /**
  * Lets a request pass when every limit of its client has a token for it, and takes them all or none. The count is the

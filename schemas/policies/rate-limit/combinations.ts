@@ -4,7 +4,7 @@ import { isForEverybody } from "./limit-key.ts";
 /** A limit as far as it could be read: what is wrong by itself is reported elsewhere. */
 export type Written = Readonly<Record<string, unknown>>;
 
-/** Below it nobody is ever banned: one reload of a page would do it. As in `objects/rate-limiter/attempts.ts`. */
+/** Below it nobody is ever banned: one reload of a page would do it. As in `objects/rate-limiter/bans/attempts.ts`. */
 const LEAST_BANNABLE = 10;
 
 /** A combination, and what to write instead. */

@@ -6,7 +6,7 @@ import { numberFaults } from "./countable.ts";
 import { LimitFieldsSchema } from "./fields.ts";
 import { resolveRateLimit } from "./resolve.ts";
 
-/** What owners take in one message, as in `objects/rate-limiter/message-checks.ts`; they would decide about none of more. */
+/** What owners take in one message, as in `objects/message-checks.ts`; they would decide about none of more. */
 const MOST_LIMITS = 32;
 
 /** As if no route had a multiplier: what routes make of shared limits is checked with them. */

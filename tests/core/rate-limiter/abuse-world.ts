@@ -1,11 +1,11 @@
 import fc from "fast-check";
-import type { Abuse } from "../../../objects/rate-limiter/abuse.ts";
-import { NO_ABUSE, judge } from "../../../objects/rate-limiter/abuse.ts";
-import type { AbuseRule, AttemptReport } from "../../../objects/rate-limiter/attempts.ts";
-import { abuseThreshold, attemptsReply } from "../../../objects/rate-limiter/attempts.ts";
-import { DEFAULT_BAN_RULE, isBanned } from "../../../objects/rate-limiter/bans.ts";
-import type { Reporter } from "../../../objects/rate-limiter/report.ts";
-import { failed, newReporter, note, reportAt, takeReport, told } from "../../../objects/rate-limiter/report.ts";
+import type { Abuse } from "../../../objects/rate-limiter/bans/abuse.ts";
+import { NO_ABUSE, judge } from "../../../objects/rate-limiter/bans/abuse.ts";
+import type { AbuseRule, AttemptReport } from "../../../objects/rate-limiter/bans/attempts.ts";
+import { abuseThreshold, attemptsReply } from "../../../objects/rate-limiter/bans/attempts.ts";
+import { DEFAULT_BAN_RULE, isBanned } from "../../../objects/rate-limiter/bans/bans.ts";
+import type { Reporter } from "../../../objects/rate-limiter/bans/report.ts";
+import { failed, newReporter, note, reportAt, takeReport, told } from "../../../objects/rate-limiter/bans/report.ts";
 import { START } from "./arbitraries.ts";
 
 export interface Attempt {

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Abuse } from "../../../objects/rate-limiter/abuse.ts";
-import { NO_ABUSE, judge, startBan, unban } from "../../../objects/rate-limiter/abuse.ts";
-import type { AttemptReport } from "../../../objects/rate-limiter/attempts.ts";
+import type { Abuse } from "../../../objects/rate-limiter/bans/abuse.ts";
+import { NO_ABUSE, judge, startBan, unban } from "../../../objects/rate-limiter/bans/abuse.ts";
+import type { AttemptReport } from "../../../objects/rate-limiter/bans/attempts.ts";
 import {
   abuseThreshold,
   attemptsReply,
@@ -10,8 +10,8 @@ import {
   isAbuse,
   noAttempts,
   countReport,
-} from "../../../objects/rate-limiter/attempts.ts";
-import { DEFAULT_BAN_RULE, banByOrder, isBanned } from "../../../objects/rate-limiter/bans.ts";
+} from "../../../objects/rate-limiter/bans/attempts.ts";
+import { DEFAULT_BAN_RULE, banByOrder, isBanned } from "../../../objects/rate-limiter/bans/bans.ts";
 import type { Fate, Seen } from "./abuse-world.ts";
 import { anyPlan, play } from "./abuse-world.ts";
 import { START } from "./arbitraries.ts";

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { remaining } from "../../../objects/rate-limiter/allowance.ts";
+import { remaining } from "../../../objects/rate-limiter/algorithms/allowance.ts";
 import { report } from "../../../objects/rate-limiter/client-report.ts";
 import {
   NEW_CLIENT,
@@ -9,8 +9,8 @@ import {
   unpackClient,
   type ClientState,
 } from "../../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease } from "../../../objects/rate-limiter/lease-ledger.ts";
-import type { LeaseItem } from "../../../objects/rate-limiter/lease-messages.ts";
+import { NO_MEMORY, lease } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import type { LeaseItem } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
 import { forgettableAt, refund, take } from "../../../objects/rate-limiter/ledger.ts";
 import { noteRoom } from "../../../objects/rate-limiter/refund-room.ts";

@@ -1,6 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { ApproximateLimit, ApproximateWindow } from "../../../objects/rate-limiter/approximate-window.ts";
+import type {
+  ApproximateLimit,
+  ApproximateWindow,
+} from "../../../objects/rate-limiter/algorithms/approximate-window.ts";
 import {
   advance,
   changeLimit,
@@ -11,7 +14,7 @@ import {
   isApproximateExact,
   remaining,
   take,
-} from "../../../objects/rate-limiter/approximate-window.ts";
+} from "../../../objects/rate-limiter/algorithms/approximate-window.ts";
 import { RUNS, START } from "./arbitraries.ts";
 
 const anyLimit: fc.Arbitrary<ApproximateLimit> = fc

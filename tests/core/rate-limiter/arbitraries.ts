@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
-import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 
 /** Every property here runs at least this often. */
 export const RUNS = { numRuns: 2_000 };

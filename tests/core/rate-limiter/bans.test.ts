@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { Ban } from "../../../objects/rate-limiter/bans.ts";
+import type { Ban } from "../../../objects/rate-limiter/bans/bans.ts";
 import {
   DEFAULT_BAN_RULE,
   banByOrder,
@@ -7,7 +7,7 @@ import {
   banForgettableAt,
   cacheableMs,
   isBanned,
-} from "../../../objects/rate-limiter/bans.ts";
+} from "../../../objects/rate-limiter/bans/bans.ts";
 import { START } from "./arbitraries.ts";
 
 const HOUR_MS = 3_600_000;

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { grantByOrder, refill } from "../../../objects/rate-limiter/by-order.ts";
 import { NEW_CLIENT, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease } from "../../../objects/rate-limiter/lease-ledger.ts";
-import type { LeaseMessage } from "../../../objects/rate-limiter/lease-messages.ts";
+import { NO_MEMORY, lease } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import type { LeaseMessage } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { take } from "../../../objects/rate-limiter/ledger.ts";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
 import type { TakeItem } from "../../../objects/rate-limiter/messages.ts";

@@ -1,6 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { requestCost, scaleLimit, settledCost, timesMultiplier } from "../../../objects/rate-limiter/cost.ts";
+import {
+  requestCost,
+  scaleLimit,
+  settledCost,
+  timesMultiplier,
+} from "../../../objects/rate-limiter/algorithms/cost.ts";
 import type { CostRule, SettleRule } from "../../../schemas/index.ts";
 import { RUNS } from "./arbitraries.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Quota, QuotaLimit } from "../../../objects/rate-limiter/fixed-window.ts";
+import type { Quota, QuotaLimit } from "../../../objects/rate-limiter/algorithms/fixed-window.ts";
 import {
   advance,
   changeLimit,
@@ -12,9 +12,9 @@ import {
   take,
   unusedQuota,
   wholeAt,
-} from "../../../objects/rate-limiter/fixed-window.ts";
-import type { WindowRule } from "../../../objects/rate-limiter/time-window.ts";
-import { windowAt } from "../../../objects/rate-limiter/time-window.ts";
+} from "../../../objects/rate-limiter/algorithms/fixed-window.ts";
+import type { WindowRule } from "../../../objects/rate-limiter/algorithms/time-window.ts";
+import { windowAt } from "../../../objects/rate-limiter/algorithms/time-window.ts";
 import { RUNS, START } from "./arbitraries.ts";
 
 const BERLIN_DAYS: WindowRule = { kind: "calendar", unit: "day", timeZone: "Europe/Berlin" };

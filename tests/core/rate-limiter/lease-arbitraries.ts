@@ -1,5 +1,5 @@
-import type { LeaseItem, LeaseMessage } from "../../../objects/rate-limiter/lease-messages.ts";
-import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { LeaseItem, LeaseMessage } from "../../../objects/rate-limiter/leases/lease-messages.ts";
+import type { BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 
 /** A message of one policy `p`, from isolate `a`, that asks for nothing unless told. */
 export function leaseMessage(

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { newBorrower, type Borrower } from "../../../objects/rate-limiter/borrower.ts";
-import { sizeLease } from "../../../objects/rate-limiter/demand.ts";
-import { arrive } from "../../../objects/rate-limiter/lease.ts";
-import { leaseProblem } from "../../../objects/rate-limiter/lease-messages.ts";
+import { newBorrower, type Borrower } from "../../../objects/rate-limiter/leases/borrower.ts";
+import { sizeLease } from "../../../objects/rate-limiter/leases/demand.ts";
+import { arrive } from "../../../objects/rate-limiter/leases/lease.ts";
+import { leaseProblem } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { START } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
 

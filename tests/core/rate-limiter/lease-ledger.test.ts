@@ -1,11 +1,11 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { NEW_CLIENT, packClient, unpackClient, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/lease-ledger.ts";
-import { leaseProblem } from "../../../objects/rate-limiter/lease-messages.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import { leaseProblem } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { report } from "../../../objects/rate-limiter/client-report.ts";
 import { forgettableAt, take } from "../../../objects/rate-limiter/ledger.ts";
-import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import { START } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
 

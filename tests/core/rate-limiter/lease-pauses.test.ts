@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { newBorrower, type BorrowedLimit, type Borrower } from "../../../objects/rate-limiter/borrower.ts";
+import { newBorrower, type BorrowedLimit, type Borrower } from "../../../objects/rate-limiter/leases/borrower.ts";
 import { NEW_CLIENT, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
-import { holdFor } from "../../../objects/rate-limiter/demand.ts";
-import { answer, arrive, close, closeAt } from "../../../objects/rate-limiter/lease.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/lease-ledger.ts";
-import type { LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/lease-messages.ts";
-import { LEASE_RULES } from "../../../objects/rate-limiter/lease-rules.ts";
+import { holdFor } from "../../../objects/rate-limiter/leases/demand.ts";
+import { answer, arrive, close, closeAt } from "../../../objects/rate-limiter/leases/lease.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import type { LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/leases/lease-messages.ts";
+import { LEASE_RULES } from "../../../objects/rate-limiter/leases/lease-rules.ts";
 import { START } from "./arbitraries.ts";
 
 const hour: BorrowedLimit = { policy: "p", tokensPerWindow: 100, windowMs: 3_600_000, burst: 100, shadow: false };

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { newBorrower, type BorrowedLimit, type Borrower } from "../../../objects/rate-limiter/borrower.ts";
-import { answer, arrive, askToHold, isHeld, spend, turnAway } from "../../../objects/rate-limiter/lease.ts";
-import type { LeaseReply, LeaseReplyItem } from "../../../objects/rate-limiter/lease-messages.ts";
+import { newBorrower, type BorrowedLimit, type Borrower } from "../../../objects/rate-limiter/leases/borrower.ts";
+import { answer, arrive, askToHold, isHeld, spend, turnAway } from "../../../objects/rate-limiter/leases/lease.ts";
+import type { LeaseReply, LeaseReplyItem } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { START } from "./arbitraries.ts";
 
 const bucket: BorrowedLimit = { policy: "p", tokensPerWindow: 100, windowMs: 1_000, burst: 100, shadow: false };

@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { knownWait, newBorrower, remainingOf, type Borrower } from "../../../objects/rate-limiter/borrower.ts";
-import { answer, arrive, close, closeAt, failed, giveUp } from "../../../objects/rate-limiter/lease.ts";
-import type { LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/lease-messages.ts";
+import { knownWait, newBorrower, remainingOf, type Borrower } from "../../../objects/rate-limiter/leases/borrower.ts";
+import { answer, arrive, close, closeAt, failed, giveUp } from "../../../objects/rate-limiter/leases/lease.ts";
+import type { LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { START } from "./arbitraries.ts";
 import { oracleBucket } from "./oracle.ts";
 

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { remaining } from "../../../objects/rate-limiter/allowance.ts";
+import { remaining } from "../../../objects/rate-limiter/algorithms/allowance.ts";
 import type { ClientState } from "../../../objects/rate-limiter/client-state.ts";
 import { NEW_CLIENT, lostClient } from "../../../objects/rate-limiter/client-state.ts";
 import { report } from "../../../objects/rate-limiter/client-report.ts";
 import { forgettableAt, isForgettable, refund, take } from "../../../objects/rate-limiter/ledger.ts";
 import type { RefundMessage, TakeItem, TakeMessage } from "../../../objects/rate-limiter/messages.ts";
 import { noteRefund, noteRoom, type RefundRoom } from "../../../objects/rate-limiter/refund-room.ts";
-import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import { RUNS, START, anyCost, anyGap, anyLimit } from "./arbitraries.ts";
 import { oracleBucket } from "./oracle.ts";
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { leaseProblem } from "../../../objects/rate-limiter/lease-messages.ts";
+import { leaseProblem } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import { refundProblem, takeProblem } from "../../../objects/rate-limiter/messages.ts";
 import { settleProblem } from "../../../objects/rate-limiter/settle-messages.ts";
 

@@ -1,4 +1,4 @@
-import type { BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 
 /** What the oracle says of one take. */
 export interface OracleDecision {

@@ -12,9 +12,9 @@ import {
   releaseIdle,
   renew,
   type PermitBorrower,
-} from "../../../objects/rate-limiter/permit-borrower.ts";
-import type { PermitMessage } from "../../../objects/rate-limiter/permit-messages.ts";
-import type { PermitReply } from "../../../objects/rate-limiter/permits.ts";
+} from "../../../objects/rate-limiter/permits/permit-borrower.ts";
+import type { PermitMessage } from "../../../objects/rate-limiter/permits/permit-messages.ts";
+import type { PermitReply } from "../../../objects/rate-limiter/permits/permits.ts";
 import { START } from "./arbitraries.ts";
 
 function newBorrower(limit = 10): PermitBorrower {

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect } from "vitest";
-import type { PermitLease } from "../../../objects/rate-limiter/permit-lease.ts";
+import type { PermitLease } from "../../../objects/rate-limiter/permits/permit-lease.ts";
 import {
   ask,
   end,
@@ -10,9 +10,9 @@ import {
   overdue,
   proceed,
   start,
-} from "../../../objects/rate-limiter/permit-lease.ts";
-import type { PermitAsk, PermitLimit, PermitReply, Permits } from "../../../objects/rate-limiter/permits.ts";
-import { advance, answer, freePermits, inUse } from "../../../objects/rate-limiter/permits.ts";
+} from "../../../objects/rate-limiter/permits/permit-lease.ts";
+import type { PermitAsk, PermitLimit, PermitReply, Permits } from "../../../objects/rate-limiter/permits/permits.ts";
+import { advance, answer, freePermits, inUse } from "../../../objects/rate-limiter/permits/permits.ts";
 import { START } from "./arbitraries.ts";
 
 export const LIMIT: PermitLimit = { permits: 6, leaseMs: 2_000, operationTimeoutMs: 3_000 };

@@ -9,9 +9,9 @@ import {
   overdue,
   proceed,
   start,
-} from "../../../objects/rate-limiter/permit-lease.ts";
-import type { PermitAsk, PermitLimit, PermitReply } from "../../../objects/rate-limiter/permits.ts";
-import { advance, answer, freeAt, freePermits, lostPermits } from "../../../objects/rate-limiter/permits.ts";
+} from "../../../objects/rate-limiter/permits/permit-lease.ts";
+import type { PermitAsk, PermitLimit, PermitReply } from "../../../objects/rate-limiter/permits/permits.ts";
+import { advance, answer, freeAt, freePermits, lostPermits } from "../../../objects/rate-limiter/permits/permits.ts";
 import { START } from "./arbitraries.ts";
 import { anySteps, deliverAll, inFlight, newWorld, sendAsk, startSome, wait } from "./permit-world.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { failed, newReporter, note, reportAt, takeReport, told } from "../../../objects/rate-limiter/report.ts";
+import { failed, newReporter, note, reportAt, takeReport, told } from "../../../objects/rate-limiter/bans/report.ts";
 import { RUNS, START } from "./arbitraries.ts";
 
 const RULE = { tokensPerWindow: 100, windowMs: 60_000 };

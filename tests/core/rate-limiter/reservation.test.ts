@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { reserve, settle } from "../../../objects/rate-limiter/reservation.ts";
-import type { Bucket, BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import { reserve, settle } from "../../../objects/rate-limiter/algorithms/reservation.ts";
+import type { Bucket, BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import {
   advance,
   fullBucket,
@@ -9,7 +9,7 @@ import {
   isExact,
   largestDebt,
   take,
-} from "../../../objects/rate-limiter/token-bucket.ts";
+} from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import { RUNS, START, anyGap, anyLimit } from "./arbitraries.ts";
 
 const LIMIT: BucketLimit = { tokensPerWindow: 10, windowMs: 1_000, burst: 10 };

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { remaining } from "../../../objects/rate-limiter/allowance.ts";
+import { remaining } from "../../../objects/rate-limiter/algorithms/allowance.ts";
 import { report } from "../../../objects/rate-limiter/client-report.ts";
 import { NEW_CLIENT, packClient, unpackClient, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { atRoot, noteShards, shardFailed, shardFor } from "../../../objects/rate-limiter/shard-choice.ts";
+import { atRoot, noteShards, shardFailed, shardFor } from "../../../objects/rate-limiter/shards/shard-choice.ts";
 
 const NOW = 1_790_000_000_000;
 const TOLD = { shards: { count: 4, ttlMs: 60_000 } };

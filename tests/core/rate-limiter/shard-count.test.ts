@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { LeaseMessage } from "../../../objects/rate-limiter/lease-messages.ts";
-import { atRoot, noteShards, shardFor } from "../../../objects/rate-limiter/shard-choice.ts";
-import { countCalls, newLoad, shardNotice, type CallLoad } from "../../../objects/rate-limiter/shard-count.ts";
+import type { LeaseMessage } from "../../../objects/rate-limiter/leases/lease-messages.ts";
+import { atRoot, noteShards, shardFor } from "../../../objects/rate-limiter/shards/shard-choice.ts";
+import { countCalls, newLoad, shardNotice, type CallLoad } from "../../../objects/rate-limiter/shards/shard-count.ts";
 import { START } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
 

@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { NEW_CLIENT, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/lease-ledger.ts";
-import type { LeaseItem, LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/lease-messages.ts";
-import { LEASE_RULES } from "../../../objects/rate-limiter/lease-rules.ts";
-import { answerFromRoot, failedAtRoot, retire, retireAt } from "../../../objects/rate-limiter/shard-asking.ts";
-import { newBranch } from "../../../objects/rate-limiter/shard-branch.ts";
-import { hear, serve, type Served } from "../../../objects/rate-limiter/shard.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import type { LeaseItem, LeaseMessage, LeaseReply } from "../../../objects/rate-limiter/leases/lease-messages.ts";
+import { LEASE_RULES } from "../../../objects/rate-limiter/leases/lease-rules.ts";
+import { answerFromRoot, failedAtRoot, retire, retireAt } from "../../../objects/rate-limiter/shards/shard-asking.ts";
+import { newBranch } from "../../../objects/rate-limiter/shards/shard-branch.ts";
+import { hear, serve, type Served } from "../../../objects/rate-limiter/shards/shard.ts";
 import { START } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { SlidingLimit, SlidingWindow } from "../../../objects/rate-limiter/sliding-window.ts";
+import type { SlidingLimit, SlidingWindow } from "../../../objects/rate-limiter/algorithms/sliding-window.ts";
 import {
   advance,
   changeLimit,
@@ -10,8 +10,8 @@ import {
   giveBack,
   remaining,
   take,
-} from "../../../objects/rate-limiter/sliding-window.ts";
-import { total } from "../../../objects/rate-limiter/sub-buckets.ts";
+} from "../../../objects/rate-limiter/algorithms/sliding-window.ts";
+import { total } from "../../../objects/rate-limiter/algorithms/sub-buckets.ts";
 import { RUNS, START } from "./arbitraries.ts";
 
 const anyLimit: fc.Arbitrary<SlidingLimit> = fc.record(

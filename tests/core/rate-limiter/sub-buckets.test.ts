@@ -10,7 +10,7 @@ import {
   takeFrom,
   total,
   unpackBuckets,
-} from "../../../objects/rate-limiter/sub-buckets.ts";
+} from "../../../objects/rate-limiter/algorithms/sub-buckets.ts";
 import { RUNS, START } from "./arbitraries.ts";
 
 const anyGrid = fc

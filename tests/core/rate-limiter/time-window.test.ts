@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { CalendarUnit, WindowRule } from "../../../objects/rate-limiter/time-window.ts";
-import { windowAt } from "../../../objects/rate-limiter/time-window.ts";
-import { isTimeZone, offsetAt } from "../../../objects/rate-limiter/time-zone.ts";
+import type { CalendarUnit, WindowRule } from "../../../objects/rate-limiter/algorithms/time-window.ts";
+import { windowAt } from "../../../objects/rate-limiter/algorithms/time-window.ts";
+import { isTimeZone, offsetAt } from "../../../objects/rate-limiter/algorithms/time-zone.ts";
 import { RUNS } from "./arbitraries.ts";
 
 const at = (text: string) => Date.parse(text);

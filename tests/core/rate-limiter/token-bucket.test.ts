@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Bucket, BucketLimit } from "../../../objects/rate-limiter/token-bucket.ts";
+import type { Bucket, BucketLimit } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import {
   advance,
   changeLimit,
@@ -9,7 +9,7 @@ import {
   fullBucket,
   giveBack,
   take,
-} from "../../../objects/rate-limiter/token-bucket.ts";
+} from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
 import { RUNS, START, anyCost, anyGap, anyLimit, anyStep, limitWith } from "./arbitraries.ts";
 import { oracleBucket } from "./oracle.ts";
 

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { creditSpent, noteTurnedAway, type TurnedAway } from "../../../objects/rate-limiter/turned-away.ts";
+import { creditSpent, noteTurnedAway, type TurnedAway } from "../../../objects/rate-limiter/leases/turned-away.ts";
 
 const limit = { tokensPerWindow: 3, windowMs: 7, burst: 1_000 };
 

@@ -1,12 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { remaining } from "../../../objects/rate-limiter/allowance.ts";
+import { remaining } from "../../../objects/rate-limiter/algorithms/allowance.ts";
 import { NEW_CLIENT, packClient, unpackClient, type ClientState } from "../../../objects/rate-limiter/client-state.ts";
-import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/lease-ledger.ts";
-import { leaseProblem, type LeaseItem, type LeaseReply } from "../../../objects/rate-limiter/lease-messages.ts";
+import { NO_MEMORY, lease, type LeaseMemory } from "../../../objects/rate-limiter/leases/lease-ledger.ts";
+import { leaseProblem, type LeaseItem, type LeaseReply } from "../../../objects/rate-limiter/leases/lease-messages.ts";
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
 import { take } from "../../../objects/rate-limiter/ledger.ts";
-import { countSpent, newHistogram, restart } from "../../../objects/rate-limiter/spend-histogram.ts";
+import { countSpent, newHistogram, restart } from "../../../objects/rate-limiter/leases/spend-histogram.ts";
 import { START } from "./arbitraries.ts";
 import { leaseMessage } from "./lease-arbitraries.ts";
 import { admissions } from "./window-oracle.ts";

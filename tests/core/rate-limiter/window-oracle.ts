@@ -1,5 +1,5 @@
 import type { LimitItem } from "../../../objects/rate-limiter/limit-item.ts";
-import { windowAt } from "../../../objects/rate-limiter/time-window.ts";
+import { windowAt } from "../../../objects/rate-limiter/algorithms/time-window.ts";
 
 /** What was admitted under a limit, watched from outside: knows nothing of leases. */
 export interface Admissions {

@@ -10,8 +10,8 @@ import {
   nextReport,
   reportAnswered,
   type BanTerms,
-} from "../../../worker/limits/attempt-counter.ts";
-import { newTracker, nextReports, reportsAnswered, trackAttempt } from "../../../worker/limits/attempt-tracker.ts";
+} from "../../../worker/limits/bans/attempt-counter.ts";
+import { newTracker, nextReports, reportsAnswered, trackAttempt } from "../../../worker/limits/bans/attempt-tracker.ts";
 
 const START = 1_795_000_000_000;
 const TERMS: BanTerms = {

@@ -4,7 +4,7 @@ import { NEW_CLIENT } from "../../../objects/rate-limiter/client-state.ts";
 import { take } from "../../../objects/rate-limiter/ledger.ts";
 import type { TakeMessage, TakeReply } from "../../../objects/rate-limiter/messages.ts";
 import { parseConfig, type RateLimit } from "../../../schemas/index.ts";
-import { forgetDenial, knownDenial, learnDenial } from "../../../worker/limits/known-denials.ts";
+import { forgetDenial, knownDenial, learnDenial } from "../../../worker/limits/asked/known-denials.ts";
 import { limitItem } from "../../../worker/limits/limit-group.ts";
 
 const NOW = 1_790_000_000_000;

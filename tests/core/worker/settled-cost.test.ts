@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RateLimit } from "../../../schemas/index.ts";
-import { costOfServed, dependsOnBody } from "../../../worker/limits/settled-cost.ts";
+import { costOfServed, dependsOnBody } from "../../../worker/limits/asked/settled-cost.ts";
 import { routeOf } from "../schemas/documents.ts";
 
 const LIMIT = { requestsPerWindow: 100, window: "1m" };

@@ -1,11 +1,11 @@
-import type { Abuse } from "../../../objects/rate-limiter/abuse.ts";
-import { NO_ABUSE, judge } from "../../../objects/rate-limiter/abuse.ts";
-import type { ReportItem, ReportReply } from "../../../objects/rate-limiter/abuse-messages.ts";
-import { packAbuse, unpackAbuse } from "../../../objects/rate-limiter/abuse-record.ts";
-import { abuseThreshold, attemptsReply } from "../../../objects/rate-limiter/attempts.ts";
-import { isBanned } from "../../../objects/rate-limiter/bans.ts";
-import { fullBucket, take } from "../../../objects/rate-limiter/token-bucket.ts";
-import type { BanTerms } from "../../../worker/limits/attempt-counter.ts";
+import type { Abuse } from "../../../objects/rate-limiter/bans/abuse.ts";
+import { NO_ABUSE, judge } from "../../../objects/rate-limiter/bans/abuse.ts";
+import type { ReportItem, ReportReply } from "../../../objects/rate-limiter/bans/abuse-messages.ts";
+import { packAbuse, unpackAbuse } from "../../../objects/rate-limiter/bans/abuse-record.ts";
+import { abuseThreshold, attemptsReply } from "../../../objects/rate-limiter/bans/attempts.ts";
+import { isBanned } from "../../../objects/rate-limiter/bans/bans.ts";
+import { fullBucket, take } from "../../../objects/rate-limiter/algorithms/token-bucket.ts";
+import type { BanTerms } from "../../../worker/limits/bans/attempt-counter.ts";
 import {
   newTracker,
   nextReports,
@@ -13,7 +13,7 @@ import {
   trackAttempt,
   trackerDueAt,
   type AttemptTracker,
-} from "../../../worker/limits/attempt-tracker.ts";
+} from "../../../worker/limits/bans/attempt-tracker.ts";
 import { createRandom } from "../random.ts";
 import { OWNER_EPOCH, VirtualClock } from "../virtual-clock.ts";
 

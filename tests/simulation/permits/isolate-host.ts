@@ -10,8 +10,8 @@ import {
   releaseIdle,
   renew,
   type PermitBorrower,
-} from "../../../objects/rate-limiter/permit-borrower.ts";
-import type { PermitMessage, PermitReplyItem } from "../../../objects/rate-limiter/permit-messages.ts";
+} from "../../../objects/rate-limiter/permits/permit-borrower.ts";
+import type { PermitMessage, PermitReplyItem } from "../../../objects/rate-limiter/permits/permit-messages.ts";
 import type { Random } from "../random.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { PermitScenario } from "./scenario.ts";

@@ -1,15 +1,15 @@
-import { decidePermits } from "../../../objects/rate-limiter/permit-ledger.ts";
+import { decidePermits } from "../../../objects/rate-limiter/permits/permit-ledger.ts";
 import {
   permitProblem,
   type PermitMessage,
   type PermitMessageReply,
-} from "../../../objects/rate-limiter/permit-messages.ts";
+} from "../../../objects/rate-limiter/permits/permit-messages.ts";
 import {
   NO_PERMITS,
   packPermits,
   unpackPermits,
   type PermitState,
-} from "../../../objects/rate-limiter/permit-state.ts";
+} from "../../../objects/rate-limiter/permits/permit-state.ts";
 import type { Random } from "../random.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { PermitScenario } from "./scenario.ts";

@@ -1,4 +1,4 @@
-import { PERMIT_TERMS } from "../../../objects/rate-limiter/permit-borrower.ts";
+import { PERMIT_TERMS } from "../../../objects/rate-limiter/permits/permit-borrower.ts";
 import { createRandom } from "../random.ts";
 import { VirtualClock } from "../virtual-clock.ts";
 import { PermitIsolateHost, type PermitSurroundings, type PermitTally } from "./isolate-host.ts";

@@ -1,4 +1,4 @@
-import type { BorrowedLimit } from "../../../objects/rate-limiter/borrower.ts";
+import type { BorrowedLimit } from "../../../objects/rate-limiter/leases/borrower.ts";
 import { IdealLimiter } from "../../simulation/checker.ts";
 import { createRandom, type Random } from "../../simulation/random.ts";
 import { Lane, LOST } from "./lane.ts";
