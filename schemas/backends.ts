@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Backend, BalancePolicy } from "./backend-types.ts";
 import { closedObject } from "./document/closed-object.ts";
 import { CircuitBreakerPolicySchema } from "./policies/circuit-breaker.ts";
 import { pendingBackendPolicies } from "./policies/pending.ts";
@@ -31,3 +32,25 @@ export const BackendSchema = closedObject({
 
 /** A backend as its document states it. */
 export type BackendInput = v.InferOutput<typeof BackendSchema>;
+
+/** What holds where nothing is configured. */
+const DEFAULT_BALANCE: BalancePolicy = {
+  algorithm: "weighted-random",
+  by: [],
+  slowStartMs: 0,
+  maxEjection: 0.5,
+  panicThreshold: 0.5,
+};
+
+/** A backend with its defaults. */
+export function resolveBackend(name: string, { targets }: BackendInput): Backend {
+  return {
+    name,
+    targets: targets.map(({ url, weight }) => ({ url, weight: weight ?? 1, drain: false })),
+    balance: DEFAULT_BALANCE,
+    sticky: undefined,
+    healthCheck: undefined,
+    retry: undefined,
+    hedge: undefined,
+  };
+}

@@ -1,3 +1,4 @@
+import type { Backend, BreakerSettings } from "./backend-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
 
 /**
@@ -78,6 +79,8 @@ export interface Route {
   readonly timeouts: Timeouts;
   /** Checked and deducted together; empty: unlimited. */
   readonly rateLimits: readonly RateLimit[];
+  /** Of the route, else of its backend, else of the top level; undefined: no breaker. */
+  readonly circuitBreaker: BreakerSettings | undefined;
 }
 
 /** A prefix (stripped before the target's path is joined) or a pattern such as `/users/:id` or `/files/*`. */
@@ -92,21 +95,6 @@ export interface HeaderMatch {
   readonly kind: "exact" | "present" | "regex";
   /** The exact value, or the regular expression's source (compiled with the `u` flag, searched, not anchored); "" for `present`. */
   readonly value: string;
-}
-
-/** Where requests go. */
-export interface Backend {
-  readonly name: string;
-  /** At least one. */
-  readonly targets: readonly Target[];
-}
-
-/** One origin server. */
-export interface Target {
-  /** http or https, as the document writes it; no user info, query or fragment. */
-  readonly url: string;
-  /** Share of the traffic among the backend's targets. Default 1. */
-  readonly weight: number;
 }
 
 /** What a request may weigh. */

@@ -1,3 +1,4 @@
+export type * from "./backend-types.ts";
 export type * from "./config-types.ts";
 export type * from "./rate-limit-types.ts";
 export { parseConfig, parseConfigText } from "./parse-config.ts";

@@ -1,6 +1,7 @@
-import type { BackendInput } from "./backends.ts";
+import { resolveBackend, type BackendInput } from "./backends.ts";
+import type { Backend } from "./backend-types.ts";
 import { resolveClientIp } from "./client-ip.ts";
-import type { Backend, Config, Route } from "./config-types.ts";
+import type { Config, Route } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
 import { resolveAdmin, resolveEndpoints } from "./endpoints.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
@@ -20,7 +21,7 @@ export function resolveConfig(input: ConfigInput): Config {
     const name = routes[index]?.backend;
     return route.target === undefined || name === undefined
       ? []
-      : [{ name, targets: [{ url: route.target, weight: 1 }] }];
+      : [resolveBackend(name, { targets: [{ url: route.target }] })];
   });
   const backends = [...[...named].map(([name, backend]) => resolveBackend(name, backend)), ...inline];
   return {
@@ -55,14 +56,11 @@ function resolveRoute(route: RouteInput, defaults: Defaults, backends: ReadonlyM
     rateLimits: statesRateLimits(route)
       ? resolveRateLimits(route, { id: `route:${id}`, name: "route", multiplier: 1, multipliers: [1] })
       : resolveRateLimits(defaults, { id: "default", name: "default", multiplier, multipliers: defaults.multipliers }),
+    circuitBreaker: undefined,
   };
 }
 
 /** Of the routes under the top level's limits, which all count in one unit. */
 function sharedMultipliers({ routes = [] }: ConfigInput): readonly number[] {
   return routes.filter((route) => !statesRateLimits(route)).map((route) => route.rateLimitMultiplier ?? 1);
-}
-
-function resolveBackend(name: string, { targets }: BackendInput): Backend {
-  return { name, targets: targets.map(({ url, weight }) => ({ url, weight: weight ?? 1 })) };
 }

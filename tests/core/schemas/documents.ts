@@ -40,6 +40,15 @@ export const LIMIT_DEFAULTS = {
   deadlineMs: 150,
 } as const;
 
+/** What a backend has that names its targets alone, beside its name and them. */
+export const BACKEND_DEFAULTS = {
+  balance: { algorithm: "weighted-random", by: [], slowStartMs: 0, maxEjection: 0.5, panicThreshold: 0.5 },
+  sticky: undefined,
+  healthCheck: undefined,
+  retry: undefined,
+  hedge: undefined,
+} as const;
+
 /** The configuration of a document that is known to be valid. */
 export function configOf(document: unknown): Config {
   const result = parseConfig(document);

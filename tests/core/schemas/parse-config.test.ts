@@ -2,7 +2,16 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { defaultDocument } from "../../../schemas/default-config.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
-import { configOf, CONTRACT_TEXT, LIMIT_DEFAULTS, problemsOf, ROUTE, routeOf, warningsOf } from "./documents.ts";
+import {
+  BACKEND_DEFAULTS,
+  configOf,
+  CONTRACT_TEXT,
+  LIMIT_DEFAULTS,
+  problemsOf,
+  ROUTE,
+  routeOf,
+  warningsOf,
+} from "./documents.ts";
 
 const SHARED_LIMIT = {
   ...LIMIT_DEFAULTS,
@@ -38,12 +47,17 @@ describe("a document", () => {
             sizeLimits: DEFAULT_SIZES,
             timeouts: { headers: 10_000, total: 30_000, idle: 60_000, requestBody: 30_000 },
             rateLimits: [SHARED_LIMIT],
+            circuitBreaker: undefined,
           },
         ],
         backends: new Map([
           [
             "route:/api/data",
-            { name: "route:/api/data", targets: [{ url: "https://your-backend.com/api/data", weight: 1 }] },
+            {
+              ...BACKEND_DEFAULTS,
+              name: "route:/api/data",
+              targets: [{ url: "https://your-backend.com/api/data", weight: 1, drain: false }],
+            },
           ],
         ]),
         clientIp: undefined,
@@ -284,10 +298,11 @@ describe("backends", () => {
     };
     expect([...configOf(document).backends.values()]).toEqual([
       {
+        ...BACKEND_DEFAULTS,
         name: "b",
         targets: [
-          { url: "https://b.example.com", weight: 1 },
-          { url: "https://c.example.com", weight: 3 },
+          { url: "https://b.example.com", weight: 1, drain: false },
+          { url: "https://c.example.com", weight: 3, drain: false },
         ],
       },
     ]);

@@ -26,7 +26,7 @@ describe("a target", () => {
 
   it("keeps the URL as written", () => {
     const { backends } = configOf({ routes: [{ prefix: "/", target: "https://API.example.com" }] });
-    expect(backends.get("route:/")?.targets).toEqual([{ url: "https://API.example.com", weight: 1 }]);
+    expect(backends.get("route:/")?.targets).toEqual([{ url: "https://API.example.com", weight: 1, drain: false }]);
   });
 
   it.each([

@@ -8,6 +8,7 @@ const NO_LIMITS = {
   sizeLimits: undefined,
   timeouts: { headers: 1, total: 1, idle: 1, requestBody: 1 },
   rateLimits: [],
+  circuitBreaker: undefined,
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {
