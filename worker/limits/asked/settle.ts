@@ -5,8 +5,8 @@ import type { RateLimit, Timeouts } from "../../../schemas/index.ts";
 import { ERRORS, GatewayError } from "../../errors.ts";
 import type { Exchange } from "../../exchange.ts";
 import { codeOf } from "../../problem.ts";
-import { within } from "../../within.ts";
-import { ownerOf } from "../owner.ts";
+import { isOverloaded } from "../../dependencies/dependency.ts";
+import { callOwner, ownerOf } from "../owner.ts";
 import type { ChainEnd } from "../part.ts";
 import { costOfServed, dependsOnBody, type Served } from "./settled-cost.ts";
 
@@ -129,10 +129,11 @@ async function send(
   for (const pauseMs of PAUSES_MS) {
     if (pauseMs > 0) await scheduler.wait(pauseMs);
     try {
-      await within(ownerOf(env, address).settle(message), CALL_MS, () => new Error("RateLimiter did not answer"));
+      await callOwner(address, () => ownerOf(env, address).settle(message), { deadlineMs: CALL_MS });
       return;
     } catch (error) {
       failure = error;
+      if (isOverloaded(error)) break;
     }
   }
   throw failure;

@@ -50,7 +50,7 @@ export async function callAbout(
   try {
     const shield = passShield(caller.env, address.client, caller.client.network);
     if (shield !== undefined) await shield;
-    const blame = (error: unknown) => blameFor(entry, address, error, caller);
+    const blame = (error: unknown) => blameFor(entry, address, error, caller).name;
     return await callOwner(address, call, { deadlineMs, blame, ...(countsLate && { countsLate }) });
   } catch (error) {
     if (!isSent) lost();

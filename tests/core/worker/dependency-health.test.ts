@@ -1,24 +1,24 @@
 import { describe, expect, it } from "vitest";
-import { afterFailure, mayCall, type OwnerHealth } from "../../../worker/limits/owner-health.ts";
+import { afterFailure, mayCall, type DependencyHealth } from "../../../worker/dependencies/dependency-health.ts";
 
 const NOW = 1_790_000_000_000;
 
-/** An owner whose calls failed at these times, all of them made before any pause. */
-function failing(...at: readonly number[]): OwnerHealth | undefined {
-  let health: OwnerHealth | undefined;
+/** A dependency whose calls failed at these times, all of them made before any pause. */
+function failing(...at: readonly number[]): DependencyHealth | undefined {
+  let health: DependencyHealth | undefined;
   for (const time of at) health = afterFailure(health, false, NOW + time);
   return health;
 }
 
 /** How many milliseconds from `since` on no call is made. */
-function pause(health: OwnerHealth | undefined, since: number): number {
+function pause(health: DependencyHealth | undefined, since: number): number {
   if (health === undefined) return 0;
   let ms = 0;
   while (ms < 20_000 && mayCall(health, NOW + since + ms) === undefined) ms += 1;
   return ms;
 }
 
-describe("an owner that failed", () => {
+describe("a dependency that failed", () => {
   it.each([
     { title: "twice is asked again", at: [0, 10], pausedMs: 0 },
     { title: "three times within a second is left alone for a second", at: [0, 10, 999], pausedMs: 1_000 },
