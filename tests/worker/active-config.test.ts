@@ -116,6 +116,22 @@ describe("the configuration of an isolate", () => {
     expect(await routes()).toEqual(["good"]);
   });
 
+  it("is not waited for by every request of a cold start while KV hangs, and there a second after KV is well", async () => {
+    let reads = 0;
+    function hang(): Promise<never> {
+      reads += 1;
+      return new Promise(() => {});
+    }
+    const hung = { ...env, PROXY_CONFIG: new Proxy(kv(), { get: () => hang }) };
+    for (let request = 0; request < 5; request += 1) {
+      await expect(routes(hung)).rejects.toMatchObject({ code: "dependency-unavailable" });
+    }
+    expect(reads).toBe(3);
+    await kv().put("config", documentFor("good"));
+    vi.setSystemTime(Date.now() + 1_000);
+    expect(await routes()).toEqual(["good"]);
+  });
+
   it("is the file's when one was given at the start, whatever KV says", async () => {
     await kv().put("config", documentFor("kv"));
     const started = { ...env, SLUICE_CONFIG: documentFor("file"), SLUICE_CONFIG_VERSION: "3" };

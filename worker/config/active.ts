@@ -1,13 +1,15 @@
 import { defaultDocument } from "../../schemas/default-config.ts";
 import { parseConfig, parseConfigText, type ConfigResult } from "../../schemas/index.ts";
+import { createDependency } from "../dependencies/dependency.ts";
 import { GatewayError } from "../errors.ts";
-import { within } from "../within.ts";
 import { compileConfig, type ActiveConfig, type ConfigSource } from "./compile.ts";
 
 /** How long an isolate serves from its copy before it looks at KV again, off the request's path. */
 const REFRESH_MS = 5_000;
 /** KV has no deadline of its own. */
 const KV_MS = 200;
+/** A cold start waits for KV with every request. While it is dead, they are refused at once. */
+const namespaces = createDependency({ kind: "KV", remembers: 1 });
 
 /** Problems in one log line; a document of garbage has one at every token. */
 const MAX_TOLD = 20;
@@ -81,11 +83,8 @@ async function load(env: Env): Promise<Loaded> {
   }
   const kv = env.PROXY_CONFIG;
   if (kv !== undefined) {
-    const { value, metadata } = await within(
-      kv.getWithMetadata<{ version?: unknown }>("config"),
-      KV_MS,
-      () => new Error(`KV did not answer within ${KV_MS} ms`),
-    );
+    const read = () => kv.getWithMetadata<{ version?: unknown }>("config");
+    const { value, metadata } = await namespaces.call("config", read, { deadlineMs: KV_MS });
     if (value !== null) return { text: value, source: "kv", version: versionOf(metadata?.version) };
   }
   return { text: undefined, source: "default", version: 0 };
