@@ -46,6 +46,22 @@ export function admit(view: BreakerView, now: number, rules: BreakerRules = BREA
   }
 }
 
+/** Whether `admit` would refuse; changes nothing. A question that it would ask is no refusal: its answer may be a permit. */
+export function isRefusing(view: BreakerView, now: number, rules: BreakerRules = BREAKER_RULES): boolean {
+  switch (view.kind) {
+    case "forced-closed":
+      return false;
+    case "closed":
+      return now < view.localUntil;
+    case "forced-open":
+      return !isLeft(view, now, rules);
+    case "open":
+      return now < view.until || (!mayPass(view, now, rules) && !mayAsk(view, now));
+    case "half-open":
+      return !mayPass(view, now, rules) && !mayAsk(view, now);
+  }
+}
+
 /**
  * Notes what came of a call, once; later calls for the same attempt change nothing. What began in another epoch counts
  * nowhere.
@@ -89,10 +105,22 @@ function seek(view: BreakerView, now: number, rules: BreakerRules): Admission {
     giveBack(view, { permit: permit.id, outcome: "none" }, now);
   }
   if (isLeft(view, now, rules)) return goAlone(view);
-  const waitMs = Math.max(view.askAt, view.kind === "half-open" ? view.until : -Infinity) - now;
-  if (waitMs > 0) return { kind: "refused", retryAfterMs: waitMs };
-  if (isAwaiting(view, now)) return { kind: "refused", retryAfterMs: 1 };
-  return { kind: "ask", message: askForPermit(view, now) };
+  if (mayAsk(view, now)) return { kind: "ask", message: askForPermit(view, now) };
+  return { kind: "refused", retryAfterMs: Math.max(1, asksAt(view) - now) };
+}
+
+/** Whether there is a permit that may be used, or nobody left who could give one. */
+function mayPass(view: BreakerView, now: number, rules: BreakerRules): boolean {
+  const { permit } = view;
+  return (permit !== undefined && now >= permit.startsAt && now < permit.startsUntil) || isLeft(view, now, rules);
+}
+
+function mayAsk(view: BreakerView, now: number): boolean {
+  return now >= asksAt(view) && !isAwaiting(view, now);
+}
+
+function asksAt({ askAt, kind, until }: BreakerView): number {
+  return kind === "half-open" ? Math.max(askAt, until) : askAt;
 }
 
 function pass(view: BreakerView): Admission {

@@ -29,8 +29,9 @@ export interface UnheardProbe extends ProbeResult {
  * in `breaker-admission.ts` and `breaker-reporting.ts`. Times by this isolate's clock.
  */
 export interface BreakerView {
-  readonly policy: BreakerPolicy;
-  readonly configVersion: number;
+  /** Changed by `reconfigure` alone, as is the version that it comes from. */
+  policy: BreakerPolicy;
+  configVersion: number;
   readonly reporter: Reporter;
   /** In [0, 1), another one in each isolate: its place where reports are spread. */
   readonly phase: number;
@@ -115,4 +116,16 @@ export function newView(
     silentSince: undefined,
     askAt: -Infinity,
   };
+}
+
+/**
+ * Judges by another policy from now on; what is known of the target stays. One of an older version changes nothing: a request
+ * may outlast the configuration that it began under.
+ */
+export function reconfigure(view: BreakerView, policy: BreakerPolicy, configVersion: number): void {
+  if (configVersion < view.configVersion) return;
+  // Parts of another length can't be put together with these.
+  if (policy.windowMs !== view.policy.windowMs) view.unreported = emptyWindow(policy.windowMs);
+  view.policy = policy;
+  view.configVersion = configVersion;
 }
