@@ -1,0 +1,42 @@
+import type { Route } from "../../schemas/index.ts";
+import type { Exchange, Handler } from "../exchange.ts";
+import { NOTHING, outgoingBody, type OutgoingBody } from "./request-body.ts";
+import { requestHeaders } from "./request-headers.ts";
+
+/**
+ * Sends a request that is ready, to whatever target, and resolves to the answer for the client.
+ *
+ * Three arguments and no object of them: this stands in the way of every request.
+ */
+export type Send = (exchange: Exchange, headers: Headers, body: OutgoingBody) => Promise<Response>;
+
+/**
+ * Prepares what of an upstream request does not depend on the target, once an exchange however often it is then sent: its header
+ * fields and its body.
+ *
+ * @throws GatewayError of `requestHeaders` and `outgoingBody`, before anything is sent.
+ */
+export function prepareRequest(route: Route, send: Send): Handler {
+  const { timeouts, sizeLimits } = route;
+  const deciding = decidingFields(route);
+
+  return function forward(exchange: Exchange): Promise<Response> {
+    const { request, receivedAt } = exchange;
+    const headers = requestHeaders(exchange, deciding);
+    // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
+    if (request.body === null) return send(exchange, headers, NOTHING);
+    const terms = { limits: sizeLimits, timeouts, receivedAt };
+    return outgoingBody(request, terms).then((body) => send(exchange, headers, body));
+  };
+}
+
+/** Lower-case names of the fields that this route is met by, or that its limits tell clients apart by. */
+function decidingFields(route: Route): ReadonlySet<string> {
+  const identities = route.rateLimits.flatMap(({ by }) =>
+    by.map((key) => {
+      if (key.kind === "cookie") return "cookie";
+      return key.kind === "header" ? key.name : undefined;
+    }),
+  );
+  return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
+}
