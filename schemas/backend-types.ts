@@ -16,6 +16,11 @@ export interface Backend {
   readonly retry: RetrySettings | undefined;
   /** Undefined: nothing is sent twice on suspicion. */
   readonly hedge: HedgePolicy | undefined;
+  /**
+   * Its own, else the top level's; undefined: no breaker. What holds for requests that come as a fallback; for others it is
+   * `Route.circuitBreaker`, which a route may have replaced.
+   */
+  readonly circuitBreaker: BreakerSettings | undefined;
 }
 
 /** One origin server. */
@@ -53,7 +58,7 @@ export interface StickyPolicy {
 
 /** How a target is probed: once for the whole fleet. */
 export interface HealthCheck {
-  /** Below the target's URL. Starts with "/". */
+  /** At the root of the target's server, not below the target's own path; may have a query. Starts with "/". */
   readonly path: string;
   /** Default GET. */
   readonly method: "GET" | "HEAD";
@@ -69,8 +74,6 @@ export interface HealthCheck {
   readonly statuses: readonly StatusRange[];
   /** What the body must hold; undefined: anything. */
   readonly bodyIncludes: string | undefined;
-  /** The Host to send; undefined: that of the target's URL. */
-  readonly host: string | undefined;
 }
 
 /** Status codes, both ends included. */

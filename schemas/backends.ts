@@ -52,5 +52,6 @@ export function resolveBackend(name: string, { targets }: BackendInput): Backend
     healthCheck: undefined,
     retry: undefined,
     hedge: undefined,
+    circuitBreaker: undefined,
   };
 }

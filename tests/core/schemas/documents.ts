@@ -47,6 +47,7 @@ export const BACKEND_DEFAULTS = {
   healthCheck: undefined,
   retry: undefined,
   hedge: undefined,
+  circuitBreaker: undefined,
 } as const;
 
 /** The configuration of a document that is known to be valid. */
