@@ -27,25 +27,6 @@ export function powerOfTwo(
   return costOf(targets[other]) < costOf(targets[one]) ? other : one;
 }
 
-/** An average that forgets: half of what it says is of the last `halfLifeMs`. */
-export interface Latency {
-  readonly ms: number;
-  readonly at: number;
-}
-
-/** Half of a latency's weight is gone after this. */
-const HALF_LIFE_MS = 10_000;
-
-/**
- * Takes one request's time into the average. A time above the average replaces it at once, lower ones bring it down slowly, as in
- * Finagle's peak EWMA: a target that begins to stall is avoided from its first slow answer on.
- */
-export function noteLatency(known: Latency | undefined, ms: number, now: number): Latency {
-  if (known === undefined || ms >= known.ms) return { ms, at: now };
-  const kept = 2 ** (-Math.max(0, now - known.at) / HALF_LIFE_MS);
-  return { ms: known.ms * kept + ms * (1 - kept), at: now };
-}
-
 function draw(targets: readonly TimedTarget[], random: number, except: number | undefined): number | undefined {
   return weightedRandom(
     targets.map(({ weight }, index) => (index === except ? 0 : weight)),

@@ -1,8 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { begin, countInFlight, finish, NONE_IN_FLIGHT } from "../../../worker/balance/in-flight.ts";
 import { leastInFlight } from "../../../worker/balance/least-in-flight.ts";
-import { noteLatency, powerOfTwo, type TimedTarget } from "../../../worker/balance/power-of-two.ts";
+import { powerOfTwo, type TimedTarget } from "../../../worker/balance/power-of-two.ts";
 import { rendezvous } from "../../../worker/balance/rendezvous.ts";
 import { slowStartWeight } from "../../../worker/balance/slow-start.ts";
 import { smoothRoundRobin } from "../../../worker/balance/smooth-round-robin.ts";
@@ -154,16 +153,6 @@ describe("least in flight", () => {
       }),
     );
   });
-
-  it("counts requests until they end, or their time is over although nobody said so", () => {
-    const one = begin(NONE_IN_FLIGHT, 1_000, 0);
-    const two = begin(one.inFlight, 1_000, 500);
-    expect([499, 999, 1_000, 1_500].map((now) => countInFlight(two.inFlight, now))).toEqual([2, 2, 1, 0]);
-    const ended = finish(two.inFlight, one.id);
-    expect(countInFlight(ended, 500)).toBe(1);
-    expect(finish(ended, one.id)).toBe(ended);
-    expect(begin(two.inFlight, 1_000, 5_000).inFlight.ends.size).toBe(1);
-  });
 });
 
 describe("power of two", () => {
@@ -190,13 +179,6 @@ describe("power of two", () => {
     const seen = shares(20_000, 10, () => powerOfTwo(targets, [random.next(), random.next()]));
     expect(seen[0]).toBe(0);
     expect(Math.max(...seen)).toBeLessThan(0.25);
-  });
-
-  it("knows of a slow answer at once, and forgets it by halves in 10 s", () => {
-    const slow = noteLatency(noteLatency(undefined, 10, 0), 1_000, 100);
-    expect(slow).toEqual({ ms: 1_000, at: 100 });
-    expect(noteLatency(slow, 0, 10_100)).toEqual({ ms: 500, at: 10_100 });
-    expect(noteLatency(slow, 0, -5_000).ms).toBe(1_000);
   });
 });
 
