@@ -1,12 +1,7 @@
-/** What is known of a target when one is chosen. */
-export interface Candidate {
-  /** Its breaker refuses. */
-  readonly isOpen: boolean;
-  /** Health checks call it down since then; undefined: they don't. */
-  readonly downSince: number | undefined;
-  /** It is to get no new client. */
-  readonly isDraining: boolean;
-}
+import type { Candidate } from "./candidate.ts";
+
+/** What is looked at, and what is found. */
+export type Eligibility = Pick<Candidate, "isOpen" | "downSince" | "isDraining" | "share" | "isEligible">;
 
 /** Shares of the targets, in [0, 1]. */
 export interface EligibilityPolicy {
@@ -16,45 +11,60 @@ export interface EligibilityPolicy {
   readonly panicThreshold: number;
 }
 
-/** Who may be chosen, by index, and whether health checks are ignored for it. */
-export interface Eligible {
-  readonly indexes: readonly number[];
-  readonly isPanic: boolean;
-}
-
-/** What holds where nothing is configured. */
-export const DEFAULT_ELIGIBILITY: EligibilityPolicy = { maxEjection: 0.5, panicThreshold: 0.5 };
-
 /**
- * Which targets a request may go to.
+ * Marks the targets that a request may go to.
  *
  * An open breaker is never passed by: it knows of requests that failed. A health check only suspects, and may itself be what
  * is broken; so it takes away at most `maxEjection` of the targets, those first that are down for longest, open ones
  * counted; and when fewer than `panicThreshold` are well, it is not believed at all, since sending everything to the few that
- * are left would bring them down too. A draining target is for clients that have been there, unless there is no other.
+ * are left would bring them down too. A draining target is for clients that have been there, unless there is no other; one
+ * without a share is for them alone.
  *
- * @param bound the index of the target that this client is bound to, which it keeps while that drains.
+ * @param bound the index of the target that this client is bound to, which it keeps while that drains; -1: none.
+ * @returns whether health checks are ignored.
  */
-export function eligible(
-  candidates: readonly Candidate[],
-  { maxEjection, panicThreshold }: EligibilityPolicy = DEFAULT_ELIGIBILITY,
-  bound?: number,
-): Eligible {
-  const all = candidates.map((candidate, index) => ({ ...candidate, index }));
-  const staying = all.filter(({ isDraining, index }) => !isDraining || index === bound);
-  const pool = staying.length === 0 ? all : staying;
-  const closed = pool.filter(({ isOpen }) => !isOpen);
-  const well = closed.filter(({ downSince }) => downSince === undefined);
-  if (well.length < panicThreshold * pool.length) {
-    return { indexes: closed.map(({ index }) => index), isPanic: closed.length > well.length };
+export function markEligible(
+  candidates: readonly Eligibility[],
+  { maxEjection, panicThreshold }: EligibilityPolicy,
+  bound: number,
+): boolean {
+  const areAllDraining = markPool(candidates, bound, false) === 0;
+  if (areAllDraining) markPool(candidates, bound, true);
+  let pool = 0;
+  let open = 0;
+  let down = 0;
+  for (const candidate of candidates) {
+    if (!candidate.isEligible) continue;
+    pool += 1;
+    if (candidate.isOpen) {
+      open += 1;
+      candidate.isEligible = false;
+    } else if (candidate.downSince !== undefined) down += 1;
   }
-  const ejectable = Math.max(pool.length > 1 ? 1 : 0, Math.floor(maxEjection * pool.length));
-  const openCount = pool.length - closed.length;
-  const ejected = closed
-    .filter(({ downSince }) => downSince !== undefined)
-    .sort((a, b) => (a.downSince ?? 0) - (b.downSince ?? 0) || a.index - b.index)
-    .slice(0, Math.max(0, ejectable - openCount))
-    .map(({ index }) => index);
-  const down = new Set(ejected);
-  return { indexes: closed.map(({ index }) => index).filter((index) => !down.has(index)), isPanic: false };
+  if (down === 0) return false;
+  if (pool - open - down < panicThreshold * pool) return true;
+  const most = Math.max(pool > 1 ? 1 : 0, Math.floor(maxEjection * pool));
+  for (let left = Math.min(down, most - open); left > 0; left--) ejectLongestDown(candidates);
+  return false;
+}
+
+/** Marks whom the configuration and operators leave; how many. */
+function markPool(candidates: readonly Eligibility[], bound: number, takesDraining: boolean): number {
+  let count = 0;
+  for (let index = 0; index < candidates.length; index++) {
+    const candidate = candidates[index];
+    if (candidate === undefined) break;
+    candidate.isEligible = index === bound || (candidate.share > 0 && (takesDraining || !candidate.isDraining));
+    if (candidate.isEligible) count += 1;
+  }
+  return count;
+}
+
+function ejectLongestDown(candidates: readonly Eligibility[]): void {
+  let longest: Eligibility | undefined;
+  for (const candidate of candidates) {
+    if (!candidate.isEligible || candidate.downSince === undefined) continue;
+    if (longest?.downSince === undefined || candidate.downSince < longest.downSince) longest = candidate;
+  }
+  if (longest !== undefined) longest.isEligible = false;
 }

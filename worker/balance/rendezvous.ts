@@ -1,8 +1,9 @@
+import type { Weighted } from "./weighted-random.ts";
+
 /** A target that keys are spread over. */
-export interface HashedTarget {
+export interface HashedTarget extends Weighted {
   /** Names it for ever: its URL. Keys stay with names, whatever the order of the list. */
   readonly name: string;
-  readonly weight: number;
 }
 
 /**
@@ -15,9 +16,11 @@ export interface HashedTarget {
 export function rendezvous(targets: readonly HashedTarget[], key: string): number | undefined {
   let best: number | undefined;
   let highest = -Infinity;
-  for (const [index, { name, weight }] of targets.entries()) {
-    if (weight <= 0) continue;
-    const score = -weight / Math.log(fraction(key, name));
+  const seed = hash(key, 0x811c_9dc5);
+  for (let index = 0; index < targets.length; index++) {
+    const target = targets[index];
+    if (target === undefined || target.weight <= 0) continue;
+    const score = -target.weight / Math.log(fraction(seed, target.name));
     if (best !== undefined && score <= highest) continue;
     highest = score;
     best = index;
@@ -26,8 +29,8 @@ export function rendezvous(targets: readonly HashedTarget[], key: string): numbe
 }
 
 /** In (0, 1), evenly spread over keys and names; 32 bits are plenty to tell a few hundred targets apart. */
-function fraction(key: string, name: string): number {
-  return (mix(hash(name, hash(key, 0x811c_9dc5))) + 0.5) / 2 ** 32;
+function fraction(seed: number, name: string): number {
+  return (mix(hash(name, seed)) + 0.5) / 2 ** 32;
 }
 
 /** FNV-1a over UTF-16 units and the length, so that "a" + "bc" and "ab" + "c" differ. No secret: whoever chooses keys may aim. */

@@ -4,12 +4,20 @@ import { leastInFlight } from "../../../worker/balance/least-in-flight.ts";
 import { powerOfTwo, type TimedTarget } from "../../../worker/balance/power-of-two.ts";
 import { rendezvous } from "../../../worker/balance/rendezvous.ts";
 import { slowStartWeight } from "../../../worker/balance/slow-start.ts";
-import { smoothRoundRobin } from "../../../worker/balance/smooth-round-robin.ts";
-import { weightedRandom } from "../../../worker/balance/weighted-random.ts";
+import { skipTurns, smoothRoundRobin, type TurnTarget } from "../../../worker/balance/smooth-round-robin.ts";
+import { weightedRandom, type Weighted } from "../../../worker/balance/weighted-random.ts";
 import { createRandom } from "../../simulation/random.ts";
 
 const anyRandom = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
 const anyWeights = fc.array(fc.integer({ min: 0, max: 100 }), { maxLength: 12 });
+
+function weighing(weights: readonly number[]): readonly Weighted[] {
+  return weights.map((weight) => ({ weight }));
+}
+
+function turnsOf(weights: readonly number[]): readonly TurnTarget[] {
+  return weights.map((weight) => ({ weight, credit: 0 }));
+}
 
 /** How often each index is chosen, as shares. */
 function shares(turns: number, targets: number, choose: () => number | undefined): readonly number[] {
@@ -31,8 +39,23 @@ function expectShares(seen: readonly number[], weights: readonly number[], withi
 
 describe("every way to choose", () => {
   it.each<[string, (weights: readonly number[], random: number) => number | undefined]>([
-    ["weighted random", weightedRandom],
-    ["smooth round robin", (weights, random) => smoothRoundRobin([], weights, random)?.index],
+    ["weighted random", (weights, random) => weightedRandom(weighing(weights), random)],
+    [
+      "smooth round robin",
+      (weights, random) => {
+        const targets = turnsOf(weights);
+        skipTurns(targets, random);
+        return smoothRoundRobin(targets);
+      },
+    ],
+    [
+      "least in flight",
+      (weights, random) =>
+        leastInFlight(
+          weights.map((weight, index) => ({ weight, inFlight: index })),
+          random,
+        ),
+    ],
     [
       "rendezvous",
       (weights, random) =>
@@ -46,7 +69,8 @@ describe("every way to choose", () => {
       (weights, random) =>
         powerOfTwo(
           weights.map((weight) => ({ weight, inFlight: 0, latencyMs: 1 })),
-          [random, random],
+          random,
+          random,
         ),
     ],
   ])("%s gives a target of weight 0 nothing, and has an answer as long as any has weight", (_name, choose) => {
@@ -67,27 +91,32 @@ describe("weighted random", () => {
     const random = createRandom(1);
     const weights = [70, 20, 10];
     expectShares(
-      shares(100_000, 3, () => weightedRandom(weights, random.next())),
+      shares(100_000, 3, () => weightedRandom(weighing(weights), random.next())),
       weights,
       0.005,
     );
   });
 
   it("cuts the line from 0 to 1 by the weights", () => {
-    const chosen = [0, 0.699, 0.701, 0.899, 0.901, 0.999].map((random) => weightedRandom([70, 20, 10], random));
+    const chosen = [0, 0.699, 0.701, 0.899, 0.901, 0.999].map((random) =>
+      weightedRandom(weighing([70, 20, 10]), random),
+    );
     expect(chosen).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+
+  it("cuts it as if one weren't there that is left out", () => {
+    expect([0, 0.666, 0.667].map((random) => weightedRandom(weighing([70, 20, 10]), random, 0))).toEqual([1, 1, 2]);
   });
 });
 
 describe("smooth round robin", () => {
   function sequence(weights: readonly number[], turns: number, first = 0): readonly number[] {
+    const targets = turnsOf(weights);
+    skipTurns(targets, first);
     const chosen: number[] = [];
-    let credits: readonly number[] = [];
     for (let turn = 0; turn < turns; turn++) {
-      const next = smoothRoundRobin(credits, weights, first);
-      if (next === undefined) break;
-      chosen.push(next.index);
-      ({ credits } = next);
+      const next = smoothRoundRobin(targets);
+      if (next !== undefined) chosen.push(next);
     }
     return chosen;
   }
@@ -125,9 +154,33 @@ describe("smooth round robin", () => {
     );
   });
 
-  it("begins anew when there are other targets, and takes a weight that has changed as it is", () => {
-    expect(smoothRoundRobin([-1, 1], [1, 1, 1])).toEqual({ index: 0, credits: [-2, 1, 1] });
-    expect(smoothRoundRobin([100, 0], [0, 1])).toEqual({ index: 1, credits: [0, 0] });
+  it("begins within a thousand turns however large the weights", () => {
+    expect(sequence([1_000_000, 1], 3, 0.9999)).toEqual([0, 0, 0]);
+  });
+
+  it("takes a weight that has changed as it is, and lets no credit last that has lost its weight", () => {
+    const targets = [
+      { weight: 0, credit: 100 },
+      { weight: 1, credit: 0 },
+    ];
+    expect(smoothRoundRobin(targets)).toBe(1);
+    expect(targets).toEqual([
+      { weight: 0, credit: 0 },
+      { weight: 1, credit: 0 },
+    ]);
+  });
+
+  it("keeps its credits within the sum of the weights for each target, whoever is left out of some turns", () => {
+    const random = createRandom(5);
+    const targets = turnsOf([5, 3, 1]);
+    for (let turn = 0; turn < 10_000; turn++) {
+      const out = Math.floor(random.next() * 6);
+      const shown = targets.map((target, index) =>
+        Object.assign(target, { weight: index === out ? 0 : [5, 3, 1][index] }),
+      );
+      smoothRoundRobin(shown);
+      for (const { credit } of targets) expect(Math.abs(credit)).toBeLessThanOrEqual(3 * 9);
+    }
   });
 });
 
@@ -168,15 +221,20 @@ describe("power of two", () => {
     ["the less busy", [target({ inFlight: 5 }), target({ inFlight: 1 })], 1],
     ["the stronger", [target({}), target({ weight: 3 })], 1],
     ["one that is not known yet", [target({}), target({ latencyMs: undefined })], 1],
+    [
+      "the known one, as long as the other's first answer is awaited",
+      [target({ latencyMs: 9_000 }), target({ latencyMs: undefined, inFlight: 1 })],
+      0,
+    ],
     ["the only one", [target({ latencyMs: 9_000 })], 0],
   ])("takes %s", (_what, targets, expected) => {
-    expect(powerOfTwo(targets, [0, 0.99])).toBe(expected);
+    expect(powerOfTwo(targets, 0, 0.99)).toBe(expected);
   });
 
   it("sends almost nothing to a target ten times as slow as nine others, and not all to the fastest", () => {
     const random = createRandom(3);
     const targets = Array.from({ length: 10 }, (_, index) => target({ latencyMs: index === 0 ? 100 : 10 + index }));
-    const seen = shares(20_000, 10, () => powerOfTwo(targets, [random.next(), random.next()]));
+    const seen = shares(20_000, 10, () => powerOfTwo(targets, random.next(), random.next()));
     expect(seen[0]).toBe(0);
     expect(Math.max(...seen)).toBeLessThan(0.25);
   });

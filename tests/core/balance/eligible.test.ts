@@ -1,15 +1,26 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { DEFAULT_ELIGIBILITY, eligible, type Candidate } from "../../../worker/balance/eligible.ts";
+import { markEligible, type Eligibility, type EligibilityPolicy } from "../../../worker/balance/eligible.ts";
 
-const WELL: Candidate = { isOpen: false, downSince: undefined, isDraining: false };
+type Seen = Readonly<Omit<Eligibility, "isEligible">>;
 
-/** `.` well, `o` breaker open, `d` draining, a digit: down since then. */
-function candidates(text: string): readonly Candidate[] {
+const WELL: Seen = { isOpen: false, downSince: undefined, isDraining: false, share: 1 };
+const DEFAULT: EligibilityPolicy = { maxEjection: 0.5, panicThreshold: 0.5 };
+
+/** Who may be chosen, and whether health checks are ignored. */
+function eligible(seen: readonly Seen[], policy = DEFAULT, bound = -1) {
+  const candidates = seen.map((one) => ({ ...one, isEligible: false }));
+  const isPanic = markEligible(candidates, policy, bound);
+  return { indexes: candidates.flatMap(({ isEligible }, index) => (isEligible ? [index] : [])), isPanic };
+}
+
+/** `.` well, `o` breaker open, `d` draining, `0` without a share, another digit: down since then. */
+function candidates(text: string): readonly Seen[] {
   return text.split("").map((one) => ({
     isOpen: one === "o",
     isDraining: one === "d",
-    downSince: /\d/.test(one) ? Number(one) : undefined,
+    downSince: /[1-9]/.test(one) ? Number(one) : undefined,
+    share: one === "0" ? 0 : 1,
   }));
 }
 
@@ -28,14 +39,22 @@ describe("a request may go to", () => {
     ["oo.1", [2, 3], true, "one that is down, when breakers have taken half"],
     ["d...", [1, 2, 3], false, "none that drains"],
     ["dd", [0, 1], false, "those that drain when there are no others"],
+    ["0.", [1], false, "none without a share"],
+    ["0d", [1], false, "one that drains before one without a share"],
+    ["0", [], false, "nobody when the only one has no share"],
+    ["0o", [], false, "none without a share although every other breaker is open"],
     ["", [], false, "nobody of nobody"],
   ])("%s: %j (panic: %s), %s", (text, indexes, isPanic, _why) => {
     expect(eligible(candidates(text))).toEqual({ indexes, isPanic });
   });
 
   it("a target that drains, for the client that is bound to it", () => {
-    expect(eligible(candidates("d.."), DEFAULT_ELIGIBILITY, 0).indexes).toEqual([0, 1, 2]);
-    expect(eligible(candidates("o.."), DEFAULT_ELIGIBILITY, 0).indexes).toEqual([1, 2]);
+    expect(eligible(candidates("d.."), DEFAULT, 0).indexes).toEqual([0, 1, 2]);
+    expect(eligible(candidates("o.."), DEFAULT, 0).indexes).toEqual([1, 2]);
+  });
+
+  it("a target without a share, for the client that is bound to it", () => {
+    expect(eligible(candidates("0.."), DEFAULT, 0).indexes).toEqual([0, 1, 2]);
   });
 
   it("those that were the last to go down, when no more may be taken away", () => {
@@ -45,10 +64,11 @@ describe("a request may go to", () => {
 });
 
 describe("whatever is known of the targets", () => {
-  const anyCandidate = fc.record<Candidate>({
+  const anyCandidate = fc.record<Seen>({
     isOpen: fc.boolean(),
     downSince: fc.option(fc.nat(100), { nil: undefined }),
     isDraining: fc.boolean(),
+    share: fc.constant(1),
   });
 
   it("an open breaker is never passed by, health checks alone take at most half, and no one alone is left out", () => {
