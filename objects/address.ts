@@ -43,6 +43,8 @@ export interface Addresses {
   probe(): Promise<{ readonly name: string }>;
   /** The object that lists the bans of the whole deployment, for operators. */
   banIndex(): Promise<{ readonly name: string }>;
+  /** The `CircuitBreaker` of a target, told apart by its URL as the configuration writes it; near its first isolate. */
+  breaker(url: string): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -88,7 +90,7 @@ export function addresses(secret: string): Addresses {
 }
 
 /**
- * Makes addresses. A name is `v1:rate-limiter:` and the hex HMAC-SHA-256 of length-prefixed parts, so a client can
+ * Makes addresses. A name is `v1:rate-limiter:` (`v1:circuit-breaker:`) and the hex HMAC-SHA-256 of length-prefixed parts, so a client can
  * neither choose nor guess which object it meets, and its identity cannot be read from a name or a handle.
  *
  * Another secret means other names: every counter starts anew.
@@ -148,6 +150,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async banIndex() {
       return { name: nameOf(await hmac(["ban-index"])) };
+    },
+    async breaker(url) {
+      return { name: `v1:circuit-breaker:${await hmac(["breaker", url])}` };
     },
   };
 }

@@ -1,2 +1,3 @@
 /** The Durable Object classes, as `wrangler.jsonc` names them. */
+export { CircuitBreaker } from "./circuit-breaker/circuit-breaker.ts";
 export { RateLimiter } from "./rate-limiter/rate-limiter.ts";

@@ -2,7 +2,7 @@ import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner, type OwnerCall } from "./around-owner.ts";
 
-export { Origin } from "../../worker/index.ts";
+export { CircuitBreaker, Origin } from "../../worker/index.ts";
 
 /**
  * How an owner fails. `late` answers rightly, 400 ms after it was asked; `busy` takes 100 ms for each call and lets the

@@ -1,6 +1,6 @@
-import worker, { Origin, RateLimiter } from "../../worker/index.ts";
+import worker, { CircuitBreaker, Origin, RateLimiter } from "../../worker/index.ts";
 
-export { Origin, RateLimiter };
+export { CircuitBreaker, Origin, RateLimiter };
 
 /** The shipped Worker, with one path more that calls the inner entrypoint as an object would. */
 export default {

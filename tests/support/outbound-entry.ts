@@ -1,4 +1,10 @@
-/** The object class that wrangler.jsonc names; nothing here calls it. */
+/** The object classes that wrangler.jsonc names; nothing here calls them. */
+export class CircuitBreaker {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 export class RateLimiter {
   fetch(): Response {
     return new Response();

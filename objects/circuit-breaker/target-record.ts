@@ -1,0 +1,124 @@
+import type { HealthAnswer } from "./health-messages.ts";
+import { judgeCheck, unchecked, type Health } from "./health-verdict.ts";
+import type { HealthTerms, TargetNews, TargetTerms } from "./target-messages.ts";
+
+/** What the owner of a target remembers beside its breaker. Times in ms since the epoch. */
+export interface TargetRecord {
+  /** As the configuration writes its URL. */
+  readonly target: string;
+  /** Null: no isolate has spoken of it yet, only an operator. */
+  readonly backend: string | null;
+  /** The version of the configuration that `health` comes from; -1: none. */
+  readonly configVersion: number;
+  readonly health: HealthTerms | null;
+  readonly verdict: Health;
+  /** Checks so far. */
+  readonly checks: number;
+  readonly lastCheck: PastCheck | null;
+  /** By an operator's order. */
+  readonly isDraining: boolean;
+  /** When an isolate was last heard of, to within a tenth of the time after which that matters. */
+  readonly heardAt: number;
+}
+
+/** One check, as it is told to operators. */
+export interface PastCheck {
+  readonly at: number;
+  /** Null: it said nothing of the target. */
+  readonly ok: boolean | null;
+  readonly status: number | null;
+  readonly durationMs: number;
+  readonly detail: string;
+}
+
+/** Checks go on for so long after the last isolate has shown interest ... */
+const INTEREST_MS = 600_000;
+/** ... or for as many intervals, where that is longer. */
+const INTEREST_INTERVALS = 10;
+/** A target of which nothing was heard for so long is forgotten, with its history. */
+const KEEP_MS = 7 * 86_400_000;
+/** Verdicts of before any check; no clock says 0. */
+const NEVER = 0;
+
+/** A target never heard of. */
+export function newRecord(target: string, now: number): TargetRecord {
+  const terms = { target, backend: null, configVersion: -1, health: null, isDraining: false };
+  return { ...terms, verdict: unchecked(NEVER), checks: 0, lastCheck: null, heardAt: now };
+}
+
+/**
+ * Takes in what a message says of a target; the very record where that is nothing new. The highest version of the
+ * configuration counts. One of its backends may want checks and another none: who wants none ends none.
+ */
+export function heardOf(
+  known: TargetRecord | undefined,
+  message: TargetTerms & { readonly configVersion: number },
+  now: number,
+): TargetRecord {
+  const record = known ?? newRecord(message.target, now);
+  const { backend, health, configVersion } = message;
+  const isNew = isNews(record, message);
+  const adopted = isNew ? { ...record, backend, health, configVersion } : record;
+  const isStale = Math.abs(now - record.heardAt) > keepMs(adopted) / 10;
+  return isNew || isStale ? { ...adopted, heardAt: now } : record;
+}
+
+/** Whether somebody still wants this target's health to be known. */
+export function isWatched({ health, heardAt }: TargetRecord, now: number): boolean {
+  return health !== null && Math.abs(now - heardAt) <= interestMs(health);
+}
+
+/** When a target that is no more heard of may be forgotten; an operator's order has no end. */
+export function targetForgettableAt(record: TargetRecord): number {
+  return record.isDraining ? Infinity : record.heardAt + Math.max(KEEP_MS, keepMs(record));
+}
+
+/** Takes in what came of a check. */
+export function checked(record: TargetRecord, answer: HealthAnswer, now: number): TargetRecord {
+  const { health, verdict, checks } = record;
+  if (health === null) return record;
+  switch (answer.kind) {
+    case "judged": {
+      const { ok, status, durationMs, detail } = answer;
+      const lastCheck = { at: now, ok, status, durationMs, detail };
+      return { ...record, verdict: judgeCheck(verdict, ok, health, now), checks: checks + 1, lastCheck };
+    }
+    case "unknown":
+      return { ...record, lastCheck: { at: now, ok: null, status: null, durationMs: 0, detail: answer.detail } };
+    case "not-configured":
+      return { ...record, health: null, verdict: unchecked(NEVER) };
+  }
+}
+
+/** Forgets what checks have said. */
+export function withoutVerdict(record: TargetRecord): TargetRecord {
+  return { ...record, verdict: unchecked(NEVER), lastCheck: null };
+}
+
+/** What isolates are told. */
+export function newsOf({ verdict, isDraining }: TargetRecord, now: number): TargetNews {
+  const forMs = verdict.since === NEVER ? null : Math.max(0, now - verdict.since);
+  return { isDraining, downForMs: verdict.isDown ? forMs : null, wellForMs: verdict.isDown ? null : forMs };
+}
+
+function isNews(
+  record: TargetRecord,
+  { backend, health, configVersion }: TargetTerms & { readonly configVersion: number },
+): boolean {
+  if (health === null)
+    return record.health === null && record.backend !== backend && configVersion > record.configVersion;
+  if (configVersion !== record.configVersion) return configVersion > record.configVersion;
+  return record.health === null || !isSame(health, record.health);
+}
+
+function isSame(one: HealthTerms, other: HealthTerms): boolean {
+  return (["intervalMs", "timeoutMs", "rise", "fall"] as const).every((field) => one[field] === other[field]);
+}
+
+function keepMs({ health }: TargetRecord): number {
+  return health === null ? KEEP_MS : interestMs(health);
+}
+
+function interestMs({ intervalMs }: HealthTerms): number {
+  return Math.max(INTEREST_MS, INTEREST_INTERVALS * intervalMs);
+}
