@@ -2,7 +2,7 @@ import { admit, isRefusing, settle, type Attempt } from "../../objects/circuit-b
 import { failed } from "../../objects/circuit-breaker/breaker-reporting.ts";
 import { newView, reconfigure, type BreakerView, type Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
 import { classify, type CallEnd } from "../../objects/circuit-breaker/outcome.ts";
-import type { BreakerSettings } from "../../schemas/index.ts";
+import type { Backend, BreakerSettings } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { TargetState } from "./target.ts";
 
@@ -40,9 +40,9 @@ let phase: number | undefined;
 /**
  * Makes the breaker of a target; once per configuration, route and target.
  *
- * @param backendName for operators, who find a target by the backend that it belongs to.
+ * @param backend one that the target belongs to, by which operators find it.
  */
-export function targetBreaker(state: TargetState, backendName: string, settings: BreakerSettings): TargetBreaker {
+export function targetBreaker(state: TargetState, backend: Backend, settings: BreakerSettings): TargetBreaker {
   const { policy, failureStatuses, shadow } = settings;
   const outcomePolicy = { slowCallMs: policy.slowCallMs, failureStatuses };
 

@@ -1,4 +1,5 @@
 import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
+import { newTargetLoad, type TargetLoad } from "../balance/target-load.ts";
 
 /**
  * What an isolate knows of one target, whatever configuration or route uses it. Changed in place, since every request looks
@@ -14,6 +15,7 @@ export interface TargetState {
   wellSince: number;
   /** By an operator's order; a configuration says so beside it. */
   isDraining: boolean;
+  readonly load: TargetLoad;
 }
 
 const states = new Map<string, TargetState>();
@@ -28,6 +30,7 @@ export function targetState(url: string): TargetState {
     downSince: undefined,
     wellSince: -Infinity,
     isDraining: false,
+    load: newTargetLoad(),
   };
   states.set(url, state);
   return state;
