@@ -17,7 +17,7 @@ const HURRIES = 2;
 
 /**
  * The report that is due, or undefined; to be sent off the request's path. Its reply goes to `heard`, its failure to `failed`.
- * Ask after each admission and each `settle`, and once more at `nextReportAt`.
+ * Ask after each admission and each `settle`, and once more at `wakeAt`.
  */
 export function dueReport(view: BreakerView, now: number): BreakerReport | undefined {
   if (view.permit !== undefined && now >= view.permit.startsUntil) returnPermit(view, now);
@@ -33,6 +33,16 @@ export function nextReportAt(view: BreakerView, now: number): number {
   // Half-open, requests ask for themselves.
   if (view.kind === "half-open" || (view.kind === "open" && now >= view.until)) return Infinity;
   return hasNews || view.epoch === 0 ? Math.min(view.reportAt, view.hurryAt) : Infinity;
+}
+
+/**
+ * When to see to a report though no request comes; Infinity: not before one does. Outcomes, suspicions and permits are somebody's
+ * business even then; whether the state is still the same is only a request's.
+ */
+export function wakeAt(view: BreakerView, now: number): number {
+  const { probes, permit, unreported, kind, localUntil } = view;
+  const isClosed = kind === "closed" && (unreported.parts.length > 0 || now < localUntil);
+  return isClosed || probes.length > 0 || permit !== undefined ? nextReportAt(view, now) : Infinity;
 }
 
 /** The report of a request that waits for a permit. */

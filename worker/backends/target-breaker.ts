@@ -1,71 +1,130 @@
-import { admit, isRefusing, settle, type Attempt } from "../../objects/circuit-breaker/breaker-admission.ts";
-import { failed } from "../../objects/circuit-breaker/breaker-reporting.ts";
-import { newView, reconfigure, type BreakerView, type Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
+import {
+  admit,
+  isRefusing,
+  settle,
+  type Admission,
+  type Attempt,
+} from "../../objects/circuit-breaker/breaker-admission.ts";
+import type { BreakerReport } from "../../objects/circuit-breaker/breaker-messages.ts";
+import { newView, reconfigure, type BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
 import { classify, type CallEnd } from "../../objects/circuit-breaker/outcome.ts";
 import type { Backend, BreakerSettings } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
-import type { TargetState } from "./target.ts";
+import { within } from "../within.ts";
+import { reportDue, sendReport, thisIsolate, type TargetLine } from "./breaker-calls.ts";
+import { targetTerms, type TargetState } from "./target.ts";
 
 export type { Attempt, CallEnd };
 
 /** What the breaker of a target needs of the request that meets it. */
-export type Caller = Pick<Exchange, "env" | "ctx" | "configVersion" | "notes">;
+export type BreakerCaller = Pick<Exchange, "env" | "ctx" | "configVersion" | "notes">;
 
 /** Whether a request may be sent to a target. */
 export type Admitted =
   /**
-   * Send it, and `settle` the attempt on every way out. A probe (`attempt.probe`) must be aborted at its `deadlineAt` (ms
-   * since the epoch; Infinity in shadow mode).
+   * Send it, and `settle` the attempt on every way out. A probe (`attempt.probe`) must be aborted at its `deadlineAt`, in ms
+   * since the epoch.
    */
   | { readonly kind: "pass"; readonly attempt: Attempt }
   /** `retryAfterMs`: when another answer may be had, at the earliest. */
   | { readonly kind: "refused"; readonly retryAfterMs: number };
 
-/** The breaker of one target, as one route's requests meet it. */
+/** The breaker of one target, as the requests of one route meet it. */
 export interface TargetBreaker {
-  /** A promise only where a permit to probe is asked for, which is waited for at most 150 ms. Never rejects. */
-  admit(caller: Caller, now: number): Admitted | Promise<Admitted>;
+  /**
+   * Decides at once, but where a permit to probe has to be asked for: that is waited for at most 150 ms, by one request of this
+   * isolate at a time. Never rejects.
+   */
+  admit(caller: BreakerCaller, now: number): Admitted | Promise<Admitted>;
   /**
    * Notes what came of a call. For each attempt the first time counts; a body that the target cuts off after that is one
    * failure more.
    */
-  settle(caller: Caller, attempt: Attempt, end: CallEnd, now: number): void;
-  /** Whether `admit` would refuse, as far as this isolate knows; asks nobody and changes nothing. False in shadow mode. */
+  settle(caller: BreakerCaller, attempt: Attempt, end: CallEnd, now: number): void;
+  /** Whether `admit` would refuse, as far as this isolate knows; asks nobody and changes nothing. Never in shadow mode. */
   isRefusing(now: number): boolean;
 }
 
-let reporter: Reporter | undefined;
+/** How long a request waits for a permit. */
+const PERMIT_MS = 150;
+/** In `notes.shadowed`. */
+const SHADOWED = "circuit-breaker";
+/** A request that got no permit is told to come back; others may have one by then. */
+const REFUSED: Admitted = { kind: "refused", retryAfterMs: 1 };
+
+/** This isolate's place where reports of all isolates are spread; made at first use. */
 let phase: number | undefined;
 
 /**
- * Makes the breaker of a target; once per configuration, route and target.
+ * Makes the breaker of a target as a configuration wants it; what is known of the target is in `state`, and stays.
+ *
+ * In shadow mode it counts, reports and probes, and notes `circuit-breaker` in `notes.shadowed` where it would have refused;
+ * nothing is refused, waits, or is aborted for it.
  *
  * @param backend one that the target belongs to, by which operators find it.
  */
 export function targetBreaker(state: TargetState, backend: Backend, settings: BreakerSettings): TargetBreaker {
   const { policy, failureStatuses, shadow } = settings;
   const outcomePolicy = { slowCallMs: policy.slowCallMs, failureStatuses };
+  const line: TargetLine = { state, terms: targetTerms(state.url, backend) };
+  const shadowProbes = new WeakMap<Attempt, Attempt>();
 
-  function viewFor({ configVersion }: Caller, now: number): BreakerView {
+  function viewFor({ configVersion }: BreakerCaller, now: number): BreakerView {
     const { view } = state;
     if (view === undefined) return (state.view = firstView(policy, configVersion, now));
     if (view.policy !== policy || view.configVersion !== configVersion) reconfigure(view, policy, configVersion);
     return view;
   }
 
+  async function askFirst(report: BreakerReport, view: BreakerView, caller: BreakerCaller): Promise<Admitted> {
+    const call = sendReport(line, view, { report, caller });
+    // The permit that it brings may come too late for this request, and is good for the next one.
+    caller.ctx.waitUntil(call);
+    await within(call, PERMIT_MS, noPermit).catch(ignore);
+    const admission = admit(view, Date.now());
+    if (admission.kind !== "ask") return admission;
+    // The owner has just answered: a second question is asked in the shade of whatever comes next.
+    caller.ctx.waitUntil(sendReport(line, view, { report: admission.message, caller }));
+    return REFUSED;
+  }
+
+  function shadowed(admission: Admission, view: BreakerView, caller: BreakerCaller): Admitted {
+    const { epoch } = view;
+    switch (admission.kind) {
+      case "pass": {
+        const { attempt } = admission;
+        if (attempt.probe === undefined) return admission;
+        // Not told that it is one, nobody aborts it. Where it outlasts its permit, what comes of it counts for nothing.
+        const call: Attempt = { epoch, isSettled: false };
+        shadowProbes.set(call, attempt);
+        return { kind: "pass", attempt: call };
+      }
+      case "ask":
+        caller.ctx.waitUntil(sendReport(line, view, { report: admission.message, caller }));
+        return { kind: "pass", attempt: { epoch, isSettled: false } };
+      case "refused": {
+        const noted = (caller.notes.shadowed ??= []);
+        if (!noted.includes(SHADOWED)) noted.push(SHADOWED);
+        return { kind: "pass", attempt: { epoch, isSettled: false } };
+      }
+    }
+  }
+
   return {
     admit(caller, now) {
       const view = viewFor(caller, now);
       const admission = admit(view, now);
-      if (admission.kind === "pass") return admission;
-      if (admission.kind === "ask") failed(view, admission.message.seq, now);
-      if (shadow) return { kind: "pass", attempt: { epoch: view.epoch, isSettled: false } };
-      return admission.kind === "ask" ? { kind: "refused", retryAfterMs: 1 } : admission;
+      if (admission.kind === "ask" && !shadow) return askFirst(admission.message, view, caller);
+      reportDue(line, view, caller, now);
+      return shadow || admission.kind === "ask" ? shadowed(admission, view, caller) : admission;
     },
     settle(caller, attempt, end, now) {
-      const isCut = attempt.isSettled && end.kind === "error" && end.error === "body-cut";
-      const call = isCut ? { epoch: attempt.epoch, isSettled: false } : attempt;
-      settle(viewFor(caller, now), call, classify(end, outcomePolicy), now);
+      const view = viewFor(caller, now);
+      const started = (shadow ? shadowProbes.get(attempt) : undefined) ?? attempt;
+      const isCut = started.isSettled && end.kind === "error" && end.error === "body-cut";
+      const call = isCut ? { epoch: started.epoch, isSettled: false } : started;
+      settle(view, call, classify(end, outcomePolicy), now);
+      reportDue(line, view, caller, now);
     },
     isRefusing(now) {
       return !shadow && state.view !== undefined && isRefusing(state.view, now);
@@ -74,8 +133,12 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
 }
 
 function firstView(policy: BreakerSettings["policy"], configVersion: number, now: number): BreakerView {
-  // At first use: there is no randomness at start-up.
-  reporter ??= { isolate: crypto.randomUUID(), seq: 0 };
   phase ??= Math.random();
-  return newView({ policy, configVersion, reporter, phase }, now);
+  return newView({ policy, configVersion, reporter: thisIsolate(), phase }, now);
 }
+
+function noPermit(): Error {
+  return new Error("no permit in time");
+}
+
+function ignore(): void {}

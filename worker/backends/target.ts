@@ -1,4 +1,6 @@
 import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
+import type { TargetNews, TargetTerms } from "../../objects/circuit-breaker/target-messages.ts";
+import type { Backend } from "../../schemas/index.ts";
 import { newTargetLoad, type TargetLoad } from "../balance/target-load.ts";
 
 /**
@@ -16,6 +18,16 @@ export interface TargetState {
   /** By an operator's order; a configuration says so beside it. */
   isDraining: boolean;
   readonly load: TargetLoad;
+  /** When its owner last told news of it; -Infinity: never. */
+  newsAt: number;
+  /** It isn't asked for news for so long after this. */
+  watchedAt: number;
+  watchMs: number;
+  /** When whoever sees to its reports wakes next, if anybody does; and which of them. */
+  wakesAt: number;
+  waker: number;
+  /** When it was last logged that its owner does not answer. */
+  complainedAt: number;
 }
 
 const states = new Map<string, TargetState>();
@@ -31,6 +43,12 @@ export function targetState(url: string): TargetState {
     wellSince: -Infinity,
     isDraining: false,
     load: newTargetLoad(),
+    newsAt: -Infinity,
+    watchedAt: -Infinity,
+    watchMs: 0,
+    wakesAt: -Infinity,
+    waker: 0,
+    complainedAt: -Infinity,
   };
   states.set(url, state);
   return state;
@@ -39,4 +57,24 @@ export function targetState(url: string): TargetState {
 /** Forgets every target but these, so that an isolate holds no more than its configuration names. */
 export function retainTargets(urls: ReadonlySet<string>): void {
   for (const url of states.keys()) if (!urls.has(url)) states.delete(url);
+}
+
+/** What the owner of a backend's target is told of it. */
+export function targetTerms(url: string, { name, healthCheck }: Backend): TargetTerms {
+  if (healthCheck === undefined) return { target: url, backend: name, health: null };
+  const { intervalMs, timeoutMs, rise, fall } = healthCheck;
+  return { target: url, backend: name, health: { intervalMs, timeoutMs, rise, fall } };
+}
+
+/** Takes in what a target's owner tells of it. */
+export function learnNews(state: TargetState, { downForMs, isDraining, wellForMs }: TargetNews, now: number): void {
+  state.newsAt = now;
+  state.isDraining = isDraining;
+  state.downSince = downForMs === null ? undefined : now - downForMs;
+  if (wellForMs !== null) learnWell(state, now - wellForMs);
+}
+
+/** Takes in that a target has been well since then. */
+export function learnWell(state: TargetState, since: number): void {
+  state.wellSince = Math.max(state.wellSince, since);
 }

@@ -1,0 +1,44 @@
+import type { WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
+import { CALL_MS, callBreaker, complain, thisIsolate, type Caller, type TargetLine } from "./breaker-calls.ts";
+import { learnNews } from "./target.ts";
+
+/** A backend of a hundred targets is not asked about all at once by one request. */
+const MOST_AT_ONCE = 6;
+/** After a call that failed. */
+const PAUSE_MS = 5_000;
+/** A verdict that nobody has confirmed for so long is none: whoever checks the target may be gone. */
+const STALE_MS = 60_000;
+
+/**
+ * Asks the owners of targets for news, off the request's path, where those that are known are older than the owner said; which
+ * also keeps its health checks going. To be called with each request: it costs a comparison per target.
+ */
+export function watchTargets(caller: Caller, targets: readonly TargetLine[], now: number): void {
+  let asked = 0;
+  for (const line of targets) {
+    const { state } = line;
+    // In either direction: a clock that stepped back must not silence this isolate.
+    if (Math.abs(now - state.watchedAt) < state.watchMs) continue;
+    if (asked === MOST_AT_ONCE) return;
+    asked += 1;
+    state.watchedAt = now;
+    state.watchMs = Math.max(state.watchMs, CALL_MS);
+    caller.ctx.waitUntil(watch(line, caller));
+  }
+}
+
+async function watch({ state, terms }: TargetLine, { env, configVersion }: Caller): Promise<void> {
+  const { isolate } = thisIsolate();
+  try {
+    const { news, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
+      owner.watch({ v: 1, configVersion, isolate, ...terms }),
+    );
+    state.watchMs = pollMs;
+    learnNews(state, news, Date.now());
+  } catch (error) {
+    const now = Date.now();
+    state.watchMs = Math.max(state.watchMs, PAUSE_MS);
+    if (now - state.newsAt > STALE_MS) state.downSince = undefined;
+    complain(state, error, now);
+  }
+}
