@@ -54,8 +54,10 @@ export function targetState(url: string): TargetState {
   return state;
 }
 
-/** Forgets every target but these, so that an isolate holds no more than its configuration names. */
-export function retainTargets(urls: ReadonlySet<string>): void {
+/** Forgets every target but those of these backends, so that an isolate holds no more than its configuration names. */
+export function retainTargets(backends: Iterable<Backend>): void {
+  const urls = new Set<string>();
+  for (const { targets } of backends) for (const { url } of targets) urls.add(url);
   for (const url of states.keys()) if (!urls.has(url)) states.delete(url);
 }
 

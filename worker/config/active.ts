@@ -1,6 +1,7 @@
 import { defaultDocument } from "../../schemas/default-config.ts";
 import { parseConfig, parseConfigText, type ConfigResult } from "../../schemas/index.ts";
 import { createDependency } from "../dependencies/dependency.ts";
+import { retainTargets } from "../backends/target.ts";
 import { GatewayError } from "../errors.ts";
 import { compileConfig, type ActiveConfig, type ConfigSource } from "./compile.ts";
 
@@ -109,6 +110,7 @@ function adopt(loaded: Loaded, env: Env): ActiveConfig {
     warnings: result.warnings,
     platform,
   });
+  retainTargets(active.config.backends.values());
   activeText = text;
   if (source === "kv") logActivated(active);
   return active;
