@@ -3,7 +3,7 @@ import type { BreakerReport } from "../../objects/circuit-breaker/breaker-messag
 import { dueReport, failed, heard, wakeAt } from "../../objects/circuit-breaker/breaker-reporting.ts";
 import type { BreakerView, Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { CircuitBreaker } from "../../objects/circuit-breaker/circuit-breaker.ts";
-import type { TargetReply, TargetTerms } from "../../objects/circuit-breaker/target-messages.ts";
+import type { TargetReply } from "../../objects/circuit-breaker/target-messages.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import type { Exchange } from "../exchange.ts";
 import { namingSecret } from "../limits/client-address.ts";
@@ -11,12 +11,6 @@ import { learnNews, learnWell, type TargetState } from "./target.ts";
 
 /** What a call to a target's owner needs of the request that makes it. */
 export type Caller = Pick<Exchange, "env" | "ctx" | "configVersion">;
-
-/** A target and what its owner is told of it. */
-export interface TargetLine {
-  readonly state: TargetState;
-  readonly terms: TargetTerms;
-}
 
 /** Off the request's path; as long as an isolate takes a message for under way. */
 export const CALL_MS = 1_000;
@@ -54,18 +48,17 @@ export async function callBreaker<Reply>(
  * Sends what is due to be said of a target, off the request's path, and sees to it that the rest is said in time though no
  * request comes. To be called after each admission and each end of a call. At most one message about a target is under way.
  */
-export function reportDue(line: TargetLine, view: BreakerView, caller: Caller, now: number): void {
+export function reportDue(state: TargetState, view: BreakerView, caller: Caller, now: number): void {
   const report = dueReport(view, now);
   if (report !== undefined) {
-    caller.ctx.waitUntil(sendReport(line, view, { report, caller }));
+    caller.ctx.waitUntil(sendReport(state, view, { report, caller }));
     return;
   }
-  const { state } = line;
   const at = wakeAt(view, now);
   if (at === Infinity || (at >= state.wakesAt && now < state.wakesAt + LATE_MS)) return;
   state.waker += 1;
   state.wakesAt = at;
-  caller.ctx.waitUntil(wakeFor(line, view, { caller, until: now + WAKER_MS }));
+  caller.ctx.waitUntil(wakeFor(state, view, { caller, until: now + WAKER_MS }));
 }
 
 /**
@@ -73,19 +66,19 @@ export function reportDue(line: TargetLine, view: BreakerView, caller: Caller, n
  * makes it, since what comes of it is everybody's.
  */
 export async function sendReport(
-  line: TargetLine,
+  state: TargetState,
   view: BreakerView,
   { report, caller }: { readonly report: BreakerReport; readonly caller: Caller },
 ): Promise<void> {
-  const { state, terms } = line;
   try {
-    const reply = await callBreaker<TargetReply>(state, caller.env, (owner) => owner.report({ ...report, ...terms }));
+    const told = { ...report, ...state.terms };
+    const reply = await callBreaker<TargetReply>(state, caller.env, (owner) => owner.report(told));
     learn(state, view, { seq: report.seq, reply, now: Date.now() });
   } catch (error) {
     failed(view, report.seq, Date.now());
     complain(state, error, Date.now());
   }
-  reportDue(line, view, caller, Date.now());
+  reportDue(state, view, caller, Date.now());
 }
 
 function learn(
@@ -103,15 +96,14 @@ function learn(
 }
 
 async function wakeFor(
-  line: TargetLine,
+  state: TargetState,
   view: BreakerView,
   { caller, until }: { readonly caller: Caller; readonly until: number },
 ): Promise<void> {
-  const { state } = line;
   const { waker } = state;
   for (;;) {
     const report = dueReport(view, Date.now());
-    if (report !== undefined) await sendReport(line, view, { report, caller });
+    if (report !== undefined) await sendReport(state, view, { report, caller });
     // Another has been started, to be earlier or because this one was late.
     if (state.waker !== waker) return;
     const now = Date.now();

@@ -11,7 +11,7 @@ import { classify, type CallEnd } from "../../objects/circuit-breaker/outcome.ts
 import type { Backend, BreakerSettings } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
-import { reportDue, sendReport, thisIsolate, type TargetLine } from "./breaker-calls.ts";
+import { reportDue, sendReport, thisIsolate } from "./breaker-calls.ts";
 import { targetTerms, type TargetState } from "./target.ts";
 
 export type { Attempt, CallEnd };
@@ -66,25 +66,28 @@ let phase: number | undefined;
 export function targetBreaker(state: TargetState, backend: Backend, settings: BreakerSettings): TargetBreaker {
   const { policy, failureStatuses, shadow } = settings;
   const outcomePolicy = { slowCallMs: policy.slowCallMs, failureStatuses };
-  const line: TargetLine = { state, terms: targetTerms(state.url, backend) };
+  const terms = targetTerms(state.url, backend);
   const shadowProbes = new WeakMap<Attempt, Attempt>();
 
   function viewFor({ configVersion }: BreakerCaller, now: number): BreakerView {
     const { view } = state;
+    if (view?.policy === policy && view.configVersion === configVersion) return view;
+    if (view !== undefined && configVersion < view.configVersion) return view;
+    state.terms = terms;
     if (view === undefined) return (state.view = firstView(policy, configVersion, now));
-    if (view.policy !== policy || view.configVersion !== configVersion) reconfigure(view, policy, configVersion);
+    reconfigure(view, policy, configVersion);
     return view;
   }
 
   async function askFirst(report: BreakerReport, view: BreakerView, caller: BreakerCaller): Promise<Admitted> {
-    const call = sendReport(line, view, { report, caller });
+    const call = sendReport(state, view, { report, caller });
     // The permit that it brings may come too late for this request, and is good for the next one.
     caller.ctx.waitUntil(call);
     await within(call, PERMIT_MS, noPermit).catch(ignore);
     const admission = admit(view, Date.now());
     if (admission.kind !== "ask") return admission;
     // The owner has just answered: a second question is asked in the shade of whatever comes next.
-    caller.ctx.waitUntil(sendReport(line, view, { report: admission.message, caller }));
+    caller.ctx.waitUntil(sendReport(state, view, { report: admission.message, caller }));
     return REFUSED;
   }
 
@@ -100,7 +103,7 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
         return { kind: "pass", attempt: call };
       }
       case "ask":
-        caller.ctx.waitUntil(sendReport(line, view, { report: admission.message, caller }));
+        caller.ctx.waitUntil(sendReport(state, view, { report: admission.message, caller }));
         return { kind: "pass", attempt: { epoch, isSettled: false } };
       case "refused": {
         const noted = (caller.notes.shadowed ??= []);
@@ -115,7 +118,7 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
       const view = viewFor(caller, now);
       const admission = admit(view, now);
       if (admission.kind === "ask" && !shadow) return askFirst(admission.message, view, caller);
-      reportDue(line, view, caller, now);
+      reportDue(state, view, caller, now);
       return shadow || admission.kind === "ask" ? shadowed(admission, view, caller) : admission;
     },
     settle(caller, attempt, end, now) {
@@ -124,7 +127,7 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
       const isCut = started.isSettled && end.kind === "error" && end.error === "body-cut";
       const call = isCut ? { epoch: started.epoch, isSettled: false } : started;
       settle(view, call, classify(end, outcomePolicy), now);
-      reportDue(line, view, caller, now);
+      reportDue(state, view, caller, now);
     },
     isRefusing(now) {
       return !shadow && state.view !== undefined && isRefusing(state.view, now);

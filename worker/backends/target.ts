@@ -11,6 +11,8 @@ export interface TargetState {
   readonly url: string;
   /** Of its breaker; undefined: no request has met one yet. */
   view: BreakerView | undefined;
+  /** What its owner is told of it, by the newest configuration that a request has come with. */
+  terms: TargetTerms;
   /** Since when health checks call it down; undefined: they don't, or nobody checks. */
   downSince: number | undefined;
   /** Since when it has been well again, by health checks or by its breaker; -Infinity: it was never anything else. */
@@ -39,6 +41,7 @@ export function targetState(url: string): TargetState {
   const state: TargetState = {
     url,
     view: undefined,
+    terms: { target: url, backend: "unknown", health: null },
     downSince: undefined,
     wellSince: -Infinity,
     isDraining: false,

@@ -1,6 +1,12 @@
-import type { WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
-import { CALL_MS, callBreaker, complain, thisIsolate, type Caller, type TargetLine } from "./breaker-calls.ts";
-import { learnNews } from "./target.ts";
+import type { TargetTerms, WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
+import { CALL_MS, callBreaker, complain, thisIsolate, type Caller } from "./breaker-calls.ts";
+import { learnNews, type TargetState } from "./target.ts";
+
+/** A target and what its owner is told of it: see `targetTerms`. */
+export interface WatchedTarget {
+  readonly state: TargetState;
+  readonly terms: TargetTerms;
+}
 
 /** A backend of a hundred targets is not asked about all at once by one request. */
 const MOST_AT_ONCE = 6;
@@ -13,21 +19,21 @@ const STALE_MS = 60_000;
  * Asks the owners of targets for news, off the request's path, where those that are known are older than the owner said; which
  * also keeps its health checks going. To be called with each request: it costs a comparison per target.
  */
-export function watchTargets(caller: Caller, targets: readonly TargetLine[], now: number): void {
+export function watchTargets(caller: Caller, targets: readonly WatchedTarget[], now: number): void {
   let asked = 0;
-  for (const line of targets) {
-    const { state } = line;
+  for (const target of targets) {
+    const { state } = target;
     // In either direction: a clock that stepped back must not silence this isolate.
     if (Math.abs(now - state.watchedAt) < state.watchMs) continue;
     if (asked === MOST_AT_ONCE) return;
     asked += 1;
     state.watchedAt = now;
     state.watchMs = Math.max(state.watchMs, CALL_MS);
-    caller.ctx.waitUntil(watch(line, caller));
+    caller.ctx.waitUntil(watch(target, caller));
   }
 }
 
-async function watch({ state, terms }: TargetLine, { env, configVersion }: Caller): Promise<void> {
+async function watch({ state, terms }: WatchedTarget, { env, configVersion }: Caller): Promise<void> {
   const { isolate } = thisIsolate();
   try {
     const { news, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>

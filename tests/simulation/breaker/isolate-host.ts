@@ -9,6 +9,9 @@ import type { Scenario } from "./scenario.ts";
 /** How long a request waits for the owner, as in production. */
 const DEADLINE_MS = 150;
 
+/** How long it is listened for a reply that nobody waits for. */
+const CALL_MS = 1_000;
+
 /** What an isolate can do to the world around it. */
 export interface Surroundings {
   readonly clock: { readonly now: number; after(delayMs: number, run: () => void): void };
@@ -62,13 +65,14 @@ export class IsolateHost {
           const answer = admit(this.#view, this.#now(), scenario.rules);
           if (answer.kind === "pass") this.#surroundings.begin(this, answer.attempt);
           else this.#surroundings.refused();
+          if (answer.kind === "ask") this.#send(answer.message, () => {});
           this.#report();
         };
         this.#send(message, end);
-        clock.after(DEADLINE_MS, () => {
-          if (isOver || this.isDead) return;
-          failed(this.#view, message.seq, this.#now());
-          end();
+        // The reply may come all the same, with a permit for the next request.
+        clock.after(DEADLINE_MS, end);
+        clock.after(CALL_MS, () => {
+          if (!this.isDead) failed(this.#view, message.seq, this.#now());
         });
         break;
       }
@@ -98,7 +102,7 @@ export class IsolateHost {
     if (report === undefined) return;
     const { clock } = this.#surroundings;
     this.#send(report, () => {});
-    clock.after(1_000, () => {
+    clock.after(CALL_MS, () => {
       if (!this.isDead) failed(this.#view, report.seq, this.#now());
     });
   }
