@@ -1,10 +1,15 @@
 import * as v from "valibot";
-import type { Backend, BalancePolicy } from "./backend-types.ts";
+import type { Backend, BreakerSettings, RetrySettings } from "./backend-types.ts";
 import { closedObject } from "./document/closed-object.ts";
-import { CircuitBreakerPolicySchema } from "./policies/circuit-breaker.ts";
+import { balancePolicy, resolveBalance } from "./policies/backends/balance.ts";
+import { CircuitBreakerPolicySchema, resolveBreaker } from "./policies/backends/circuit-breaker.ts";
+import { healthCheckPolicy, resolveHealthCheck } from "./policies/backends/health-check.ts";
+import { HedgePolicySchema, resolveHedge } from "./policies/backends/hedge.ts";
+import { resolveRetry, RetryPolicySchema } from "./policies/backends/retry.ts";
+import { resolveSticky, stickyPolicy } from "./policies/backends/sticky.ts";
 import { pendingBackendPolicies } from "./policies/pending.ts";
 import { TimeoutsSchema } from "./policies/timeouts.ts";
-import { integer, listOf } from "./values/primitives.ts";
+import { flag, integer, listOf } from "./values/primitives.ts";
 import { targetUrl } from "./values/target-url.ts";
 
 const REGIONS = "an array of region names";
@@ -13,6 +18,7 @@ const REGIONS = "an array of region names";
 export const TargetSchema = closedObject({
   url: targetUrl,
   weight: v.optional(integer(0, 1_000_000)),
+  drain: v.optional(flag),
   regions: v.optional(listOf(v.string(REGIONS), REGIONS)),
 });
 
@@ -24,34 +30,55 @@ export const BackendSchema = closedObject({
       (targets) => targets.length === 0 || targets.some(({ weight }) => weight !== 0),
       'at least one target with a "weight" above 0',
     ),
+    v.check(
+      (targets) => targets.every(({ weight }) => weight === 0) || targets.some((target) => takesNewClients(target)),
+      'at least one target with a "weight" above 0 that does not drain: new clients have to go somewhere',
+    ),
+    v.check(
+      (targets) => new Set(targets.map(({ url }) => url)).size === targets.length,
+      'each "url" once: to send more to a target give it more "weight"',
+    ),
   ),
   timeouts: v.optional(TimeoutsSchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),
+  balance: v.optional(balancePolicy),
+  sticky: v.optional(stickyPolicy),
+  healthCheck: v.optional(healthCheckPolicy),
+  retry: v.optional(RetryPolicySchema),
+  hedge: v.optional(HedgePolicySchema),
   ...pendingBackendPolicies,
 });
 
 /** A backend as its document states it. */
 export type BackendInput = v.InferOutput<typeof BackendSchema>;
 
-/** What holds where nothing is configured. */
-const DEFAULT_BALANCE: BalancePolicy = {
-  algorithm: "weighted-random",
-  by: [],
-  slowStartMs: 0,
-  maxEjection: 0.5,
-  panicThreshold: 0.5,
-};
+/** What a backend has from the top level. */
+export interface BackendDefaults {
+  readonly circuitBreaker: BreakerSettings | undefined;
+  readonly retry: RetrySettings | undefined;
+}
 
 /** A backend with its defaults. */
-export function resolveBackend(name: string, { targets }: BackendInput): Backend {
+export function resolveBackend(name: string, input: BackendInput, defaults: BackendDefaults): Backend {
   return {
     name,
-    targets: targets.map(({ url, weight }) => ({ url, weight: weight ?? 1, drain: false })),
-    balance: DEFAULT_BALANCE,
-    sticky: undefined,
-    healthCheck: undefined,
-    retry: undefined,
-    hedge: undefined,
-    circuitBreaker: undefined,
+    targets: input.targets.map(({ url, weight, drain }) => ({ url, weight: weight ?? 1, drain: drain ?? false })),
+    balance: resolveBalance(input.balance),
+    sticky: resolveSticky(input.sticky),
+    healthCheck: resolveHealthCheck(input.healthCheck),
+    retry: input.retry === undefined ? defaults.retry : resolveRetry(input.retry),
+    hedge: resolveHedge(input.hedge),
+    circuitBreaker:
+      input.circuitBreaker === undefined ? beside(name, defaults.circuitBreaker) : resolveBreaker(input.circuitBreaker),
   };
+}
+
+/** A fallback of the top level is no fallback of the very backend that it names. */
+function beside(name: string, settings: BreakerSettings | undefined): BreakerSettings | undefined {
+  const isItsOwn = settings?.fallback?.kind === "backend" && settings.fallback.backend === name;
+  return isItsOwn ? { ...settings, fallback: undefined } : settings;
+}
+
+function takesNewClients({ weight, drain }: v.InferOutput<typeof TargetSchema>): boolean {
+  return weight !== 0 && drain !== true;
 }

@@ -3,6 +3,7 @@ import { BackendSchema } from "./backends.ts";
 import { ClientIpSchema } from "./client-ip.ts";
 import { closedObject, objectOf } from "./document/closed-object.ts";
 import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
+import { RetryPolicySchema } from "./policies/backends/retry.ts";
 import { LimiterSchema } from "./policies/limiter.ts";
 import { LoggingPolicySchema } from "./policies/logging.ts";
 import { MetricsPolicySchema } from "./policies/metrics.ts";
@@ -17,6 +18,7 @@ export const ConfigSchema = v.pipe(
     routes: v.optional(v.array(RouteSchema, "an array of routes")),
     backends: v.optional(objectOf(entityName, BackendSchema, "an object from names to backends")),
     ...routePolicies,
+    retry: v.optional(RetryPolicySchema),
     metrics: v.optional(MetricsPolicySchema),
     logging: v.optional(LoggingPolicySchema),
     limiter: v.optional(LimiterSchema),

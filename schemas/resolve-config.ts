@@ -1,9 +1,11 @@
-import { resolveBackend, type BackendInput } from "./backends.ts";
 import type { Backend } from "./backend-types.ts";
+import { resolveBackend, type BackendDefaults, type BackendInput } from "./backends.ts";
 import { resolveClientIp } from "./client-ip.ts";
 import type { Config, Route } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
 import { resolveAdmin, resolveEndpoints } from "./endpoints.ts";
+import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
+import { resolveRetry } from "./policies/backends/retry.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
 import { resolveLogging } from "./policies/logging.ts";
 import { resolveRateLimits, statesRateLimits } from "./policies/rate-limit/resolve.ts";
@@ -14,19 +16,14 @@ import type { RouteInput } from "./routes/route.ts";
 
 /** Fills in every default and hands the top-level policies down to the routes that have none of their own. */
 export function resolveConfig(input: ConfigInput): Config {
-  const named = new Map(Object.entries(input.backends ?? {}));
-  const defaults = { ...input, multipliers: sharedMultipliers(input) };
-  const routes = (input.routes ?? []).map((route) => resolveRoute(route, defaults, named));
-  const inline = (input.routes ?? []).flatMap((route, index): readonly Backend[] => {
-    const name = routes[index]?.backend;
-    return route.target === undefined || name === undefined
-      ? []
-      : [resolveBackend(name, { targets: [{ url: route.target }] })];
-  });
-  const backends = [...[...named].map(([name, backend]) => resolveBackend(name, backend)), ...inline];
+  const written = new Map(Object.entries(input.backends ?? {}));
+  const shared = { circuitBreaker: resolveBreaker(input.circuitBreaker), retry: resolveRetry(input.retry) };
+  const named = [...written].map(([name, backend]) => resolveBackend(name, backend, shared));
+  const backends = new Map(named.map((backend) => [backend.name, backend]));
+  const defaults = { input, multipliers: sharedMultipliers(input), written, backends, shared };
   return {
-    routes,
-    backends: new Map(backends.map((backend) => [backend.name, backend])),
+    routes: (input.routes ?? []).map((route) => resolveRoute(route, defaults)),
+    backends,
     clientIp: resolveClientIp(input.clientIp),
     admin: resolveAdmin(input.admin),
     endpoints: resolveEndpoints(input.endpoints),
@@ -36,28 +33,45 @@ export function resolveConfig(input: ConfigInput): Config {
   };
 }
 
-/** What a route has from the top level. */
-interface Defaults extends ConfigInput {
+/** What a route has from elsewhere. */
+interface Defaults {
+  /** The top level. */
+  readonly input: ConfigInput;
   readonly multipliers: readonly number[];
+  readonly written: ReadonlyMap<string, BackendInput>;
+  /** Takes up what routes with a `target` of their own bring. */
+  readonly backends: Map<string, Backend>;
+  readonly shared: BackendDefaults;
 }
 
-function resolveRoute(route: RouteInput, defaults: Defaults, backends: ReadonlyMap<string, BackendInput>): Route {
+function resolveRoute(route: RouteInput, defaults: Defaults): Route {
+  const { input, multipliers } = defaults;
   const match = resolveMatch(route);
   if (match === undefined) throw new Error("a route without a path passed validation");
   const id = route.id ?? deriveRouteId(match);
   const { rateLimitMultiplier: multiplier = 1 } = route;
-  const backend = route.backend === undefined ? undefined : backends.get(route.backend);
+  const backend = backendOf(route, id, defaults);
   return {
     ...match,
     id,
-    backend: route.backend ?? `route:${id}`,
-    sizeLimits: resolveSizeLimits(route.sizeLimits ?? defaults.sizeLimits),
-    timeouts: resolveTimeouts([route.timeouts, backend?.timeouts, defaults.timeouts]),
+    backend: backend.name,
+    sizeLimits: resolveSizeLimits(route.sizeLimits ?? input.sizeLimits),
+    timeouts: resolveTimeouts([route.timeouts, defaults.written.get(backend.name)?.timeouts, input.timeouts]),
     rateLimits: statesRateLimits(route)
       ? resolveRateLimits(route, { id: `route:${id}`, name: "route", multiplier: 1, multipliers: [1] })
-      : resolveRateLimits(defaults, { id: "default", name: "default", multiplier, multipliers: defaults.multipliers }),
-    circuitBreaker: undefined,
+      : resolveRateLimits(input, { id: "default", name: "default", multiplier, multipliers }),
+    circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
   };
+}
+
+function backendOf(route: RouteInput, id: string, { backends, shared }: Defaults): Backend {
+  const named = route.backend === undefined ? undefined : backends.get(route.backend);
+  if (named !== undefined) return named;
+  if (route.target === undefined) throw new Error("a route without a backend passed validation");
+  const input = { targets: [{ url: route.target }], circuitBreaker: route.circuitBreaker };
+  const own = resolveBackend(`route:${id}`, input, shared);
+  backends.set(own.name, own);
+  return own;
 }
 
 /** Of the routes under the top level's limits, which all count in one unit. */

@@ -10,9 +10,9 @@ import type { RouteInput } from "./routes/route.ts";
 const DOES_NOT_ACT = "accepted but does not act yet";
 
 // Validated, and waiting for the code that acts: whoever writes it takes the name out of here.
-const PENDING_ON_ROUTES = ["cache", "deduplication", "circuitBreaker", ...Object.keys(pendingRoutePolicies)];
+const PENDING_ON_ROUTES = ["cache", "deduplication", ...Object.keys(pendingRoutePolicies)];
 const PENDING_ON_DOCUMENT = ["metrics", ...PENDING_ON_ROUTES, ...Object.keys(pendingDocumentPolicies)];
-const PENDING_ON_BACKENDS = ["circuitBreaker", ...Object.keys(pendingBackendPolicies)];
+const PENDING_ON_BACKENDS = Object.keys(pendingBackendPolicies);
 
 /** What a valid document says that has no effect, or not the one that its author may expect. */
 export function warningsOf(input: ConfigInput, config: Config): readonly ConfigWarning[] {
@@ -56,9 +56,6 @@ function backendWarnings({ routes = [], backends = {} }: ConfigInput): readonly 
   for (const [name, backend] of Object.entries(backends)) {
     const path = ["backends", name];
     if (routes.every((route) => route.backend !== name)) warnings.push(warning(path, "no route uses this backend"));
-    if (backend.targets.length > 1) {
-      warnings.push(warning([...path, "targets"], "balancing does not act yet: the first target takes every request"));
-    }
     for (const [index, target] of backend.targets.entries()) {
       warnings.push(...pendingWarnings([...path, "targets", index], target, ["regions"]));
     }

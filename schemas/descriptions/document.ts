@@ -1,9 +1,9 @@
-import { BackendSchema, TargetSchema } from "../backends.ts";
 import { ClientIpHeaderSchema } from "../client-ip.ts";
 import { ConfigSchema } from "../config.ts";
 import { AdminSchema, EndpointsSchema } from "../endpoints.ts";
 import { MatchesSchema } from "../routes/field-match.ts";
 import { RouteSchema } from "../routes/route.ts";
+import { backendPolicies, backendSections } from "./backends.ts";
 import { policySections } from "./policies.ts";
 import { pending, section, type Section } from "./section.ts";
 
@@ -17,7 +17,7 @@ const policies = {
   timeouts: { meaning: "Deadlines.", standard: "its defaults" },
   cache: pending("Keeping responses."),
   deduplication: pending("One upstream request for identical ones in flight."),
-  circuitBreaker: pending("Sparing a target that fails."),
+  circuitBreaker: backendPolicies.circuitBreaker,
   auth: pending("API keys, tokens and signatures."),
   ipControl: pending("Addresses that may, and may not, use a route."),
   cors: pending("Answering preflight requests."),
@@ -42,6 +42,7 @@ const document = section(
     },
     backends: { meaning: "Origin servers by name, for routes to name in `backend`.", standard: "`{}`" },
     ...policies,
+    retry: backendPolicies.retry,
     metrics: pending("Fleet-wide figures."),
     logging: { meaning: "One JSON line per exchange.", standard: "on" },
     limiter: { meaning: "How much an isolate remembers of the clients that it serves.", standard: "its defaults" },
@@ -117,27 +118,6 @@ const matches = section("Matches", MatchesSchema, "A condition by regular expres
   },
 });
 
-const backend = section("Backend", BackendSchema, "A named group of origin servers.", {
-  targets: {
-    meaning: "At least one. _With several, the first takes every request for now: balancing does not act yet._",
-  },
-  timeouts: {
-    meaning: "Deadlines of every route that uses this backend, unless the route has its own.",
-    standard: "the top level's",
-  },
-  circuitBreaker: policies.circuitBreaker,
-  balance: pending("How requests are shared among targets."),
-  healthCheck: pending("Probing targets."),
-  quota: pending("How much this backend may be asked."),
-  retry: pending("Trying again."),
-});
-
-const target = section("Target", TargetSchema, "One origin server.", {
-  url: { meaning: "http or https, without user info, query and fragment. Required." },
-  weight: { meaning: "Share of the traffic among the backend's targets; 0 takes it out.", standard: "`1`" },
-  regions: pending("Where the server is."),
-});
-
 const clientIp = section(
   "ClientIpHeader",
   ClientIpHeaderSchema,
@@ -174,8 +154,7 @@ export const sections: readonly Section[] = [
   document,
   route,
   matches,
-  backend,
-  target,
+  ...backendSections,
   clientIp,
   endpoints,
   admin,

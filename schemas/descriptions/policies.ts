@@ -1,5 +1,4 @@
 import { CacheSchema } from "../policies/cache.ts";
-import { CircuitBreakerSchema } from "../policies/circuit-breaker.ts";
 import { DeduplicationSchema } from "../policies/deduplication.ts";
 import { LoggingSchema } from "../policies/logging.ts";
 import { MetricsSchema } from "../policies/metrics.ts";
@@ -84,18 +83,6 @@ const deduplication = section(
   },
 );
 
-const circuitBreaker = section(
-  "CircuitBreaker",
-  CircuitBreakerSchema,
-  "Sparing a target that fails. _Accepted, but does not act yet._",
-  {
-    enabled,
-    failureThreshold: pending("Consecutive failures that open the breaker."),
-    timeout: pending("How long it stays open before it probes; a bare number counts milliseconds."),
-    shadow: pending("Count and report, but never refuse."),
-  },
-);
-
 const metrics = section("Metrics", MetricsSchema, "Fleet-wide figures. _Accepted, but does not act yet._", { enabled });
 
 const logging = section(
@@ -108,13 +95,4 @@ const logging = section(
 );
 
 /** The policies, in the order of the reference. */
-export const policySections = [
-  ...rateLimitSections,
-  sizeLimits,
-  timeouts,
-  logging,
-  cache,
-  deduplication,
-  circuitBreaker,
-  metrics,
-];
+export const policySections = [...rateLimitSections, sizeLimits, timeouts, logging, cache, deduplication, metrics];

@@ -31,8 +31,5 @@ export const pendingDocumentPolicies = {
 
 /** What only a backend has. */
 export const pendingBackendPolicies = {
-  balance: v.optional(v.union([v.string(WANTED), PendingSchema], "a name or an object")),
-  healthCheck: v.optional(PendingSchema),
   quota: v.optional(PendingSchema),
-  retry: v.optional(PendingSchema),
 } as const;

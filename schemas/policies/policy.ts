@@ -10,6 +10,12 @@ export function removable<const Policy extends v.GenericSchema>(policy: Policy, 
   return v.union([v.literal(false, wanted), policy], wanted);
 }
 
+/** A policy whose fields all have defaults: `true` for those, the policy, or `false`. */
+export function switchable<const Policy extends v.GenericSchema>(policy: Policy, wanted = SWITCH_OR_OBJECT) {
+  return v.union([v.boolean(wanted), policy], wanted);
+}
+
+const SWITCH_OR_OBJECT = "true for the defaults, an object, or false to remove the policy";
 const OBJECT_OR_FALSE = "an object, or false to remove the policy";
 
 /** Whether a policy is written down and not switched off. */

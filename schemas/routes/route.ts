@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
 import { CachePolicySchema } from "../policies/cache.ts";
-import { CircuitBreakerPolicySchema } from "../policies/circuit-breaker.ts";
+import { CircuitBreakerPolicySchema } from "../policies/backends/circuit-breaker.ts";
 import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
 import { pendingRoutePolicies } from "../policies/pending.ts";
 import { RateLimitListSchema, rateLimitMultiplier, RateLimitPolicySchema } from "../policies/rate-limit/rate-limit.ts";

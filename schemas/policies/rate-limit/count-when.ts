@@ -2,20 +2,12 @@ import * as v from "valibot";
 import { closedObject } from "../../document/closed-object.ts";
 import type { CountWhen } from "../../rate-limit-types.ts";
 import { flag, listOf } from "../../values/primitives.ts";
+import { statusOf, wantedStatus } from "../../values/status.ts";
 
-const STATUS = 'a status from 200 to 599 or a class such as "4xx"';
+const STATUS = wantedStatus(2);
 const WANTED = `${STATUS}, an array of these, or an object with "statuses"`;
 
-const code = v.pipe(v.number(STATUS), v.safeInteger(STATUS), v.minValue(200, STATUS), v.maxValue(599, STATUS));
-
-const status = v.pipe(
-  v.union([code, v.pipe(v.string(STATUS), v.regex(/^[2-5]xx$/, STATUS))], STATUS),
-  v.transform((written) => {
-    if (typeof written === "number") return { from: written, to: written };
-    const hundreds = Number(written.slice(0, 1)) * 100;
-    return { from: hundreds, to: hundreds + 99 };
-  }),
-);
+const status = statusOf(2);
 
 /** Which responses count, and whether the gateway's own errors do. */
 export const CountWhenSchema = closedObject({

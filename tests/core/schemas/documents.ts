@@ -50,6 +50,28 @@ export const BACKEND_DEFAULTS = {
   circuitBreaker: undefined,
 } as const;
 
+/** A breaker that says nothing but that it is on. */
+export const BREAKER_DEFAULTS = {
+  policy: {
+    failureThreshold: 5,
+    failureRate: 0.5,
+    minimumCalls: 20,
+    windowMs: 10_000,
+    slowCallMs: 5_000,
+    slowCallRate: 1,
+    successThreshold: 2,
+    halfOpenPermits: 3,
+    halfOpenMaxFailures: 0,
+    openMs: 60_000,
+    openMaxMs: 600_000,
+    operationTimeoutMs: 10_000,
+    jitter: 0.2,
+  },
+  failureStatuses: [500, 502, 503, 504],
+  fallback: undefined,
+  shadow: false,
+} as const;
+
 /** The configuration of a document that is known to be valid. */
 export function configOf(document: unknown): Config {
   const result = parseConfig(document);

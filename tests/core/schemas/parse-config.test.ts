@@ -4,6 +4,7 @@ import { defaultDocument } from "../../../schemas/default-config.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
 import {
   BACKEND_DEFAULTS,
+  BREAKER_DEFAULTS,
   configOf,
   CONTRACT_TEXT,
   LIMIT_DEFAULTS,
@@ -47,7 +48,7 @@ describe("a document", () => {
             sizeLimits: DEFAULT_SIZES,
             timeouts: { headers: 10_000, total: 30_000, idle: 60_000, requestBody: 30_000 },
             rateLimits: [SHARED_LIMIT],
-            circuitBreaker: undefined,
+            circuitBreaker: BREAKER_DEFAULTS,
           },
         ],
         backends: new Map([
@@ -56,6 +57,7 @@ describe("a document", () => {
             {
               ...BACKEND_DEFAULTS,
               name: "route:/api/data",
+              circuitBreaker: BREAKER_DEFAULTS,
               targets: [{ url: "https://your-backend.com/api/data", weight: 1, drain: false }],
             },
           ],
@@ -71,7 +73,6 @@ describe("a document", () => {
         { path: "metrics", message: "accepted but does not act yet" },
         { path: "routes[0].cache", message: "accepted but does not act yet" },
         { path: "routes[0].deduplication", message: "accepted but does not act yet" },
-        { path: "routes[0].circuitBreaker", message: "accepted but does not act yet" },
       ],
     });
   });
@@ -84,7 +85,7 @@ describe("a document", () => {
 
   it("may use every word of the vocabulary", () => {
     const anywhere = ["auth", "ipControl", "cors", "securityHeaders", "idempotency", "geo", "canary", "webSocket"];
-    const policies = [...anywhere, "async", "transform", "cache", "deduplication", "circuitBreaker"];
+    const policies = [...anywhere, "async", "transform", "cache", "deduplication"];
     const level = Object.fromEntries(policies.map((name) => [name, {}]));
     const document = {
       ...level,
@@ -95,16 +96,12 @@ describe("a document", () => {
       backends: {
         main: {
           targets: [{ url: "https://a.example.com", regions: ["eu"] }],
-          balance: "round-robin",
-          circuitBreaker: {},
-          healthCheck: {},
           quota: {},
-          retry: {},
         },
       },
       routes: [{ prefix: "/a", backend: "main", ...level }],
     };
-    const onBackend = ["targets[0].regions", "balance", "circuitBreaker", "healthCheck", "quota", "retry"];
+    const onBackend = ["targets[0].regions", "quota"];
     const pending = [
       "metrics",
       "consumers",
@@ -291,24 +288,30 @@ describe("clientIp", () => {
 describe("backends", () => {
   const target = { url: "https://b.example.com" };
 
-  it("take all their targets, with a warning that the first one acts", () => {
+  it("have what is said of each target, and defaults for the rest", () => {
     const document = {
-      backends: { b: { targets: [target, { url: "https://c.example.com", weight: 3 }] } },
+      backends: { b: { targets: [target, { url: "https://c.example.com", weight: 3, drain: true }] } },
       routes: [{ prefix: "/", backend: "b" }],
     };
-    expect([...configOf(document).backends.values()]).toEqual([
-      {
-        ...BACKEND_DEFAULTS,
-        name: "b",
-        targets: [
-          { url: "https://b.example.com", weight: 1, drain: false },
-          { url: "https://c.example.com", weight: 3, drain: false },
-        ],
-      },
-    ]);
-    expect(warningsOf(document)).toEqual([
-      { path: "backends.b.targets", message: "balancing does not act yet: the first target takes every request" },
-    ]);
+    expect(parseConfig(document)).toEqual({
+      ok: true,
+      config: expect.objectContaining({
+        backends: new Map([
+          [
+            "b",
+            {
+              ...BACKEND_DEFAULTS,
+              name: "b",
+              targets: [
+                { url: "https://b.example.com", weight: 1, drain: false },
+                { url: "https://c.example.com", weight: 3, drain: true },
+              ],
+            },
+          ],
+        ]),
+      }),
+      warnings: [],
+    });
   });
 
   it("that no route uses are a warning", () => {
