@@ -34,3 +34,14 @@ function decode(written: string): string {
     return bare;
   }
 }
+
+/**
+ * A `Cookie` field without one cookie, every other pair as the client wrote it. A field with quotes in it is left alone: for
+ * readers of RFC 2109 a quoted value may hold semicolons, and a piece cut out of one would change what they read.
+ */
+export function withoutCookie(field: string, name: string): string {
+  if (field.includes('"')) return field;
+  const pairs = field.split(";");
+  const kept = pairs.filter((pair) => pair.split("=", 1)[0]?.trim() !== name);
+  return kept.length === pairs.length ? field : kept.join(";").trim();
+}

@@ -9,6 +9,8 @@ export interface Candidate {
   isOpen: boolean;
   /** Health checks call it down since then; undefined: they don't. */
   downSince: number | undefined;
+  /** Since when it is well, or known; -Infinity: it was never anything else. */
+  wellSince: number;
   /** It is to get no new client. */
   isDraining: boolean;
   /** What the configuration gives it; 0: no new client, whatever happens to the others. */
@@ -29,6 +31,7 @@ export function newCandidate(name: string): Candidate {
     name,
     isOpen: false,
     downSince: undefined,
+    wellSince: -Infinity,
     isDraining: false,
     share: 1,
     weight: 1,

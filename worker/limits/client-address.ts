@@ -33,6 +33,11 @@ export function clientAddress(
   });
 }
 
+/** What tells a client apart, as one text; for a balancer, which spreads clients and stores nothing of them. */
+export function identityKey(by: readonly LimitKey[], exchange: Exchange): string {
+  return identityOf(by, exchange).parts.join("\n");
+}
+
 interface Identity {
   readonly parts: readonly string[];
   readonly holdsAddress: boolean;
