@@ -88,6 +88,7 @@ function learn(
 ): void {
   heard(view, seq, reply, now);
   learnNews(state, reply.news, now);
+  state.isolates = reply.isolates;
   // The next report brings the next news.
   state.watchedAt = now;
   state.watchMs = Math.max(state.watchMs, 2 * reply.reportMs);

@@ -20,6 +20,8 @@ export interface TargetState {
   /** By an operator's order; a configuration says so beside it. */
   isDraining: boolean;
   readonly load: TargetLoad;
+  /** How many isolates use it, by the last word of its owner; 0: there was none. */
+  isolates: number;
   /** When its owner last told news of it; -Infinity: never. */
   newsAt: number;
   /** It isn't asked for news for so long after this. */
@@ -46,6 +48,7 @@ export function targetState(url: string): TargetState {
     wellSince: -Infinity,
     isDraining: false,
     load: newTargetLoad(),
+    isolates: 0,
     newsAt: -Infinity,
     watchedAt: -Infinity,
     watchMs: 0,

@@ -36,10 +36,11 @@ export function watchTargets(caller: Caller, targets: readonly WatchedTarget[], 
 async function watch({ state, terms }: WatchedTarget, { env, configVersion }: Caller): Promise<void> {
   const { isolate } = thisIsolate();
   try {
-    const { news, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
+    const { news, isolates, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
       owner.watch({ v: 1, configVersion, isolate, ...terms }),
     );
     state.watchMs = pollMs;
+    state.isolates = isolates;
     learnNews(state, news, Date.now());
   } catch (error) {
     const now = Date.now();
