@@ -79,6 +79,11 @@ export function policyProblem(policy: unknown): string | undefined {
   return jitter >= 0 && jitter < 1 ? undefined : wanted("policy.jitter", policy.jitter, "a number in [0, 1)");
 }
 
+/** Whether two policies judge alike. */
+export function isSamePolicy(one: BreakerPolicy, other: BreakerPolicy): boolean {
+  return FIELDS.every((field) => one[field] === other[field]);
+}
+
 /** A policy as one list of numbers, for storage. */
 export function packPolicy(policy: BreakerPolicy): readonly number[] {
   return FIELDS.map((field) => policy[field]);

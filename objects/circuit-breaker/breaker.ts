@@ -1,6 +1,7 @@
 import { replyTo } from "./breaker-reply.ts";
 import type { BreakerReply, BreakerReport } from "./breaker-messages.ts";
 import { BREAKER_RULES, type BreakerRules } from "./breaker-rules.ts";
+import { isSamePolicy } from "./breaker-policy.ts";
 import { enter, onClock, open, probe, type BreakerState } from "./circuit.ts";
 import { addOutcomes, emptyWindow, type OutcomeWindow } from "./outcome-window.ts";
 import { ACTIVE_PACES, heardFrom, otherPeers, present, type Heard, type Peer } from "./peers.ts";
@@ -127,6 +128,9 @@ function recovered(state: BreakerState, { epoch }: BreakerReport, now: number): 
   return enter({ ...state, epoch }, { kind: "closed", since: now, openings: 0 }, "state-lost", now);
 }
 
+/** A document without versions has version 0 each time: another policy of the same version is a newer one as well. */
 function configured(state: BreakerState, { configVersion, policy }: BreakerReport): BreakerState {
-  return configVersion > state.configVersion ? { ...state, configVersion, policy } : state;
+  const isNewer = configVersion > state.configVersion;
+  const isOther = configVersion === state.configVersion && !isSamePolicy(policy, state.policy);
+  return isNewer || isOther ? { ...state, configVersion, policy } : state;
 }

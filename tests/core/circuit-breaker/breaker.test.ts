@@ -28,6 +28,16 @@ describe("a closed breaker", () => {
     expect(one.state).toMatchObject({ configVersion: 3, policy: { openMs: 5_000 } });
   });
 
+  it("follows another policy of the same version, as documents have that are written by hand", () => {
+    const one = owner();
+    one.hear({ configVersion: 1, policy: DEFAULT_BREAKER });
+    one.hear({ configVersion: 1, policy: { ...DEFAULT_BREAKER, openMs: 5_000 } });
+    expect(one.state.policy).toEqual({ ...DEFAULT_BREAKER, openMs: 5_000 });
+    const before = one.state;
+    one.hear({ configVersion: 1, policy: { ...DEFAULT_BREAKER, openMs: 5_000 } });
+    expect(one.state).toBe(before);
+  });
+
   it("asks a voter back before its isolate passes requests again, and others the later the more they are", () => {
     const one = owner({}, newBreaker());
     const [first] = names(200).map((isolate) => one.hear({ isolate }));
