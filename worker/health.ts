@@ -1,13 +1,17 @@
 import { addresses } from "../objects/address.ts";
 import { isAdmin } from "./admin/authenticate.ts";
+import { askOwners } from "./admin/backends/target-owners.ts";
+import { isAnyWatched } from "./admin/backends/watched-targets.ts";
 import type { CanonicalRequest } from "./canonical.ts";
 import type { ActiveConfig } from "./config/compile.ts";
 import { GatewayError } from "./errors.ts";
 import { namingSecret } from "./limits/client-address.ts";
-import { within } from "./within.ts";
+import { callOwner, ownerOf } from "./limits/owner.ts";
 
 /** An object that does not answer within this is not ready. */
 const PING_MS = 1000;
+/** The URL of no target: whoever owns it has nothing to do. */
+const NO_TARGET = "";
 
 /**
  * The gateway's own health endpoints; undefined when the path is none of them.
@@ -55,7 +59,8 @@ async function healthAnswer(
     case healthz:
       return alive();
     case readyz: {
-      const object = await pingObject(env);
+      // Not the owners of targets: without them everything is served, by what isolates know themselves.
+      const object = await pingLimiter(env);
       return answer(object.ready ? 200 : 503, "application/json", {
         status: object.ready ? "ready" : "not ready",
         // Anyone may ask here; the reason is the operator's, at /health.
@@ -67,33 +72,39 @@ async function healthAnswer(
   }
 }
 
-/** draft-inadarei-api-health-check-06: everyone learns pass or fail, an operator learns why. */
+/** draft-inadarei-api-health-check-06: everyone learns pass, warn or fail, an operator learns why. */
 async function healthDocument(detailed: boolean, env: Env, active: ActiveConfig): Promise<Response> {
-  const object = await pingObject(env);
-  const status = object.ready ? "pass" : "fail";
+  const [limiter, breaker] = await Promise.all([
+    pingLimiter(env),
+    isAnyWatched(active.config) ? pingBreaker(env) : undefined,
+  ]);
+  const status = limiter.ready ? (breaker?.ready === false ? "warn" : "pass") : "fail";
   const body = detailed
     ? {
         status,
         version: String(active.version),
         notes: active.warnings.map((warning) => `${warning.path}: ${warning.message}`),
         checks: {
-          "rate-limiter:responseTime": [
-            {
-              componentType: "datastore",
-              status,
-              observedValue: object.ms,
-              observedUnit: "ms",
-              output: object.ready ? undefined : object.status,
-              time: new Date().toISOString(),
-            },
-          ],
+          "rate-limiter:responseTime": [measured(limiter, "fail")],
+          ...(breaker && { "circuit-breaker:responseTime": [measured(breaker, "warn")] }),
           "configuration:version": [
             { componentType: "component", status: "pass", observedValue: active.version, source: active.source },
           ],
         },
       }
     : { status };
-  return answer(object.ready ? 200 : 503, "application/health+json", body);
+  return answer(limiter.ready ? 200 : 503, "application/health+json", body);
+}
+
+function measured({ ready, ms, status }: Ping, otherwise: "warn" | "fail") {
+  return {
+    componentType: "datastore",
+    status: ready ? "pass" : otherwise,
+    observedValue: ms,
+    observedUnit: "ms",
+    output: ready ? undefined : status,
+    time: new Date().toISOString(),
+  };
 }
 
 interface Ping {
@@ -102,12 +113,11 @@ interface Ping {
   readonly ms: number;
 }
 
-async function pingObject(env: Env): Promise<Ping> {
+async function pingLimiter(env: Env): Promise<Ping> {
   const startedAt = Date.now();
   try {
-    const { name } = await addresses(namingSecret(env)).probe();
-    const stub = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(name), { retry: { maxRetries: 0 } });
-    await within(stub.ping(), PING_MS, () => new Error(`no answer within ${PING_MS} ms`));
+    const address = { ...(await addresses(namingSecret(env)).probe()), client: "" };
+    await callOwner(address, () => ownerOf(env, address).ping(), { deadlineMs: PING_MS });
     return { ready: true, status: "ok", ms: Date.now() - startedAt };
   } catch (error) {
     const status = error instanceof Error ? error.message : String(error);
@@ -115,6 +125,15 @@ async function pingObject(env: Env): Promise<Ping> {
     console.error(JSON.stringify({ level: "error", message: "not ready", error: status }));
     return { ready: false, status, ms: Date.now() - startedAt };
   }
+}
+
+async function pingBreaker(env: Env): Promise<Ping> {
+  const startedAt = Date.now();
+  const [pinged] = await askOwners(env, [NO_TARGET], (owner) => owner.ping());
+  const ms = Date.now() - startedAt;
+  return pinged?.kind === "answered"
+    ? { ready: true, status: "ok", ms }
+    : { ready: false, status: pinged?.problem ?? "", ms };
 }
 
 function answer(status: number, type: string, body: unknown): Response {

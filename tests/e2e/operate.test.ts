@@ -122,7 +122,15 @@ describe("an operator", () => {
   it("finds what the admin API has", async () => {
     const listed = {
       resources: [
+        "/backends",
+        "/backends/{name}",
+        "POST /backends/{name}/open?target=",
+        "POST /backends/{name}/close?target=",
+        "POST /backends/{name}/auto?target=",
+        "POST /backends/{name}/drain?target=",
         "/bans?filter=&limit=&cursor=",
+        "/circuit-breaker-status",
+        "POST /circuit-breaker-reset?backend=",
         "/clients?by=&value=",
         "/clients/{id}",
         "POST /clients/{id}/ban",

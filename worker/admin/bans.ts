@@ -2,8 +2,7 @@ import { addresses } from "../../objects/address.ts";
 import type { BanCursor, BanList } from "../../objects/rate-limiter/bans/ban-index-messages.ts";
 import { GatewayError } from "../errors.ts";
 import { namingSecret } from "../limits/client-address.ts";
-import { ownerOf } from "../limits/owner.ts";
-import { ask } from "./client-owner.ts";
+import { askOwner } from "./client-owner.ts";
 import type { AdminContext } from "./index.ts";
 import { json } from "./json.ts";
 
@@ -21,7 +20,7 @@ export async function listBans({ env, query }: AdminContext): Promise<Response> 
   const after = cursorOf(query.get("cursor"));
   const address = { ...(await addresses(namingSecret(env)).banIndex()), client: "" };
   const asked = { v: 1, limit, after, filter: query.get("filter") } as const;
-  const list: BanList = await ask(ownerOf(env, address).listBans(asked));
+  const list: BanList = await askOwner(env, address, (owner) => owner.listBans(asked));
   const next = list.next === null ? null : `${list.next.since}.${list.next.client}`;
   return json({ bans: list.bans, next, listed: list.listed, more: list.more });
 }

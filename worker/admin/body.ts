@@ -17,9 +17,19 @@ export async function readBody<Schema extends v.GenericSchema>(
   request: Request,
   schema: Schema,
 ): Promise<v.InferOutput<Schema>> {
-  const text = await within(readText(request), BODY_MS, () => {
-    return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
-  });
+  return check(await textOf(request), schema);
+}
+
+/** The same for an order that may do without a body: none at all is an object without members. */
+export async function readOptionalBody<Schema extends v.GenericSchema>(
+  request: Request,
+  schema: Schema,
+): Promise<v.InferOutput<Schema>> {
+  const text = await textOf(request);
+  return check(text.trim() === "" ? "{}" : text, schema);
+}
+
+function check<Schema extends v.GenericSchema>(text: string, schema: Schema): v.InferOutput<Schema> {
   const document = parse(text);
   const parsed = v.safeParse(schema, document);
   if (parsed.success) return parsed.output;
@@ -28,6 +38,12 @@ export async function readBody<Schema extends v.GenericSchema>(
     ({ path, got, wanted }) => `${path === "" ? "the body" : path}: got ${got}, wanted ${wanted}`,
   );
   throw new GatewayError("invalid-request", { detail: `${told.join("; ")}.`, members: { problems } });
+}
+
+function textOf(request: Request): Promise<string> {
+  return within(readText(request), BODY_MS, () => {
+    return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
+  });
 }
 
 async function readText({ body }: Request): Promise<string> {

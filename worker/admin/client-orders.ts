@@ -7,7 +7,7 @@ import { duration } from "../../schemas/values/duration.ts";
 import { integer } from "../../schemas/values/primitives.ts";
 import { GatewayError } from "../errors.ts";
 import { readBody } from "./body.ts";
-import { ask, ownerAt } from "./client-owner.ts";
+import { ownerAt } from "./client-owner.ts";
 import type { AdminContext } from "./index.ts";
 import { json } from "./json.ts";
 
@@ -28,34 +28,34 @@ const GrantBody = closedObject({
 
 /** POST /admin/clients/{id}/ban {duration, reason}: shuts a client out from now on, whatever ban there was. */
 export async function banClient(id: string, context: AdminContext): Promise<Response> {
-  const { owner, client } = await ownerAt(id, context);
+  const { ask, client } = await ownerAt(id, context);
   const order = await readBody(context.request, BanBody);
-  const ban: BanView = await ask(owner.ban(client, { durationMs: order.duration, reason: order.reason }));
+  const ban: BanView = await ask((owner) => owner.ban(client, { durationMs: order.duration, reason: order.reason }));
   return json({ client, ban });
 }
 
 /** POST /admin/clients/{id}/unban: ends a ban within 2 s everywhere, and forgives what led to it. */
 export async function unbanClient(id: string, context: AdminContext): Promise<Response> {
-  const { owner, client } = await ownerAt(id, context);
-  const { wasBanned } = await ask(owner.unban(client));
+  const { ask, client } = await ownerAt(id, context);
+  const { wasBanned } = await ask((owner) => owner.unban(client));
   return json({ client, wasBanned });
 }
 
 /** POST /admin/clients/{id}/reset: fills all limits of a client, but for what isolates hold on lease. A ban stays. */
 export async function resetClient(id: string, context: AdminContext): Promise<Response> {
-  const { owner, client } = await ownerAt(id, context);
-  const { existed } = await ask(owner.reset(client));
+  const { ask, client } = await ownerAt(id, context);
+  const { existed } = await ask((owner) => owner.reset(client));
   return json({ client, wasRemembered: existed });
 }
 
 /** POST /admin/clients/{id}/grant {policy, tokens}: adds tokens under one limit, up to its ceiling. */
 export async function grantTokens(id: string, context: AdminContext): Promise<Response> {
-  const { owner, client } = await ownerAt(id, context);
+  const { ask, client } = await ownerAt(id, context);
   const { policy, tokens } = await readBody(context.request, GrantBody);
   const unitsPerToken = unitsOf(policy, context);
-  const reply: Granted | null = await ask(owner.grant(client, { policy, tokens: tokens * unitsPerToken }));
+  const reply: Granted | null = await ask((owner) => owner.grant(client, { policy, tokens: tokens * unitsPerToken }));
   if (reply === null) {
-    const used = (await ask<ClientView | null>(owner.inspect(client)))?.policies ?? [];
+    const used = (await ask<ClientView | null>((owner) => owner.inspect(client)))?.policies ?? [];
     const others = used.length === 0 ? "" : ` It has used: ${used.map((one) => one.policy).join(", ")}.`;
     throw new GatewayError("not-found", {
       detail: `This client has used nothing of ${JSON.stringify(policy)}, so there is nothing to add to.${others}`,

@@ -4,7 +4,7 @@ import type { ClientView } from "../../objects/rate-limiter/client-view.ts";
 import { GatewayError } from "../errors.ts";
 import type { LimitKey } from "../../schemas/index.ts";
 import { formatKey, namingSecret } from "../limits/client-address.ts";
-import { ask, ownerAt } from "./client-owner.ts";
+import { ownerAt } from "./client-owner.ts";
 import type { AdminContext } from "./index.ts";
 import { json } from "./json.ts";
 import { searchedIdentity } from "./searched-identity.ts";
@@ -14,8 +14,8 @@ import { searchedIdentity } from "./searched-identity.ts";
  * `RateLimit`'s `pk` shows.
  */
 export async function readClient(id: string, context: AdminContext): Promise<Response> {
-  const { owner, client } = await ownerAt(id, context);
-  const view: ClientView | null = await ask(owner.inspect(client));
+  const { ask, client } = await ownerAt(id, context);
+  const view: ClientView | null = await ask((owner) => owner.inspect(client));
   if (view === null)
     throw new GatewayError("not-found", { detail: "Nothing is remembered of this client: its limits are full." });
   return json(view);
@@ -57,6 +57,6 @@ function keysOf(parts: readonly string[]): string {
 }
 
 async function inspect({ client }: ObjectAddress, context: AdminContext): Promise<ClientView | null> {
-  const { owner } = await ownerAt(client, context);
-  return ask<ClientView | null>(owner.inspect(client));
+  const { ask } = await ownerAt(client, context);
+  return ask<ClientView | null>((owner) => owner.inspect(client));
 }

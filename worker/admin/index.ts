@@ -3,6 +3,8 @@ import type { CanonicalRequest } from "../canonical.ts";
 import type { ActiveConfig } from "../config/compile.ts";
 import { GatewayError } from "../errors.ts";
 import { adminToken, isAdmin } from "./authenticate.ts";
+import { orderBackend, resetBreakers } from "./backends/order-backends.ts";
+import { listBackends, listBreakers, readBackend } from "./backends/read-backends.ts";
 import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
@@ -62,7 +64,15 @@ interface Routable {
 }
 
 const RESOURCES = [
+  "/backends",
+  "/backends/{name}",
+  "POST /backends/{name}/open?target=",
+  "POST /backends/{name}/close?target=",
+  "POST /backends/{name}/auto?target=",
+  "POST /backends/{name}/drain?target=",
   "/bans?filter=&limit=&cursor=",
+  "/circuit-breaker-status",
+  "POST /circuit-breaker-reset?backend=",
   "/clients?by=&value=",
   "/clients/{id}",
   "POST /clients/{id}/ban",
@@ -75,6 +85,14 @@ const RESOURCES = [
 const resources = Router<Routable & IRequest, [AdminContext]>();
 resources
   .get("/", () => json({ resources: RESOURCES }))
+  .get("/backends", (_request, context) => listBackends(context))
+  .get("/backends/:name", (request, context) => readBackend(nameOf(request), context))
+  .post("/backends/:name/open", (request, context) => orderBackend(nameOf(request), "open", context))
+  .post("/backends/:name/close", (request, context) => orderBackend(nameOf(request), "close", context))
+  .post("/backends/:name/auto", (request, context) => orderBackend(nameOf(request), "auto", context))
+  .post("/backends/:name/drain", (request, context) => orderBackend(nameOf(request), "drain", context))
+  .get("/circuit-breaker-status", (_request, context) => listBreakers(context))
+  .post("/circuit-breaker-reset", (_request, context) => resetBreakers(context))
   .get("/bans", (_request, context) => listBans(context))
   .get("/clients", (_request, context) => findClients(context))
   .get("/clients/:id", (request, context) => readClient(idOf(request), context))
@@ -86,6 +104,16 @@ resources
 
 function idOf({ params }: Routable): string {
   return params["id"] ?? "";
+}
+
+/** A backend's name may be any text, so what is not plain in it arrives encoded. */
+function nameOf({ params }: Routable): string {
+  const name = params["name"] ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name;
+  }
 }
 
 /** Methods that some resource has at this path. */
