@@ -1,9 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { admit, settle, type Attempt } from "../../../objects/circuit-breaker/breaker-admission.ts";
+import { admit, isRefusing, settle, type Attempt } from "../../../objects/circuit-breaker/breaker-admission.ts";
 import type { BreakerReply, BreakerReport } from "../../../objects/circuit-breaker/breaker-messages.ts";
 import { DEFAULT_BREAKER, type BreakerPolicy } from "../../../objects/circuit-breaker/breaker-policy.ts";
-import { dueReport, failed, heard, nextReportAt } from "../../../objects/circuit-breaker/breaker-reporting.ts";
-import { newView, type BreakerView } from "../../../objects/circuit-breaker/breaker-view.ts";
+import { dueReport, failed, heard, nextReportAt, wakeAt } from "../../../objects/circuit-breaker/breaker-reporting.ts";
+import { newView, reconfigure, type BreakerView } from "../../../objects/circuit-breaker/breaker-view.ts";
 import type { Outcome } from "../../../objects/circuit-breaker/outcome.ts";
 import { reply } from "./fixtures.ts";
 
@@ -289,5 +289,108 @@ describe("forced", () => {
     failed(view, dueReport(view, NOW + 2_000)?.seq ?? 0, NOW + 3_000);
     expect(admit(view, NOW + 3_999).kind).toBe("refused");
     expect(admit(view, NOW + 4_000).kind).toBe("pass");
+  });
+});
+
+describe("whether it would refuse", () => {
+  const OPEN = { circuit: "open", epoch: 2, remainingMs: 60_000, reportMs: 2_000 } as const;
+  const PROBING = { circuit: "half-open", epoch: 3, reportMs: 400 } as const;
+
+  function failing(): BreakerView {
+    const view = told();
+    calls(view, "failure", 5, NOW);
+    return view;
+  }
+
+  function asking(): BreakerView {
+    const view = told(OPEN);
+    asked(view, NOW + 60_000);
+    return view;
+  }
+
+  function permitted(): BreakerView {
+    const view = told({ ...PROBING, reportMs: 0 });
+    answered(view, asked(view, NOW), { ...PROBING, permit: { id: 7, deadlineMs: 11_000 } }, NOW);
+    return view;
+  }
+
+  function left(changes: Partial<BreakerReply>): BreakerView {
+    const view = told(changes);
+    failed(view, dueReport(view, NOW + 2_000)?.seq ?? 0, NOW + 3_000);
+    return view;
+  }
+
+  it.each<[string, () => BreakerView, number, boolean]>([
+    ["closed", () => told(), NOW, false],
+    ["opened by itself", failing, NOW + 999, true],
+    ["no more so", failing, NOW + 1_000, false],
+    ["open", () => told(OPEN), NOW + 59_999, true],
+    ["open, its time over", () => told(OPEN), NOW + 60_000, false],
+    ["open, while another asks", asking, NOW + 60_000, true],
+    ["half-open, just heard", () => told(PROBING), NOW + 399, true],
+    ["half-open, when it may ask again", () => told(PROBING), NOW + 400, false],
+    ["half-open with a permit", permitted, NOW + 100, false],
+    ["half-open with a permit that is too old, when it may ask", permitted, NOW + 1_000, false],
+    ["forced open", () => told({ circuit: "forced-open", epoch: 2 }), NOW + 1_000_000, true],
+    [
+      "forced open, its owner gone",
+      () => left({ circuit: "forced-open", epoch: 2, reportMs: 2_000 }),
+      NOW + 4_000,
+      false,
+    ],
+    ["forced closed", () => told({ circuit: "forced-closed", epoch: 2 }), NOW, false],
+  ])("is told as it would be decided, and without a change: %s", (_title, make, now, expected) => {
+    const view = make();
+    const before = structuredClone(view);
+    expect(isRefusing(view, now)).toBe(expected);
+    expect(view).toEqual(before);
+    expect(admit(view, now).kind === "refused").toBe(expected);
+  });
+});
+
+describe("though no request comes", () => {
+  it("it wakes for outcomes when the next report is due, and for a suspicion before", () => {
+    const view = told({ reportMs: 5_000, urgentMs: 100 });
+    expect(wakeAt(view, NOW)).toBe(Infinity);
+    passed(view, NOW);
+    expect(wakeAt(view, NOW)).toBe(Infinity);
+    calls(view, "success", 1, NOW);
+    expect(wakeAt(view, NOW)).toBe(NOW + 5_000);
+    calls(view, "failure", 5, NOW);
+    expect(wakeAt(view, NOW)).toBe(NOW + 50);
+  });
+
+  it("it wakes for a permit that nobody uses and for a probe that is not heard of, and never to see whether it is still open", () => {
+    const view = told({ circuit: "half-open", epoch: 3, reportMs: 0 });
+    const permit = { id: 7, deadlineMs: 11_000 };
+    answered(view, asked(view, NOW), { circuit: "half-open", epoch: 3, reportMs: 400, permit }, NOW);
+    expect(wakeAt(view, NOW)).toBe(NOW + 1_000);
+    settle(view, passed(view, NOW), "success", NOW);
+    const { seq } = dueReport(view, NOW) ?? { seq: 0 };
+    expect(wakeAt(view, NOW)).toBe(Infinity);
+    failed(view, seq, NOW);
+    expect(wakeAt(view, NOW)).toBe(NOW + 300);
+    expect(wakeAt(told({ circuit: "open", epoch: 2, remainingMs: 60_000 }), NOW)).toBe(Infinity);
+  });
+});
+
+describe("a configuration that is loaded anew", () => {
+  it("changes how it judges and nothing that it knows; an older one changes nothing", () => {
+    const view = told();
+    calls(view, "failure", 3, NOW);
+    const policy = { ...DEFAULT_BREAKER, failureThreshold: 4 };
+    reconfigure(view, policy, 2);
+    reconfigure(view, DEFAULT_BREAKER, 1);
+    calls(view, "failure", 1, NOW);
+    expect(admit(view, NOW).kind).toBe("refused");
+    expect(dueReport(view, NOW + 1)).toMatchObject({ configVersion: 2, policy, failed: 4, isFailing: true });
+  });
+
+  it("with another window forgets what was counted in parts of the old one", () => {
+    const view = told();
+    calls(view, "success", 3, NOW);
+    reconfigure(view, { ...DEFAULT_BREAKER, windowMs: 20_000 }, 2);
+    calls(view, "success", 1, NOW);
+    expect(dueReport(view, NOW + 1_000)).toMatchObject({ ok: 1, failed: 0 });
   });
 });
