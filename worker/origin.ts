@@ -1,9 +1,11 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
+import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
 import { parseCanonical } from "./canonical.ts";
 import { activeConfig } from "./config/active.ts";
 import { GatewayError } from "./errors.ts";
 import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
+import { checkHealth } from "./upstream/health-check.ts";
 
 /** Under which route, and for whom, an object asks for an upstream. */
 export interface OriginProps {
@@ -25,6 +27,25 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       return await this.#forward(request, routeId, requestId, client ?? { address: "", forwardedFor: "" });
     } catch (error) {
       return problemResponse(error, requestId);
+    }
+  }
+
+  /**
+   * Probes a target of a backend as the active configuration says, for the object that owns the target. What is not
+   * configured is not probed, so nobody who reaches an object reaches an address of his choice. Never rejects.
+   */
+  async checkHealth({ target, backend: name, configVersion }: HealthQuestion): Promise<HealthAnswer> {
+    try {
+      const { version, config } = await activeConfig(this.env, this.ctx);
+      // Whoever asked for checks knows more than this isolate.
+      if (version < configVersion) return unknown(`configuration ${version} is active here, not yet ${configVersion}`);
+      const backend = config.backends.get(name);
+      const check = backend?.healthCheck;
+      const isTarget = backend?.targets.some(({ url }) => url === target) === true;
+      if (check === undefined || !isTarget) return { kind: "not-configured" };
+      return { kind: "judged", ...(await checkHealth(target, check, crypto.randomUUID())) };
+    } catch (error) {
+      return unknown(error instanceof Error ? error.message : String(error));
     }
   }
 
@@ -60,4 +81,8 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       notes: {},
     });
   }
+}
+
+function unknown(detail: string): HealthAnswer {
+  return { kind: "unknown", detail };
 }

@@ -1,7 +1,9 @@
 import { DurableObject } from "cloudflare:workers";
+import { askOrigin } from "./ask-origin.ts";
 import { hear, newMemory, type BreakerMemory } from "./breaker.ts";
 import { command, newBreaker, type BreakerState } from "./circuit.ts";
-import { eventsBetween, type Kept } from "./target-events.ts";
+import { openTargetAlarm, type TargetAlarm } from "./target-alarm.ts";
+import { eventsBetween, type Kept, type TargetEvent } from "./target-events.ts";
 import {
   orderProblem,
   targetReportProblem,
@@ -13,7 +15,7 @@ import {
   type WatchMessage,
   type WatchReply,
 } from "./target-messages.ts";
-import { heardOf, newRecord, newsOf, withoutVerdict, type TargetRecord } from "./target-record.ts";
+import { checked, heardOf, newRecord, newsOf, withoutVerdict, type TargetRecord } from "./target-record.ts";
 import { targetStatus, type TargetStatus } from "./target-status.ts";
 import { openTargetStore, type TargetStore } from "./target-store.ts";
 import { createWatchers, pollMs } from "./watchers.ts";
@@ -32,6 +34,7 @@ const TOLD_EVENTS = 100;
  */
 export class CircuitBreaker extends DurableObject {
   readonly #store: TargetStore;
+  readonly #alarm: TargetAlarm;
   readonly #watchers = createWatchers();
   #breaker: BreakerState;
   #memory: BreakerMemory;
@@ -44,6 +47,8 @@ export class CircuitBreaker extends DurableObject {
     this.#breaker = breaker;
     this.#record = record;
     this.#memory = newMemory(breaker, Date.now());
+    this.#alarm = openTargetAlarm(ctx.storage);
+    void ctx.blockConcurrencyWhile(() => this.#alarm.start());
   }
 
   /** Takes in what an isolate's calls have come to; says what state holds. Throws a TypeError on a malformed message. */
@@ -90,12 +95,56 @@ export class CircuitBreaker extends DurableObject {
     return { v: 1 };
   }
 
+  /** Checks the target's health while somebody wants to know, and forgets a target that is no more heard of. */
+  override async alarm(): Promise<void> {
+    const now = Date.now();
+    try {
+      switch (this.#alarm.rang(this.#known(), now, Math.random())) {
+        case "check":
+          return await this.#check();
+        case "forget":
+          return await this.#forget(now);
+        case "wait":
+          return;
+      }
+    } catch (error) {
+      // The runtime repeats a failed alarm a few times only; after that the next message has to set one.
+      this.#alarm.lost();
+      throw error;
+    }
+  }
+
+  /** One check. Isolates are heard meanwhile, so what is known is read anew when it has ended. */
+  async #check(): Promise<void> {
+    const record = this.#record;
+    if (record === undefined || record.backend === null || record.health === null) return;
+    const { target, backend, configVersion, health } = record;
+    const question = { v: 1, target, backend, configVersion } as const;
+    const answer = await askOrigin(this.ctx.exports.Origin, question, health.timeoutMs);
+    const now = Date.now();
+    if (this.#record !== undefined)
+      this.#keep({ breaker: this.#breaker, record: checked(this.#record, answer, now) }, now, null);
+  }
+
+  async #forget(now: number): Promise<void> {
+    this.#breaker = newBreaker();
+    this.#memory = newMemory(this.#breaker, now);
+    this.#record = undefined;
+    await this.#store.erase();
+  }
+
+  #known(): Kept {
+    return { breaker: this.#breaker, record: this.#record };
+  }
+
   /** Stores what has changed, and only then takes it for true. */
   #keep(next: Kept, now: number, by: string | null): void {
-    const events = eventsBetween({ breaker: this.#breaker, record: this.#record }, next, now, by);
+    const events = eventsBetween(this.#known(), next, now, by);
     this.#store.save(next, events);
     this.#breaker = next.breaker;
     this.#record = next.record;
+    if (this.#store.exists()) this.#alarm.plan(next, now, Math.random());
+    for (const event of events) tell(next.record?.target, event);
   }
 
   #describe(record: TargetRecord, now: number): TargetStatus {
@@ -108,6 +157,12 @@ function ordered(record: TargetRecord, kind: OrderKind): TargetRecord {
   if (kind === "drain") return record.isDraining ? record : { ...record, isDraining: true };
   if (kind === "auto") return record.isDraining ? { ...record, isDraining: false } : record;
   return kind === "reset" ? withoutVerdict(record) : record;
+}
+
+/** An operator who watches the log alone is to see what happens to a target. */
+function tell(target: string | undefined, { kind, from, to, cause, by }: TargetEvent): void {
+  const level = to === "open" || to === "forced-open" || to === "down" ? "warn" : "info";
+  console.log(JSON.stringify({ level, event: "target-changed", target, kind, from, to, cause, by }));
 }
 
 function insist(what: string, problem: string | undefined): void {

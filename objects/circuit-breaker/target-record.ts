@@ -35,6 +35,10 @@ export interface PastCheck {
 const INTEREST_MS = 600_000;
 /** ... or for as many intervals, where that is longer. */
 const INTEREST_INTERVALS = 10;
+/** The first checks are spread over so much. */
+const FIRST_CHECK_MS = 1_000;
+/** Of an interval, to either side. */
+const SPREAD = 0.1;
 /** A target of which nothing was heard for so long is forgotten, with its history. */
 const KEEP_MS = 7 * 86_400_000;
 /** Verdicts of before any check; no clock says 0. */
@@ -71,6 +75,16 @@ export function isWatched({ health, heardAt }: TargetRecord, now: number): boole
 /** When a target that is no more heard of may be forgotten; an operator's order has no end. */
 export function targetForgettableAt(record: TargetRecord): number {
   return record.isDraining ? Infinity : record.heardAt + Math.max(KEEP_MS, keepMs(record));
+}
+
+/** When the first check is to be: soon, but not of every target at once. `random` in [0, 1). */
+export function firstCheckAt({ intervalMs }: HealthTerms, now: number, random: number): number {
+  return now + Math.round(random * Math.min(intervalMs, FIRST_CHECK_MS));
+}
+
+/** When the check after one that begins now is to be: objects that started together don't go on together. */
+export function nextCheckAt({ intervalMs }: HealthTerms, now: number, random: number): number {
+  return now + Math.round(intervalMs * (1 - SPREAD + 2 * SPREAD * random));
 }
 
 /** Takes in what came of a check. */
