@@ -32,6 +32,7 @@ export function allSubjects(originPort: number): readonly Subject[] {
     { name: "sluice-no-log", start: () => startSluice(origin, { logging: false }) },
     { name: "sluice-leased", start: () => startSluice(origin, { rateLimit: AMPLE }) },
     { name: "sluice-strict", start: () => startSluice(origin, { rateLimit: STRICT }) },
+    { name: "sluice-protected", start: () => startSluice(origin, protectedBackend(origin)) },
     { name: "sluice-refusing", start: () => startSluice(origin, { rateLimit: SPENT }), status: 429 },
     { name: "local", start: () => startLocal(origin) },
     {
@@ -40,6 +41,21 @@ export function allSubjects(originPort: number): readonly Subject[] {
     },
     ...(nginx === undefined ? [] : [{ name: "nginx", start: () => startNginx(nginx, originPort) }]),
   ];
+}
+
+/** Two targets, which are one process, with a breaker each, checked, and shared in the way that looks at most of them. */
+function protectedBackend(origin: string): Readonly<Record<string, unknown>> {
+  return {
+    routes: [{ prefix: "/", backend: "origin" }],
+    backends: {
+      origin: {
+        targets: [{ url: `http://${origin}` }, { url: `http://${origin}/again` }],
+        balance: "power-of-two",
+        circuitBreaker: true,
+        healthCheck: { path: "/health" },
+      },
+    },
+  };
 }
 
 async function startWorker(name: string, origin: string, objects: readonly ObjectBinding[] = []): Promise<Running> {

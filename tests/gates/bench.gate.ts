@@ -12,6 +12,11 @@ export async function run(): Promise<Proof[]> {
     ...(await compare({ throughput: 0.85 }, ["sluice", "bare"], "no limit, over a bare Worker")),
     ...(await compare({ throughput: 0.85, cpu: 1.3 }, ["sluice-leased", "bare"], "leased limit, over a bare Worker")),
     ...(await compare(
+      { throughput: 0.85, cpu: 1.3 },
+      ["sluice-protected", "bare"],
+      "breaker, balancing and health, over a bare Worker",
+    )),
+    ...(await compare(
       { throughput: 2.5 },
       ["sluice-leased", "ask-durable"],
       "leased limit, over asking an object durably",
