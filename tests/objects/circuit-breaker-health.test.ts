@@ -1,6 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import { activeConfig } from "../../worker/config/active.ts";
 import { CHECKED, report, TARGET, watch } from "./target-messages.ts";
 
 const MINUTE_MS = 60_000;
@@ -33,7 +34,9 @@ beforeAll(async () => {
       { id: "plain", prefix: "/plain", backend: "plain" },
     ],
   };
-  await env.PROXY_CONFIG?.put("config", JSON.stringify(config), { metadata: { version: 1 } });
+  // As a file, which an isolate reads once and for all.
+  const given = { ...env, SLUICE_CONFIG: JSON.stringify(config), SLUICE_CONFIG_VERSION: "1" };
+  await activeConfig(given, { waitUntil: () => {} });
 });
 
 beforeEach(() => {

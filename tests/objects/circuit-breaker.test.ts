@@ -235,10 +235,12 @@ describe("an operator", () => {
 
   it("sees the last hundred of a thousand events that are kept", async () => {
     const owner = newObject();
-    for (let round = 0; round < 505; round += 1) {
-      await owner.order(order("open", `open ${round}`));
-      await owner.order(order("auto", `auto ${round}`));
-    }
+    await runInDurableObject(owner, (object) => {
+      for (let round = 0; round < 505; round += 1) {
+        object.order(order("open", `open ${round}`));
+        object.order(order("auto", `auto ${round}`));
+      }
+    });
     const { events } = (await owner.status()) ?? {};
     expect(events).toHaveLength(100);
     expect(events?.[0]?.by).toBe("auto 504");
