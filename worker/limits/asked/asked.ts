@@ -2,6 +2,7 @@ import type { ObjectAddress } from "../../../objects/address.ts";
 import type { TakeItem, TakeMessage, TakeReply, TakeReplyItem } from "../../../objects/rate-limiter/messages.ts";
 import type { RateLimit } from "../../../schemas/index.ts";
 import type { Exchange } from "../../exchange.ts";
+import { stayToTheEnd } from "../../stay-to-the-end.ts";
 import { clientAddress } from "../client-address.ts";
 import { compileCosts } from "../cost-of-request.ts";
 import { labelOf, type Verdict } from "../headers.ts";
@@ -12,14 +13,7 @@ import { limitItem, type LimitGroup } from "../limit-group.ts";
 import { noteIsolates } from "../local-buckets.ts";
 import { callOwner, ownerOf, refundOwner } from "../owner.ts";
 import { READY, type Claim, type Outcome, type Part, type Prepared } from "../part.ts";
-import {
-  releaseReservation,
-  reserveMsOf,
-  settleWhenKnown,
-  stayToTheEnd,
-  type Granted,
-  type Reservation,
-} from "./settle.ts";
+import { releaseReservation, reserveMsOf, settleWhenKnown, type Granted, type Reservation } from "./settle.ts";
 import { isSettled } from "./settled-cost.ts";
 import { passShield } from "../shield.ts";
 import { withoutOwner } from "../without-owner.ts";

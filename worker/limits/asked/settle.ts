@@ -2,7 +2,7 @@ import type { ObjectAddress } from "../../../objects/address.ts";
 import { MAX_RESERVE_MS } from "../../../objects/rate-limiter/messages.ts";
 import type { SettleItem, SettleMessage } from "../../../objects/rate-limiter/settle-messages.ts";
 import type { RateLimit, Timeouts } from "../../../schemas/index.ts";
-import { ERRORS, GatewayError } from "../../errors.ts";
+import { ERRORS } from "../../errors.ts";
 import type { Exchange } from "../../exchange.ts";
 import { codeOf } from "../../problem.ts";
 import { isOverloaded } from "../../dependencies/dependency.ts";
@@ -76,24 +76,6 @@ export function settleWhenKnown(
 async function tellCost(reservation: Reservation, served: () => Promise<Served>, env: Env): Promise<void> {
   const seen = await served();
   await tell(reservation, (item) => settleItem(item, seen), env);
-}
-
-/**
- * Lets an exchange come to its end though its client leaves: a client that resets its connection ends it with no more
- * JavaScript run, and what is reserved would stay so. The way to the origin is cut off then, as it is without us.
- *
- * @returns to be called at that end.
- */
-export function stayToTheEnd(exchange: Exchange): () => void {
-  const { signal } = exchange.request;
-  const stop = (exchange.stop ??= new AbortController());
-  const leave = () => stop.abort(new GatewayError("invalid-request", { detail: "The client left before its answer." }));
-  // Never removed: it cuts a body off too, which is no longer tied to the client once there is `stop`.
-  signal.addEventListener("abort", leave, { once: true });
-  if (signal.aborted) leave();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  exchange.ctx.waitUntil(promise);
-  return resolve;
 }
 
 /** Gives back everything that is reserved for a request that is not let in after all. */
