@@ -35,10 +35,13 @@ export interface RetryPolicy {
 /** Whether to try again, after how long; else why not, for the log. */
 export type RetryDecision =
   | { readonly kind: "retry"; readonly afterMs: number }
-  | {
-      readonly kind: "stop";
-      readonly why: "exhausted" | "status" | "not-idempotent" | "not-replayable" | "too-late" | "no-retries";
-    };
+  | { readonly kind: "stop"; readonly why: RefusedRetry };
+
+/** Why the request or the time speaks against another try. */
+export type RefusedRetry = "exhausted" | "status" | "not-idempotent" | "not-replayable" | "too-late" | "no-retries";
+
+/** Why there was no other try: beside that, for want of a target or because the budget is spent. */
+export type RetryStop = RefusedRetry | "breaker-open" | "no-healthy-target" | "budget";
 
 /** RFC 9110, section 9.2.2. TRACE is idempotent and never forwarded with a body; CONNECT is no request that could be repeated. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);
@@ -57,19 +60,18 @@ export function mayRetry(tried: Try, policy: RetryPolicy, random: number): Retry
   if (policy.maxRetries === 0) return stop("no-retries");
   if (retries >= policy.maxRetries) return stop("exhausted");
   if (failure.kind === "status" && !policy.statuses.includes(failure.status)) return stop("status");
-  const isSafe = IDEMPOTENT.has(tried.method) || tried.hasIdempotencyKey;
-  if (!isSafe) return stop("not-idempotent");
+  if (!isRepeatable(tried)) return stop("not-idempotent");
   if (!tried.isReplayable) return stop("not-replayable");
   const asked = failure.kind === "status" ? (failure.retryAfterMs ?? 0) : 0;
   const afterMs = asked + backoff(retries + 1, random, policy.backoff);
   return tried.elapsedMs + afterMs < policy.overallMs ? { kind: "retry", afterMs } : stop("too-late");
 }
 
-/** How long the next try may last: its own time, cut to what is left of all. */
-export function tryTimeout(perTryMs: number, overallMs: number, elapsedMs: number): number {
-  return Math.max(0, Math.min(perTryMs, overallMs - elapsedMs));
+/** Whether a request means the same when it is sent twice. */
+export function isRepeatable({ method, hasIdempotencyKey }: Pick<Try, "method" | "hasIdempotencyKey">): boolean {
+  return IDEMPOTENT.has(method) || hasIdempotencyKey;
 }
 
-function stop(why: Extract<RetryDecision, { kind: "stop" }>["why"]): RetryDecision {
+function stop(why: RefusedRetry): RetryDecision {
   return { kind: "stop", why };
 }

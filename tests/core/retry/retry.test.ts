@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { backoff, DEFAULT_BACKOFF } from "../../../worker/retry/backoff.ts";
 import {
   mayRetry,
-  tryTimeout,
+  type RefusedRetry,
   type RetryDecision,
   type RetryPolicy,
   type Try,
@@ -32,7 +32,7 @@ function tried(changes: Partial<Try> = {}): Try {
 }
 
 const RETRY: RetryDecision = { kind: "retry", afterMs: 25 };
-const stop = (why: Extract<RetryDecision, { kind: "stop" }>["why"]): RetryDecision => ({ kind: "stop", why });
+const stop = (why: RefusedRetry): RetryDecision => ({ kind: "stop", why });
 
 describe("a request is tried again", () => {
   it.each<[string, Partial<Try>, RetryDecision]>([
@@ -61,12 +61,6 @@ describe("a request is tried again", () => {
 
   it("never where that is switched off", () => {
     expect(mayRetry(tried(), { ...POLICY, maxRetries: 0 }, 0.5)).toEqual(stop("no-retries"));
-  });
-
-  it("for as long as one try may last and all together have left", () => {
-    expect([0, 25_000, 29_000, 31_000].map((elapsedMs) => tryTimeout(10_000, 30_000, elapsedMs))).toEqual([
-      10_000, 5_000, 1_000, 0,
-    ]);
   });
 });
 
