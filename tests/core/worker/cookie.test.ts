@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { expect, it } from "vitest";
-import { readCookie } from "../../../worker/cookie.ts";
+import { describe, expect, it } from "vitest";
+import { readCookie, withoutCookie } from "../../../worker/cookie.ts";
 
 it.each([
   ["sid=a", "sid", "a"],
@@ -47,4 +47,21 @@ it("finds every cookie that a browser could have sent, whatever else there is", 
       expect(readCookie(pairs.map(([key, text]) => `${key}=${text}`).join("; "), name)).toBe(value);
     }),
   );
+});
+
+describe("a cookie is taken out of a field", () => {
+  it.each([
+    ["a=1; sid=2; b=3", "a=1; b=3"],
+    ["sid=2; b=3", "b=3"],
+    ["a=1; sid=2", "a=1"],
+    ["sid=2", ""],
+    ["sid=2; sid=3", ""],
+    ["a=1;sid =2;  b=3", "a=1;  b=3"],
+    ["sidx=1; xsid=2; a=sid=3", "sidx=1; xsid=2; a=sid=3"],
+    ["sid; a=1", "a=1"],
+    ['a="1; sid=2"; b=3', 'a="1; sid=2"; b=3'],
+    ["", ""],
+  ])("%s: %s is left", (field, left) => {
+    expect(withoutCookie(field, "sid")).toBe(left);
+  });
 });
