@@ -1,13 +1,6 @@
-import {
-  DEADLINE_MS,
-  FailingOwners,
-  type Fault,
-  LANES,
-  LIMIT,
-  type Outcomes,
-  type Trial,
-  trials,
-} from "../support/failing-owner.ts";
+import { DEADLINE_MS, LIMIT, routeOf, startFailingOwners, type Trial, trials } from "../support/failing-owner.ts";
+import type { Fault } from "../support/faults.ts";
+import { type FaultyGateway, LANES, type Outcomes, together } from "../support/faulty-gateway.ts";
 import { Origin } from "../support/origin/origin.ts";
 import type { Proof } from "../support/proof.ts";
 
@@ -28,7 +21,7 @@ const SOMETIMES: ReadonlySet<Fault> = new Set(["late", "busy"]);
 /** A failing limiter costs a request its deadline and no more, and lets nobody pass uncounted, whatever is declared. */
 export async function run(): Promise<Proof[]> {
   const origin = await Origin.start();
-  const owners = await FailingOwners.start(origin.url, ISOLATES);
+  const owners = await startFailingOwners(origin.url, ISOLATES);
   try {
     // First, so that nothing else is measured on code that runs for the first time.
     const beforeKill = await askKillable(owners);
@@ -38,12 +31,12 @@ export async function run(): Promise<Proof[]> {
     for (const trial of trials().filter(({ scene }) => scene === "evicted")) proofs.push(await evicted(owners, trial));
     return [...proofs, ...(await killed(owners, beforeKill))];
   } finally {
-    await owners.gateway.stop();
+    await owners.stop();
     await origin.stop();
   }
 }
 
-async function failing(owners: FailingOwners, trial: Trial): Promise<Proof> {
+async function failing(owners: FaultyGateway, trial: Trial): Promise<Proof> {
   const { mode, fault, policy } = trial;
   const outcomes = await failingOutcomes(owners, trial);
   const { statuses, degraded } = outcomes;
@@ -63,9 +56,9 @@ async function failing(owners: FailingOwners, trial: Trial): Promise<Proof> {
   return judge(`${mode}, the owner fails by ${fault}, declared ${policy}`, wanted[policy], isWanted[policy], outcomes);
 }
 
-async function lent(owners: FailingOwners, trial: Trial): Promise<Proof> {
+async function lent(owners: FaultyGateway, trial: Trial): Promise<Proof> {
   const { mode, policy } = trial;
-  const before = await owners.ask(trial, FIRST_REQUESTS);
+  const before = await owners.ask(routeOf(trial), FIRST_REQUESTS);
   const outcomes = await failingOutcomes(owners, trial);
   const { degraded, statuses } = outcomes;
   const { 200: passed = 0, 503: closed = 0, 429: refused = 0 } = statuses;
@@ -86,14 +79,14 @@ async function lent(owners: FailingOwners, trial: Trial): Promise<Proof> {
   return judge(promise, bound, isWanted[policy] && known <= requestsPerWindow, outcomes);
 }
 
-async function evicted(owners: FailingOwners, trial: Trial): Promise<Proof> {
+async function evicted(owners: FaultyGateway, trial: Trial): Promise<Proof> {
   const { mode, policy } = trial;
   const all: Outcomes[] = [];
   for (let eviction = 0; eviction < EVICTIONS; eviction += 1) {
     await owners.arm(true);
-    all.push(await owners.ask(trial, 1));
+    all.push(await owners.ask(routeOf(trial), 1));
     await owners.arm(false);
-    all.push(await owners.ask(trial, BETWEEN_EVICTIONS));
+    all.push(await owners.ask(routeOf(trial), BETWEEN_EVICTIONS));
   }
   const outcomes = together(all);
   const known = (outcomes.statuses[200] ?? 0) - outcomes.degraded;
@@ -102,19 +95,19 @@ async function evicted(owners: FailingOwners, trial: Trial): Promise<Proof> {
   return judge(`${mode}, the owner is evicted ${EVICTIONS} times, declared ${policy}`, bound, isWanted, outcomes);
 }
 
-async function askKillable(owners: FailingOwners): Promise<ReadonlyMap<Trial, Outcomes>> {
+async function askKillable(owners: FaultyGateway): Promise<ReadonlyMap<Trial, Outcomes>> {
   const before = new Map<Trial, Outcomes>();
   for (const trial of trials()) {
-    if (trial.scene === "killed") before.set(trial, await owners.ask(trial, FIRST_REQUESTS));
+    if (trial.scene === "killed") before.set(trial, await owners.ask(routeOf(trial), FIRST_REQUESTS));
   }
   return before;
 }
 
-async function killed(owners: FailingOwners, before: ReadonlyMap<Trial, Outcomes>): Promise<Proof[]> {
+async function killed(owners: FaultyGateway, before: ReadonlyMap<Trial, Outcomes>): Promise<Proof[]> {
   await owners.killRuntime();
   const proofs: Proof[] = [];
   for (const [trial, first] of before) {
-    const outcomes = await owners.ask(trial, REQUESTS);
+    const outcomes = await owners.ask(routeOf(trial), REQUESTS);
     const { degraded, statuses } = outcomes;
     const known = (first.statuses[200] ?? 0) + (statuses[200] ?? 0) - degraded;
     const promise = `${trial.mode}, kill -9 after ${FIRST_REQUESTS} requests, declared ${trial.policy}`;
@@ -124,9 +117,9 @@ async function killed(owners: FailingOwners, before: ReadonlyMap<Trial, Outcomes
   return proofs;
 }
 
-async function failingOutcomes(owners: FailingOwners, trial: Trial): Promise<Outcomes> {
+async function failingOutcomes(owners: FaultyGateway, trial: Trial): Promise<Outcomes> {
   await owners.arm(true);
-  const outcomes = await owners.ask(trial, REQUESTS);
+  const outcomes = await owners.ask(routeOf(trial), REQUESTS);
   await owners.arm(false);
   return outcomes;
 }
@@ -140,15 +133,4 @@ function judge(promise: string, bound: string, isWanted: boolean, { statuses, de
     figure: `${answers.join(", ")}, ${degraded} degraded, p99 ${p99.toFixed(1)} ms`,
     pass: isWanted && p99 <= DEADLINE_MS + MARGIN_MS,
   };
-}
-
-function together(all: readonly Outcomes[]): Outcomes {
-  const statuses: Record<number, number> = {};
-  for (const outcomes of all) {
-    for (const [status, many] of Object.entries(outcomes.statuses)) {
-      statuses[Number(status)] = (statuses[Number(status)] ?? 0) + many;
-    }
-  }
-  const degraded = all.reduce((sum, outcomes) => sum + outcomes.degraded, 0);
-  return { statuses, degraded, times: all.flatMap(({ times }) => times) };
 }

@@ -3,6 +3,8 @@ export interface OwnerCall {
   readonly method: string;
   /** The limit that the message asks about first; undefined for messages that name none. */
   readonly policy: string | undefined;
+  /** The URL of the target that the message is about; undefined for messages that name none. */
+  readonly target: string | undefined;
   /** Lets the shipped method answer. */
   readonly proceed: () => unknown;
 }
@@ -26,7 +28,8 @@ export function aroundOwner<Owner extends object>(
     if (typeof original !== "function" || NOT_ASKED.has(method)) continue;
     const value = function (this: Owner, ...sent: unknown[]): unknown {
       const proceed = (): unknown => Reflect.apply(original, this, sent);
-      return around(this, { method, policy: policyIn(sent[0]), proceed });
+      const [message] = sent;
+      return around(this, { method, policy: policyIn(message), target: textIn(message, "target"), proceed });
     };
     Object.defineProperty(derived.prototype, method, { value, configurable: true });
   }
@@ -34,8 +37,12 @@ export function aroundOwner<Owner extends object>(
 
 function policyIn(message: unknown): string | undefined {
   const item = list(message, "items")[0];
-  const policy: unknown = typeof item === "object" && item !== null ? Reflect.get(item, "policy") : undefined;
-  return typeof policy === "string" ? policy : undefined;
+  return textIn(item, "policy");
+}
+
+function textIn(message: unknown, field: string): string | undefined {
+  const held: unknown = typeof message === "object" && message !== null ? Reflect.get(message, field) : undefined;
+  return typeof held === "string" ? held : undefined;
 }
 
 function list(message: unknown, field: string): readonly unknown[] {

@@ -1,15 +1,9 @@
-import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
+import { CircuitBreaker as SoundCircuitBreaker, RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner, type OwnerCall } from "./around-owner.ts";
+import { FAULTS, type Fault } from "./faults.ts";
 
-export { CircuitBreaker, Origin } from "../../worker/index.ts";
-
-/**
- * How an owner fails. `late` answers rightly, 400 ms after it was asked; `busy` takes 100 ms for each call and lets the
- * others queue; `stuck` blocks the whole object.
- */
-const FAULTS = ["hang", "stuck", "throw", "late", "busy", "abort"] as const;
-type Fault = (typeof FAULTS)[number];
+export { Origin } from "../../worker/index.ts";
 
 const LATE_MS = 400;
 const BUSY_MS = 100;
@@ -20,28 +14,55 @@ let isArmed = true;
 /** The shipped limiter, which fails when the id of the policy it is asked about names a fault: `route:hang-...`. */
 export class RateLimiter extends SoundRateLimiter {
   fail(fault: Fault, call: OwnerCall): unknown {
-    switch (fault) {
-      case "hang":
-        return new Promise(() => {});
-      case "stuck":
-        return this.ctx.blockConcurrencyWhile(() => new Promise(() => {}));
-      case "throw":
-        throw new Error("injected");
-      case "late":
-        return scheduler.wait(LATE_MS).then(() => call.proceed());
-      case "busy":
-        return this.ctx.blockConcurrencyWhile(() => scheduler.wait(BUSY_MS)).then(() => call.proceed());
-      case "abort":
-        this.ctx.abort("injected");
-        throw new Error("an aborted object went on");
-    }
+    return failBy(fault, this.ctx, call);
+  }
+}
+
+/** The shipped owner of targets, which fails when the path of its target's URL names a fault: `http://origin/hang-...`. */
+export class CircuitBreaker extends SoundCircuitBreaker {
+  /** Of messages that name none: the last one that did. */
+  target = "";
+
+  fail(fault: Fault, call: OwnerCall): unknown {
+    return failBy(fault, this.ctx, call);
   }
 }
 
 aroundOwner(RateLimiter, SoundRateLimiter, (owner, call) => {
-  const fault = FAULTS.find((name) => isArmed && call.policy?.startsWith(`route:${name}-`));
+  const fault = faultNamed((name) => call.policy?.startsWith(`route:${name}-`) === true);
   return fault === undefined ? call.proceed() : owner.fail(fault, call);
 });
+
+aroundOwner(CircuitBreaker, SoundCircuitBreaker, (owner, call) => {
+  owner.target = call.target ?? owner.target;
+  const fault = faultNamed((name) => new RegExp(`^https?://[^/]+/${name}-`).test(owner.target));
+  return fault === undefined ? call.proceed() : owner.fail(fault, call);
+});
+
+function faultNamed(isNamed: (name: Fault) => boolean): Fault | undefined {
+  return isArmed ? FAULTS.find(isNamed) : undefined;
+}
+
+function failBy(fault: Fault, ctx: DurableObjectState, call: OwnerCall): unknown {
+  switch (fault) {
+    case "hang":
+      return new Promise(() => {});
+    case "stuck":
+      return ctx.blockConcurrencyWhile(() => new Promise(() => {}));
+    case "throw":
+      throw new Error("injected");
+    case "late":
+      return scheduler.wait(LATE_MS).then(() => call.proceed());
+    case "busy":
+      return ctx.blockConcurrencyWhile(() => scheduler.wait(BUSY_MS)).then(() => call.proceed());
+    case "overloaded":
+      // As the network marks it; here nothing refuses calls for being too many.
+      throw Object.assign(new Error("injected"), { overloaded: true });
+    case "abort":
+      ctx.abort("injected");
+      throw new Error("an aborted object went on");
+  }
+}
 
 /**
  * The shipped Worker. A request with `X-Test-Arm: yes` or `no` to the first isolate lets owners fail, which they do from

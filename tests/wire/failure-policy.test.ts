@@ -6,7 +6,7 @@ import { Origin } from "../support/origin/origin.ts";
 import { problemOf } from "../support/problem.ts";
 import { ask, type RawAnswer } from "../support/raw-client.ts";
 
-const FAULTS = ["hang", "stuck", "throw", "late", "abort"] as const;
+const FAULTS = ["hang", "stuck", "throw", "late", "overloaded", "abort"] as const;
 const POLICIES = ["closed", "local", "open"] as const;
 const MODES = ["leased", "strict"] as const;
 const FAILURES = MODES.flatMap((mode) => FAULTS.map((fault) => ({ mode, fault, prefix: `/${fault}/${mode}` })));
@@ -37,6 +37,12 @@ beforeAll(async () => {
         // One owner for both: what one route does to it, the other finds.
         { id: "sound", prefix: "/sound", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
         { id: "abort-shared", prefix: "/abort-shared", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
+        ...["throw", "overloaded"].map((fault) => ({
+          id: `${fault}-once`,
+          prefix: `/${fault}-once`,
+          target: origin.url,
+          rateLimit: { ...rateLimit, by: "route", mode: "strict", onError: "closed" },
+        })),
         { id: "hang-shared", prefix: "/hang-shared", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
       ],
     },
@@ -78,6 +84,18 @@ test.each(["abort", "hang"])("after %s the owner answers again, and has forgotte
   expect([during.status, after]).toEqual([200, before - 1]);
 });
 
+test.each([
+  ["throws is asked again by the next request", "throw", 200],
+  ["is overloaded is not, since that call was one too many", "overloaded", 503],
+] as const)("an owner that %s", async (_, fault, next) => {
+  const target = `/${fault}-once/a`;
+  const during = await ask(gateway.url, { target });
+  await arm("no");
+  const after = await ask(gateway.url, { target });
+  await arm("yes");
+  expect([during.status, after.status]).toEqual([503, next]);
+});
+
 describe("the admin API", () => {
   test.each([
     ["without a token, where none is configured", ["X-Test-No-Admin-Token: 1"], 404, "not-found"],
@@ -114,6 +132,11 @@ describe("the admin API", () => {
     expect(statuses.map(({ status }) => status)).toEqual([404, 404, 404, 404, 404]);
   });
 });
+
+/** Lets owners fail, or not. */
+async function arm(said: "yes" | "no"): Promise<void> {
+  await ask(gateway.url, { target: "/", headers: [`X-Test-Arm: ${said}`] });
+}
 
 async function askThrice(path: string): Promise<readonly RawAnswer[]> {
   const answers: RawAnswer[] = [];
