@@ -52,15 +52,19 @@ function repeated(values: readonly (string | undefined)[]): readonly Repetition[
   });
 }
 
-function unknownBackends({ routes, backends }: Draft): readonly ConfigProblem[] {
+function unknownBackends({ routes, backends, fallbacks }: Draft): readonly ConfigProblem[] {
   const names = backends.map(({ name }) => name);
   const known = new Set(names);
-  return routes.flatMap(({ backend }, index) => {
+  const named = [
+    ...routes.map(({ backend }, index) => ({ backend, path: ["routes", index, "backend"] })),
+    ...fallbacks,
+  ];
+  return named.flatMap(({ backend, path }) => {
     if (backend === undefined || known.has(backend)) return [];
     const nearest = nearestName(backend, names);
     const all = names.length === 0 ? 'there are no "backends"' : `one of: ${names.join(", ")}`;
     const hint = nearest === undefined ? all : `did you mean "${nearest}"?`;
-    return [{ path: `routes[${index}].backend`, got: quote(backend), wanted: `the name of a backend; ${hint}` }];
+    return [{ path: formatPath(path), got: quote(backend), wanted: `the name of a backend; ${hint}` }];
   });
 }
 

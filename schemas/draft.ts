@@ -1,4 +1,5 @@
 import * as v from "valibot";
+import type { Path } from "./document/path.ts";
 import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
 import { matchEntries, resolveMatch, type RouteMatchFields } from "./routes/route-match.ts";
 import { entityName } from "./values/primitives.ts";
@@ -11,6 +12,8 @@ import { targetUrl } from "./values/target-url.ts";
 export interface Draft {
   readonly routes: readonly DraftRoute[];
   readonly backends: readonly DraftBackend[];
+  /** Backends that breakers name, wherever they are written. */
+  readonly fallbacks: readonly { readonly path: Path; readonly backend: string }[];
   readonly endpoints: v.InferOutput<typeof EndpointsSchema> | undefined;
   readonly admin: v.InferOutput<typeof AdminPolicySchema> | undefined;
   readonly allowPrivateTargets: boolean;
@@ -31,10 +34,11 @@ interface DraftBackend {
 }
 
 const MatchSchema = v.object(matchEntries);
+const FallbackNameSchema = v.object({ fallback: v.object({ backend: entityName }) });
 
 /** Reads what can be read. */
 export function draftOf(document: unknown): Draft {
-  const { routes, backends, endpoints, admin, allowPrivateTargets } = fieldsOf(document);
+  const { routes, backends, endpoints, admin, allowPrivateTargets, circuitBreaker } = fieldsOf(document);
   return {
     routes: Array.isArray(routes) ? routes.map(draftRoute) : [],
     backends: Object.entries(fieldsOf(backends)).map(([name, backend]) => {
@@ -44,6 +48,15 @@ export function draftOf(document: unknown): Draft {
         urls: Array.isArray(targets) ? targets.map((target) => read(targetUrl, fieldsOf(target)["url"])) : [],
       };
     }),
+    fallbacks: [
+      ...draftFallback([], circuitBreaker),
+      ...(Array.isArray(routes) ? routes : []).flatMap((route: unknown, index) =>
+        draftFallback(["routes", index], fieldsOf(route)["circuitBreaker"]),
+      ),
+      ...Object.entries(fieldsOf(backends)).flatMap(([name, backend]) =>
+        draftFallback(["backends", name], fieldsOf(backend)["circuitBreaker"]),
+      ),
+    ],
     endpoints: read(EndpointsSchema, endpoints),
     admin: read(AdminPolicySchema, admin),
     allowPrivateTargets: allowPrivateTargets === true,
@@ -59,6 +72,12 @@ function draftRoute(route: unknown): DraftRoute {
     target: read(targetUrl, target),
     match: match === undefined ? undefined : resolveMatch(match),
   };
+}
+
+function draftFallback(level: Path, circuitBreaker: unknown): Draft["fallbacks"] {
+  const named = read(FallbackNameSchema, circuitBreaker);
+  if (named === undefined) return [];
+  return [{ path: [...level, "circuitBreaker", "fallback", "backend"], backend: named.fallback.backend }];
 }
 
 function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> | undefined {

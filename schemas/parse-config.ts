@@ -1,6 +1,8 @@
 import * as v from "valibot";
 import { checkConfig } from "./check-config.ts";
 import { checkMultipliers } from "./check-multipliers.ts";
+import { fallbackLoops } from "./checks/fallback-loops.ts";
+import { sharedTargets } from "./checks/shared-targets.ts";
 import { ConfigSchema } from "./config.ts";
 import type { ConfigProblem, ConfigResult } from "./config-types.ts";
 import { draftOf } from "./draft.ts";
@@ -32,7 +34,11 @@ function parsePlain(document: unknown): ConfigResult {
   const problems = [...toProblems(parsed.issues ?? [], document), ...checkConfig(draftOf(document))];
   if (!parsed.success || problems.length > 0) return { ok: false, problems };
   const config = resolveConfig(parsed.output);
-  const together = checkMultipliers(parsed.output, config);
+  const together = [
+    ...checkMultipliers(parsed.output, config),
+    ...sharedTargets(parsed.output, config),
+    ...fallbackLoops(parsed.output, config),
+  ];
   if (together.length > 0) return { ok: false, problems: together };
   return { ok: true, config, warnings: warningsOf(parsed.output, config) };
 }

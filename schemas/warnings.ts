@@ -1,4 +1,5 @@
 import type { Config, ConfigWarning } from "./config-types.ts";
+import { backendWarnings } from "./checks/backend-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
 import { warning } from "./document/warning.ts";
@@ -22,7 +23,8 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
     ...levelWarnings([], input, PENDING_ON_DOCUMENT),
     ...routes.flatMap((route, index) => levelWarnings(["routes", index], route, PENDING_ON_ROUTES)),
     ...multiplierWarnings(input),
-    ...backendWarnings(input),
+    ...backendWarnings(input, config),
+    ...pendingOnBackends(input),
     ...["jobs", "batch"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
     ...shadowedRoutes(config),
   ];
@@ -51,15 +53,13 @@ function multiplierWarnings({ routes = [], rateLimit, rateLimits }: ConfigInput)
   );
 }
 
-function backendWarnings({ routes = [], backends = {} }: ConfigInput): readonly ConfigWarning[] {
+function pendingOnBackends({ backends = {} }: ConfigInput): readonly ConfigWarning[] {
   const warnings: ConfigWarning[] = [];
   for (const [name, backend] of Object.entries(backends)) {
-    const path = ["backends", name];
-    if (routes.every((route) => route.backend !== name)) warnings.push(warning(path, "no route uses this backend"));
     for (const [index, target] of backend.targets.entries()) {
-      warnings.push(...pendingWarnings([...path, "targets", index], target, ["regions"]));
+      warnings.push(...pendingWarnings(["backends", name, "targets", index], target, ["regions"]));
     }
-    warnings.push(...pendingWarnings(path, backend, PENDING_ON_BACKENDS));
+    warnings.push(...pendingWarnings(["backends", name], backend, PENDING_ON_BACKENDS));
   }
   return warnings;
 }

@@ -36,8 +36,9 @@ function readMs(text: string): number {
   return Number(amount) * (Object.entries(UNITS).find(([name]) => name === unit)?.[1] ?? Number.NaN);
 }
 
-/** Milliseconds in the largest unit that holds them whole: 90000 is `90s`. */
+/** Milliseconds in the largest unit that holds them whole: 90000 is `90s`, 0 is `0ms`. */
 export function formatMs(ms: number): string {
+  if (ms === 0) return "0ms";
   const [unit, size] = Object.entries(UNITS).findLast(([, length]) => ms % length === 0) ?? ["ms", 1];
   return `${ms / size}${unit}`;
 }

@@ -10,7 +10,23 @@ fc.configureGlobal({ seed: 20_261_109 });
 /** Documents that are nearly right: the contract's, with parts of other types, other names and other values put in. */
 const FULL = {
   ...JSON.parse(CONTRACT_TEXT),
-  backends: { b: { targets: [{ url: "https://b.example.com", weight: 2 }], timeouts: { headers: "1s" } } },
+  backends: {
+    b: {
+      targets: [
+        { url: "https://b.example.com", weight: 2 },
+        { url: "https://c.example.com", drain: true },
+      ],
+      timeouts: { headers: "1s" },
+      circuitBreaker: { fallback: { backend: "c" }, failureStatuses: ["5xx", 500], slowCallRate: 0.5 },
+      balance: { algorithm: "rendezvous", by: ["header:x-tenant", "ip"], slowStart: "10s" },
+      sticky: { by: "header", name: "x-shard", ttl: 60 },
+      healthCheck: { path: "/healthz", interval: "5s", timeout: 500, statuses: 200, bodyIncludes: "ok" },
+      retry: { statuses: [503], backoff: { base: 10, max: 20 }, budget: { ratio: 0.1 } },
+      hedge: { after: "p95", budget: 0.1 },
+    },
+    c: { targets: [{ url: "https://d.example.com" }], circuitBreaker: { fallback: { response: { status: 503 } } } },
+  },
+  retry: true,
   timeouts: { idle: 5 },
   clientIp: { header: "X-Forwarded-For", trustedProxies: ["10.0.0.0/8"] },
   endpoints: { healthz: false },

@@ -1,0 +1,100 @@
+import type { Backend } from "../backend-types.ts";
+import type { Config, ConfigWarning } from "../config-types.ts";
+import type { ConfigInput } from "../config.ts";
+import { quote } from "../document/describe-value.ts";
+import { warning } from "../document/warning.ts";
+import { formatKey, isVerified } from "../policies/rate-limit/limit-key.ts";
+import { formatMs } from "../values/duration.ts";
+import { breakerWarnings } from "./breaker-warnings.ts";
+import { fallbackNames } from "./breaker-uses.ts";
+import { targetPath } from "./target-path.ts";
+
+/** What backends and breakers say that has no effect, or not the one that their author may expect. */
+export function backendWarnings(input: ConfigInput, config: Config): readonly ConfigWarning[] {
+  const used = new Set([...config.routes.map(({ backend }) => backend), ...fallbackNames(config)]);
+  const named = [...config.backends.values()].filter(({ name }) => input.backends?.[name] !== undefined);
+  return [
+    ...named
+      .filter(({ name }) => !used.has(name))
+      .map(({ name }) => warning(["backends", name], "no route uses this backend")),
+    ...named.flatMap((backend) => choiceWarnings(backend, input)),
+    ...breakerWarnings(input, config),
+    ...timeWarnings(input, config),
+    ...spellings(config),
+  ];
+}
+
+type BackendInput = NonNullable<ConfigInput["backends"]>[string];
+
+function choiceWarnings(backend: Backend, input: ConfigInput): readonly ConfigWarning[] {
+  const { name, targets, balance, healthCheck } = backend;
+  const path = ["backends", name];
+  const written = input.backends?.[name];
+  if (written === undefined) return [];
+  if (targets.length === 1) return oneTarget(backend, written);
+  const warnings: ConfigWarning[] = [];
+  const unknown = balance.by.filter((key) => isVerified([key])).map(formatKey);
+  if (unknown.length > 0) {
+    const message = `nothing identifies clients yet: until authentication acts, ${unknown.join(" and ")} means the address`;
+    warnings.push(warning([...path, "balance", "by"], message));
+  }
+  const { maxEjection, panicThreshold } = typeof written.balance === "object" ? written.balance : {};
+  const idle = Object.entries({ maxEjection, panicThreshold }).filter(([, value]) => value !== undefined);
+  for (const [field] of healthCheck === undefined ? idle : []) {
+    warnings.push(warning([...path, "balance", field], 'without "healthCheck" no target is ever down'));
+  }
+  return warnings;
+}
+
+/** What chooses among targets has nothing to choose. */
+function oneTarget({ name, sticky, healthCheck }: Backend, { balance }: BackendInput): readonly ConfigWarning[] {
+  const path = ["backends", name];
+  return [
+    ...(balance === undefined ? [] : [warning([...path, "balance"], "with one target there is nothing to choose")]),
+    ...(sticky === undefined
+      ? []
+      : [warning([...path, "sticky"], "with one target every client stays with it anyway")]),
+    ...(healthCheck === undefined
+      ? []
+      : [warning([...path, "healthCheck"], "with one target checks tell operators, but take nothing out of use")]),
+  ];
+}
+
+/** Retries and hedges that there is no time for. */
+function timeWarnings(input: ConfigInput, { routes, backends }: Config): readonly ConfigWarning[] {
+  const found = new Map<string, ConfigWarning>();
+  for (const [index, { backend: name, timeouts }] of routes.entries()) {
+    const { retry, hedge } = backends.get(name) ?? {};
+    const level = input.backends?.[name]?.retry === undefined ? [] : ["backends", name];
+    const perTry = Math.min(retry?.perTryMs ?? timeouts.headers, timeouts.headers);
+    if (retry !== undefined && perTry >= timeouts.total) {
+      const message = `on routes[${index}] the first try may take all of timeouts.total (${formatMs(timeouts.total)}), which leaves no time for another`;
+      const one = warning([...level, "retry"], message);
+      if (!found.has(one.path)) found.set(one.path, one);
+    }
+    if (hedge !== undefined && hedge.afterMs !== "p95" && hedge.afterMs >= Math.min(timeouts.headers, timeouts.total)) {
+      const message = `on routes[${index}] a request is given up before a second one is sent`;
+      const one = warning(["backends", name, "hedge"], message);
+      if (!found.has(one.path)) found.set(one.path, one);
+    }
+  }
+  return [...found.values()];
+}
+
+/** One URL in two spellings: it would be two targets, each with a breaker and a prober of its own. */
+function spellings(config: Config): readonly ConfigWarning[] {
+  const first = new Map<string, string>();
+  const found = new Map<string, ConfigWarning>();
+  for (const { name, targets, healthCheck, circuitBreaker } of config.backends.values()) {
+    if (healthCheck === undefined && circuitBreaker === undefined) continue;
+    for (const [index, { url }] of targets.entries()) {
+      const { href } = new URL(url);
+      const known = first.get(href) ?? url;
+      first.set(href, known);
+      if (known === url || found.has(url)) continue;
+      const message = `${quote(known)} elsewhere: written differently, these are two targets with a breaker each`;
+      found.set(url, warning(targetPath(config, name, index), message));
+    }
+  }
+  return [...found.values()];
+}

@@ -1,0 +1,48 @@
+import type { Backend, BreakerSettings } from "../backend-types.ts";
+import type { Config } from "../config-types.ts";
+import type { ConfigInput } from "../config.ts";
+import type { Path } from "../document/path.ts";
+
+/** Breaker settings in use, where they are written, and the backend whose targets they hold for. */
+export interface BreakerUse {
+  readonly path: Path;
+  readonly settings: BreakerSettings;
+  readonly backend: Backend;
+  /** Whose requests: an index; undefined: those that come as a fallback. */
+  readonly route: number | undefined;
+}
+
+/** Every use of a breaker: by each route, and by each backend that stands in for another. */
+export function breakerUses(input: ConfigInput, config: Config): readonly BreakerUse[] {
+  const { routes, backends } = config;
+  const byRoutes = routes.flatMap(({ circuitBreaker: settings, backend: name }, index) => {
+    const backend = backends.get(name);
+    if (settings === undefined || backend === undefined) return [];
+    const isOwn = input.routes?.[index]?.circuitBreaker !== undefined;
+    const path = isOwn ? ["routes", index, "circuitBreaker"] : pathOfBackend(input, name);
+    return [{ path, settings, backend, route: index }];
+  });
+  const asFallbacks = [...fallbackNames(config)].flatMap((name) => {
+    const backend = backends.get(name);
+    const settings = backend?.circuitBreaker;
+    if (backend === undefined || settings === undefined) return [];
+    return [{ path: pathOfBackend(input, name), settings, backend, route: undefined }];
+  });
+  return [...byRoutes, ...asFallbacks];
+}
+
+/** Backends that a request may come to as a fallback. */
+export function fallbackNames({ routes, backends }: Config): ReadonlySet<string> {
+  const names = new Set<string>();
+  const follow = (settings: BreakerSettings | undefined): void => {
+    if (settings?.fallback?.kind !== "backend" || names.has(settings.fallback.backend)) return;
+    names.add(settings.fallback.backend);
+    follow(backends.get(settings.fallback.backend)?.circuitBreaker);
+  };
+  for (const { circuitBreaker } of routes) follow(circuitBreaker);
+  return names;
+}
+
+function pathOfBackend({ backends = {} }: ConfigInput, name: string): Path {
+  return backends[name]?.circuitBreaker === undefined ? ["circuitBreaker"] : ["backends", name, "circuitBreaker"];
+}

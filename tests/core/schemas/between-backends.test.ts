@@ -1,0 +1,394 @@
+import { describe, expect, it } from "vitest";
+import { BREAKER_DEFAULTS, configOf, problemsOf, warningsOf } from "./documents.ts";
+
+const ONE = { url: "https://a.example.com" };
+const TWO = { url: "https://b.example.com" };
+const SAME = "say the same in both places";
+
+/** A fallback to a backend. */
+function to(backend: string) {
+  return { circuitBreaker: { fallback: { backend } } };
+}
+
+describe("two breakers for one target", () => {
+  it("are told at both places, with every field that differs", () => {
+    const document = {
+      routes: [
+        { prefix: "/a", target: ONE.url, circuitBreaker: { failureThreshold: 3, timeout: "30s" } },
+        { prefix: "/b", target: ONE.url, circuitBreaker: { failureStatuses: 503 } },
+      ],
+    };
+    const [a, b] = ["routes[0].circuitBreaker", "routes[1].circuitBreaker"];
+    const three = "failureThreshold 3, timeout 30s, failureStatuses 500 502 503 504";
+    const five = "failureThreshold 5, timeout 1m, failureStatuses 503";
+    const same = `for this target: one target has one breaker; ${SAME}`;
+    expect(problemsOf(document)).toEqual([
+      { path: a, got: `${three} for "${ONE.url}"`, wanted: `${five}, as ${b} has it ${same}` },
+      { path: b, got: `${five} for "${ONE.url}"`, wanted: `${three}, as ${a} has it ${same}` },
+    ]);
+  });
+
+  it.each([
+    [
+      "of a route and its backend's other routes",
+      {
+        backends: { b: { targets: [ONE], circuitBreaker: true } },
+        routes: [
+          { prefix: "/a", backend: "b" },
+          { prefix: "/b", backend: "b", circuitBreaker: { jitter: 0 } },
+        ],
+      },
+      ["backends.b.circuitBreaker", "routes[1].circuitBreaker"],
+    ],
+    [
+      "of the top level and a route",
+      {
+        circuitBreaker: true,
+        routes: [
+          { prefix: "/a", target: ONE.url },
+          { prefix: "/b", target: ONE.url, circuitBreaker: { minimumCalls: 5 } },
+        ],
+      },
+      ["circuitBreaker", "routes[1].circuitBreaker"],
+    ],
+    [
+      "of a backend that stands in for another",
+      {
+        backends: {
+          main: { targets: [ONE], circuitBreaker: { fallback: { backend: "spare" } } },
+          spare: { targets: [TWO], circuitBreaker: { timeout: "5s" } },
+        },
+        routes: [
+          { prefix: "/a", backend: "main" },
+          { prefix: "/b", target: TWO.url, circuitBreaker: true },
+        ],
+      },
+      ["routes[1].circuitBreaker", "backends.spare.circuitBreaker"],
+    ],
+  ])("are a problem when they are %s", (_, document, paths) => {
+    expect(problemsOf(document).map(({ path }) => path)).toEqual(paths);
+  });
+
+  it.each([
+    [
+      "say the same in other words",
+      [{ circuitBreaker: true }, { circuitBreaker: { failureThreshold: 5, timeout: "60s" } }],
+    ],
+    ["differ in their fallback and shadow", [{ circuitBreaker: { shadow: true } }, { circuitBreaker: answering() }]],
+    ["are one and none", [{ circuitBreaker: true }, { circuitBreaker: false }]],
+  ])("are fine when they %s", (_, levels) => {
+    const routes = levels.map((level, index) => ({ prefix: `/${index}`, target: ONE.url, ...level }));
+    expect(problemsOf({ routes })).toEqual([]);
+  });
+
+  it("of a backend that nobody uses are nobody's concern", () => {
+    const document = {
+      backends: { idle: { targets: [ONE], circuitBreaker: { timeout: "5s" } } },
+      routes: [{ prefix: "/a", target: ONE.url, circuitBreaker: true }],
+    };
+    expect(problemsOf(document)).toEqual([]);
+  });
+});
+
+describe("two health checks for one target", () => {
+  const documentOf = (a: object, b: object) => ({
+    backends: { a: { targets: [ONE, TWO], ...a }, b: { targets: [TWO], ...b } },
+    routes: [
+      { prefix: "/a", backend: "a" },
+      { prefix: "/b", backend: "b" },
+    ],
+  });
+
+  it("are told at both places", () => {
+    const document = documentOf(
+      { healthCheck: "/a" },
+      { healthCheck: { path: "/b", statuses: [200, "3xx"], bodyIncludes: "ok" } },
+    );
+    const a = 'path "/a", statuses 200-399, bodyIncludes anything';
+    const b = 'path "/b", statuses 200 300-399, bodyIncludes "ok"';
+    const same = `for this target: one target has one health check; ${SAME}`;
+    expect(problemsOf(document)).toEqual([
+      {
+        path: "backends.a.healthCheck",
+        got: `${a} for "${TWO.url}"`,
+        wanted: `${b}, as backends.b.healthCheck has it ${same}`,
+      },
+      {
+        path: "backends.b.healthCheck",
+        got: `${b} for "${TWO.url}"`,
+        wanted: `${a}, as backends.a.healthCheck has it ${same}`,
+      },
+    ]);
+  });
+
+  it("are one too few where one of them is missing", () => {
+    const cure = "the one of backends.a.healthCheck: what it finds holds for the target wherever it is used;";
+    expect(problemsOf(documentOf({ healthCheck: "/a" }, {}))).toEqual([
+      {
+        path: "backends.b.targets[0].url",
+        got: `"${TWO.url}" without a health check`,
+        wanted: `${cure} write it here too`,
+      },
+    ]);
+    const inline = {
+      backends: { a: { targets: [ONE, TWO], healthCheck: "/a" } },
+      routes: [
+        { prefix: "/a", backend: "a" },
+        { prefix: "/b", target: TWO.url },
+      ],
+    };
+    expect(problemsOf(inline)).toEqual([
+      {
+        path: "routes[1].target",
+        got: `"${TWO.url}" without a health check`,
+        wanted: `${cure} name that "backend" instead`,
+      },
+    ]);
+  });
+
+  it("are fine when they are the same", () => {
+    const document = documentOf({ healthCheck: "/h" }, { healthCheck: { path: "/h", rise: 2 } });
+    expect(problemsOf(document)).toEqual([]);
+  });
+});
+
+describe("a fallback", () => {
+  it("of the top level is not for the backend that it names itself", () => {
+    const document = {
+      ...to("spare"),
+      backends: { main: { targets: [ONE] }, spare: { targets: [TWO] } },
+      routes: [
+        { prefix: "/", backend: "main" },
+        { prefix: "/spare", backend: "spare" },
+      ],
+    };
+    const { routes, backends } = configOf(document);
+    const [main, spare] = [backends.get("main"), backends.get("spare")];
+    const fallbacks = [routes[0], main, routes[1], spare].map((level) => level?.circuitBreaker?.fallback);
+    const toSpare = { kind: "backend", backend: "spare" };
+    expect(fallbacks).toEqual([toSpare, toSpare, undefined, undefined]);
+    expect(spare?.circuitBreaker).toEqual(BREAKER_DEFAULTS);
+  });
+
+  it("may name a backend, which is in use then", () => {
+    const document = {
+      backends: { main: { targets: [ONE], ...to("spare") }, spare: { targets: [TWO] } },
+      routes: [{ prefix: "/", backend: "main" }],
+    };
+    expect(configOf(document).routes[0]?.circuitBreaker?.fallback).toEqual({ kind: "backend", backend: "spare" });
+    expect(warningsOf(document)).toEqual([]);
+  });
+
+  it("names a backend that there is, wherever it is written", () => {
+    const document = {
+      ...to("nowhere"),
+      backends: { main: { targets: [ONE], ...to("spar") }, spare: { targets: [TWO] } },
+      routes: [{ prefix: "/", backend: "main", timeouts: { headers: "soon" }, ...to("mian") }],
+    };
+    const unknown = problemsOf(document).filter(({ path }) => path.endsWith("fallback.backend"));
+    expect(unknown).toEqual([
+      {
+        path: "circuitBreaker.fallback.backend",
+        got: '"nowhere"',
+        wanted: "the name of a backend; one of: main, spare",
+      },
+      {
+        path: "routes[0].circuitBreaker.fallback.backend",
+        got: '"mian"',
+        wanted: 'the name of a backend; did you mean "main"?',
+      },
+      {
+        path: "backends.main.circuitBreaker.fallback.backend",
+        got: '"spar"',
+        wanted: 'the name of a backend; did you mean "spare"?',
+      },
+    ]);
+  });
+
+  const wanted = (way: string) => `a backend that does not lead back to the one that it stands in for (${way})`;
+
+  it.each([
+    [
+      "to itself",
+      { main: to("main") },
+      {},
+      {},
+      [["backends.main.circuitBreaker.fallback.backend", "main", "main -> main"]],
+    ],
+    [
+      "of a route to its own backend",
+      {},
+      to("main"),
+      {},
+      [["routes[0].circuitBreaker.fallback.backend", "main", "main -> main"]],
+    ],
+    [
+      "in a circle of three",
+      { main: to("spare"), spare: to("third"), third: to("main") },
+      {},
+      {},
+      [
+        ["backends.main.circuitBreaker.fallback.backend", "spare", "main -> spare -> third -> main"],
+        ["backends.spare.circuitBreaker.fallback.backend", "third", "spare -> third -> main -> spare"],
+        ["backends.third.circuitBreaker.fallback.backend", "main", "third -> main -> spare -> third"],
+      ],
+    ],
+    [
+      "of a route, back by way of a backend",
+      { spare: to("main") },
+      to("spare"),
+      {},
+      [["routes[0].circuitBreaker.fallback.backend", "spare", "main -> spare -> main"]],
+    ],
+    [
+      "back by way of the top level's",
+      { spare: to("third") },
+      {},
+      to("spare"),
+      [["backends.spare.circuitBreaker.fallback.backend", "third", "spare -> third -> spare"]],
+    ],
+  ])("may not lead %s", (_, breakers: Record<string, object>, route, topLevel, expected) => {
+    const names = ["main", "spare", "third"];
+    const document = {
+      ...topLevel,
+      backends: Object.fromEntries(
+        names.map((name) => [name, { targets: [{ url: `https://${name}.example.com` }], ...breakers[name] }]),
+      ),
+      routes: [{ prefix: "/", backend: "main", ...route }],
+    };
+    expect(problemsOf(document)).toEqual(
+      expected.map(([path = "", got = "", way = ""]) => ({ path, got: `"${got}"`, wanted: wanted(way) })),
+    );
+  });
+
+  it("may lead on, to one that has a fallback too", () => {
+    const document = {
+      backends: {
+        main: { targets: [ONE], ...to("spare") },
+        spare: { targets: [TWO], circuitBreaker: answering() },
+      },
+      routes: [{ prefix: "/", backend: "main" }],
+    };
+    expect(problemsOf(document)).toEqual([]);
+  });
+});
+
+describe("what loads with a warning", () => {
+  const backend = (fields: object, route: object = {}) => ({
+    backends: { b: { targets: [ONE, TWO], ...fields } },
+    routes: [{ prefix: "/", backend: "b", ...route }],
+  });
+  const unknown = "nothing identifies clients yet: until authentication acts,";
+
+  it.each([
+    [
+      backend({ targets: [ONE], balance: "round-robin" }),
+      "backends.b.balance",
+      "with one target there is nothing to choose",
+    ],
+    [
+      backend({ targets: [ONE], sticky: true }),
+      "backends.b.sticky",
+      "with one target every client stays with it anyway",
+    ],
+    [
+      backend({ targets: [ONE], healthCheck: "/h" }),
+      "backends.b.healthCheck",
+      "with one target checks tell operators, but take nothing out of use",
+    ],
+    [
+      backend({ balance: { maxEjection: 0.2 } }),
+      "backends.b.balance.maxEjection",
+      'without "healthCheck" no target is ever down',
+    ],
+    [
+      backend({ balance: { panicThreshold: 0.2 } }),
+      "backends.b.balance.panicThreshold",
+      'without "healthCheck" no target is ever down',
+    ],
+    [
+      backend({ balance: { algorithm: "rendezvous", by: ["claim:tenant", "ip"] } }),
+      "backends.b.balance.by",
+      `${unknown} claim:tenant means the address`,
+    ],
+    [
+      backend({ circuitBreaker: { shadow: true, ...answering() } }),
+      "backends.b.circuitBreaker.fallback",
+      "a shadowed breaker refuses nothing, so nothing needs a fallback",
+    ],
+    [
+      backend({}, { circuitBreaker: { slowCall: "2s" } }),
+      "routes[0].circuitBreaker.slowCall",
+      'without "slowCallRate" below 1 slow calls do not open the breaker',
+    ],
+    [
+      backend({ circuitBreaker: true }, { timeouts: { headers: "20s" } }),
+      "backends.b.circuitBreaker.operationTimeout",
+      "10s is less than the 20s that requests of routes[0] may take: a target that answers in between fails every probe, and its breaker does not close",
+    ],
+    [
+      { ...backend({}, { timeouts: { headers: "20s" } }), circuitBreaker: { operationTimeout: "15s" } },
+      "circuitBreaker.operationTimeout",
+      "15s is less than the 20s that requests of routes[0] may take: a target that answers in between fails every probe, and its breaker does not close",
+    ],
+    [
+      backend({ retry: true }, { timeouts: { headers: "30s" } }),
+      "backends.b.retry",
+      "on routes[0] the first try may take all of timeouts.total (30s), which leaves no time for another",
+    ],
+    [
+      { ...backend({}, { timeouts: { total: "5s" } }), retry: { perTryTimeout: "8s" } },
+      "retry",
+      "on routes[0] the first try may take all of timeouts.total (5s), which leaves no time for another",
+    ],
+    [
+      backend({ hedge: { after: "10s" } }),
+      "backends.b.hedge",
+      "on routes[0] a request is given up before a second one is sent",
+    ],
+    [
+      {
+        circuitBreaker: true,
+        routes: [
+          { prefix: "/a", target: "https://a.example.com" },
+          { prefix: "/b", target: "https://a.example.com/" },
+        ],
+      },
+      "routes[1].target",
+      '"https://a.example.com" elsewhere: written differently, these are two targets with a breaker each',
+    ],
+    [
+      backend({ targets: [ONE, { url: "HTTPS://A.example.com" }], healthCheck: "/h" }),
+      "backends.b.targets[1].url",
+      '"https://a.example.com" elsewhere: written differently, these are two targets with a breaker each',
+    ],
+  ])("%j", (document, path, message) => {
+    expect(warningsOf(document)).toEqual([{ path, message }]);
+  });
+
+  it.each([
+    [backend({ circuitBreaker: { operationTimeout: "20s" } }, { timeouts: { headers: "20s" } })],
+    [backend({ circuitBreaker: { slowCall: "5s", slowCallRate: 1 } })],
+    [backend({ retry: { perTryTimeout: "2s" } }, { timeouts: { headers: "30s" } })],
+    [backend({ hedge: true, balance: { algorithm: "power-of-two", slowStart: "30s" }, sticky: "header" })],
+    [backend({ balance: { maxEjection: 0.2, panicThreshold: 0.2 }, healthCheck: "/h" })],
+    [backend({ targets: [{ ...ONE, drain: true }, TWO], sticky: true })],
+    [{ routes: ["/a", "/b/"].map((path) => ({ prefix: path, target: `https://a.example.com${path}` })) }],
+  ])("but not %j", (document) => {
+    expect(warningsOf(document)).toEqual([]);
+  });
+});
+
+it("routes share the top level's settings, however many there are", () => {
+  const routes = Array.from({ length: 1_000 }, (_, index) => ({
+    prefix: `/${index}`,
+    target: `https://a.example.com/${index}`,
+  }));
+  const { routes: read } = configOf({ circuitBreaker: true, routes });
+  expect(new Set(read.map(({ circuitBreaker }) => circuitBreaker)).size).toBe(1);
+});
+
+/** A breaker's answer of its own. */
+function answering() {
+  return { fallback: { response: { status: 503, body: "later" } } };
+}
