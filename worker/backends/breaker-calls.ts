@@ -1,7 +1,7 @@
 import { addresses } from "../../objects/address.ts";
 import type { BreakerReport } from "../../objects/circuit-breaker/breaker-messages.ts";
 import { dueReport, failed, heard, wakeAt } from "../../objects/circuit-breaker/breaker-reporting.ts";
-import type { BreakerView, Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
+import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { CircuitBreaker } from "../../objects/circuit-breaker/circuit-breaker.ts";
 import type { TargetReply } from "../../objects/circuit-breaker/target-messages.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
@@ -24,14 +24,6 @@ const LATE_MS = 1_000;
 const COMPLAINT_MS = 60_000;
 
 const owners = createDependency({ kind: "CircuitBreaker", remembers: 512 });
-
-let reporter: Reporter | undefined;
-
-/** Names this isolate in all its messages. Made at first use: there is no randomness at start-up. */
-export function thisIsolate(): Reporter {
-  reporter ??= { isolate: crypto.randomUUID(), seq: 0 };
-  return reporter;
-}
 
 /** Makes one call to a target's owner, behind the breaker of this isolate: see `Dependency.call`. Off the request's path. */
 export async function callBreaker<Reply>(

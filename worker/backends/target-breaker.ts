@@ -11,7 +11,7 @@ import { classify, type CallEnd } from "../../objects/circuit-breaker/outcome.ts
 import type { Backend, BreakerSettings } from "../../schemas/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { within } from "../within.ts";
-import { reportDue, sendReport, thisIsolate } from "./breaker-calls.ts";
+import { reportDue, sendReport } from "./breaker-calls.ts";
 import { targetTerms, type TargetState } from "./target.ts";
 
 export type { Attempt, CallEnd };
@@ -52,9 +52,6 @@ const SHADOWED = "circuit-breaker";
 /** A request that got no permit is told to come back; others may have one by then. */
 const REFUSED: Admitted = { kind: "refused", retryAfterMs: 1 };
 
-/** This isolate's place where reports of all isolates are spread; made at first use. */
-let phase: number | undefined;
-
 /**
  * Makes the breaker of a target as a configuration wants it; what is known of the target is in `state`, and stays.
  *
@@ -74,7 +71,10 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
     if (view?.policy === policy && view.configVersion === configVersion) return view;
     if (view !== undefined && configVersion < view.configVersion) return view;
     state.terms = terms;
-    if (view === undefined) return (state.view = firstView(policy, configVersion, now));
+    if (view === undefined) {
+      const { isolate } = state;
+      return (state.view = newView({ policy, configVersion, reporter: isolate, phase: isolate.phase }, now));
+    }
     reconfigure(view, policy, configVersion);
     return view;
   }
@@ -133,11 +133,6 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
       return !shadow && state.view !== undefined && isRefusing(state.view, now);
     },
   };
-}
-
-function firstView(policy: BreakerSettings["policy"], configVersion: number, now: number): BreakerView {
-  phase ??= Math.random();
-  return newView({ policy, configVersion, reporter: thisIsolate(), phase }, now);
 }
 
 function noPermit(): Error {

@@ -1,7 +1,13 @@
-import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
+import type { BreakerView, Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { TargetNews, TargetTerms } from "../../objects/circuit-breaker/target-messages.ts";
 import type { Backend } from "../../schemas/index.ts";
 import { newTargetLoad, type TargetLoad } from "../balance/target-load.ts";
+
+/** A Worker isolate, as the owners of targets tell it from others. */
+export interface Isolate extends Reporter {
+  /** In [0, 1): its place where the reports of all isolates are spread. */
+  readonly phase: number;
+}
 
 /**
  * What an isolate knows of one target, whatever configuration or route uses it. Changed in place, since every request looks
@@ -9,6 +15,8 @@ import { newTargetLoad, type TargetLoad } from "../balance/target-load.ts";
  */
 export interface TargetState {
   readonly url: string;
+  /** Whose knowledge this is. */
+  readonly isolate: Isolate;
   /** Of its breaker; undefined: no request has met one yet. */
   view: BreakerView | undefined;
   /** What its owner is told of it, by the newest configuration that a request has come with. */
@@ -34,14 +42,51 @@ export interface TargetState {
   complainedAt: number;
 }
 
-const states = new Map<string, TargetState>();
+/** All that one isolate knows of targets. */
+export interface Targets {
+  /** The same value each time, so that a configuration that is loaded anew loses nothing. */
+  state(url: string): TargetState;
+  /** Forgets every target but those of these backends, so that an isolate holds no more than its configuration names. */
+  retain(backends: Iterable<Backend>): void;
+}
 
-/** What this isolate knows of a target: the same value each time, so that a configuration that is loaded anew loses nothing. */
+/** Of this isolate. Made at first use: there is no randomness at start-up. */
+let own: Targets | undefined;
+
+/** What this isolate knows of a target: see `Targets.state`. */
 export function targetState(url: string): TargetState {
-  const known = states.get(url);
-  if (known !== undefined) return known;
-  const state: TargetState = {
+  own ??= createTargets({ isolate: crypto.randomUUID(), seq: 0, phase: Math.random() });
+  return own.state(url);
+}
+
+/** See `Targets.retain`. */
+export function retainTargets(backends: Iterable<Backend>): void {
+  own?.retain(backends);
+}
+
+/** Knowledge of an isolate that has met no target yet. */
+export function createTargets(isolate: Isolate): Targets {
+  const states = new Map<string, TargetState>();
+  return {
+    state(url) {
+      const known = states.get(url);
+      if (known !== undefined) return known;
+      const state = newState(url, isolate);
+      states.set(url, state);
+      return state;
+    },
+    retain(backends) {
+      const urls = new Set<string>();
+      for (const { targets } of backends) for (const { url } of targets) urls.add(url);
+      for (const url of states.keys()) if (!urls.has(url)) states.delete(url);
+    },
+  };
+}
+
+function newState(url: string, isolate: Isolate): TargetState {
+  return {
     url,
+    isolate,
     view: undefined,
     terms: { target: url, backend: "unknown", health: null },
     downSince: undefined,
@@ -56,15 +101,6 @@ export function targetState(url: string): TargetState {
     waker: 0,
     complainedAt: -Infinity,
   };
-  states.set(url, state);
-  return state;
-}
-
-/** Forgets every target but those of these backends, so that an isolate holds no more than its configuration names. */
-export function retainTargets(backends: Iterable<Backend>): void {
-  const urls = new Set<string>();
-  for (const { targets } of backends) for (const { url } of targets) urls.add(url);
-  for (const url of states.keys()) if (!urls.has(url)) states.delete(url);
 }
 
 /** What the owner of a backend's target is told of it. */

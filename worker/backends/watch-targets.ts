@@ -1,5 +1,5 @@
 import type { TargetTerms, WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
-import { CALL_MS, callBreaker, complain, thisIsolate, type Caller } from "./breaker-calls.ts";
+import { CALL_MS, callBreaker, complain, type Caller } from "./breaker-calls.ts";
 import { learnNews, type TargetState } from "./target.ts";
 
 /** A target and what its owner is told of it: see `targetTerms`. */
@@ -34,7 +34,7 @@ export function watchTargets(caller: Caller, targets: readonly WatchedTarget[], 
 }
 
 async function watch({ state, terms }: WatchedTarget, { env, configVersion }: Caller): Promise<void> {
-  const { isolate } = thisIsolate();
+  const { isolate } = state.isolate;
   try {
     const { news, isolates, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
       owner.watch({ v: 1, configVersion, isolate, ...terms }),
