@@ -18,6 +18,7 @@ export function backendWarnings(input: ConfigInput, config: Config): readonly Co
       .filter(({ name }) => !used.has(name))
       .map(({ name }) => warning(["backends", name], "no route uses this backend")),
     ...named.flatMap((backend) => choiceWarnings(backend, input)),
+    ...sharedBindings(named),
     ...breakerWarnings(input, config),
     ...timeWarnings(input, config),
     ...spellings(config),
@@ -47,17 +48,39 @@ function choiceWarnings(backend: Backend, input: ConfigInput): readonly ConfigWa
 }
 
 /** What chooses among targets has nothing to choose. */
-function oneTarget({ name, sticky, healthCheck }: Backend, { balance }: BackendInput): readonly ConfigWarning[] {
+function oneTarget(
+  { name, sticky, healthCheck, balance: known }: Backend,
+  { balance }: BackendInput,
+): readonly ConfigWarning[] {
   const path = ["backends", name];
+  const mayEject = healthCheck !== undefined && known.maxEjection >= 1 && known.panicThreshold <= 0;
   return [
-    ...(balance === undefined ? [] : [warning([...path, "balance"], "with one target there is nothing to choose")]),
+    ...(balance === undefined || mayEject
+      ? []
+      : [warning([...path, "balance"], "with one target there is nothing to choose")]),
     ...(sticky === undefined
       ? []
       : [warning([...path, "sticky"], "with one target every client stays with it anyway")]),
-    ...(healthCheck === undefined
+    ...(healthCheck === undefined || mayEject
       ? []
       : [warning([...path, "healthCheck"], "with one target checks tell operators, but take nothing out of use")]),
   ];
+}
+
+/** One cookie or header for two backends: it holds one binding. */
+function sharedBindings(backends: readonly Backend[]): readonly ConfigWarning[] {
+  const first = new Map<string, string>();
+  const warnings: ConfigWarning[] = [];
+  for (const { name: backend, sticky, targets } of backends) {
+    if (sticky === undefined || targets.length === 1) continue;
+    const { by, name } = sticky;
+    const known = first.get(`${by} ${name}`);
+    first.set(`${by} ${name}`, known ?? backend);
+    if (known === undefined) continue;
+    const message = `${quote(known)} binds by the ${by} ${name} too: on one host a client of both keeps only the later binding; give each a "name"`;
+    warnings.push(warning(["backends", backend, "sticky"], message));
+  }
+  return warnings;
 }
 
 /** Retries and hedges that there is no time for. */

@@ -297,6 +297,16 @@ describe("what loads with a warning", () => {
       "with one target checks tell operators, but take nothing out of use",
     ],
     [
+      twoBackends("cookie", { by: "cookie", ttl: 60 }),
+      "backends.c.sticky",
+      '"b" binds by the cookie sluice_target too: on one host a client of both keeps only the later binding; give each a "name"',
+    ],
+    [
+      twoBackends({ by: "header", name: "X-At" }, { by: "header", name: "x-at" }),
+      "backends.c.sticky",
+      '"b" binds by the header x-at too: on one host a client of both keeps only the later binding; give each a "name"',
+    ],
+    [
       backend({ balance: { maxEjection: 0.2 } }),
       "backends.b.balance.maxEjection",
       'without "healthCheck" no target is ever down',
@@ -373,6 +383,9 @@ describe("what loads with a warning", () => {
     [backend({ hedge: true, balance: { algorithm: "power-of-two", slowStart: "30s" }, sticky: "header" })],
     [backend({ balance: { maxEjection: 0.2, panicThreshold: 0.2 }, healthCheck: "/h" })],
     [backend({ targets: [{ ...ONE, drain: true }, TWO], sticky: true })],
+    [backend({ targets: [ONE], balance: { maxEjection: 1, panicThreshold: 0 }, healthCheck: "/h" })],
+    [twoBackends("cookie", "header")],
+    [twoBackends("cookie", { name: "at_c" })],
     [{ routes: ["/a", "/b/"].map((path) => ({ prefix: path, target: `https://a.example.com${path}` })) }],
   ])("but not %j", (document) => {
     expect(warningsOf(document)).toEqual([]);
@@ -387,6 +400,14 @@ it("routes share the top level's settings, however many there are", () => {
   const { routes: read } = configOf({ circuitBreaker: true, routes });
   expect(new Set(read.map(({ circuitBreaker }) => circuitBreaker)).size).toBe(1);
 });
+
+/** Two backends of the same targets, each with its way to keep clients. */
+function twoBackends(one: unknown, other: unknown) {
+  return {
+    backends: { b: { targets: [ONE, TWO], sticky: one }, c: { targets: [ONE, TWO], sticky: other } },
+    routes: ["b", "c"].map((backend) => ({ prefix: `/${backend}`, backend })),
+  };
+}
 
 /** A breaker's answer of its own. */
 function answering() {
