@@ -9,21 +9,22 @@ export interface HealthChecker {
 const GRACE_MS = 1_000;
 
 /** Has a target checked. Never rejects, and ends in time whatever becomes of the checker: a fault of ours is not the target's. */
-export async function askOrigin(
-  origin: HealthChecker,
-  question: HealthQuestion,
-  timeoutMs: number,
-): Promise<HealthAnswer> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<HealthAnswer>((resolve) => {
-    timer = setTimeout(() => resolve(unknown("the gateway's own check did not end in time")), timeoutMs + GRACE_MS);
+export function askOrigin(origin: HealthChecker, question: HealthQuestion, timeoutMs: number): Promise<HealthAnswer> {
+  return new Promise((resolve) => {
+    const late = () => resolve(unknown("the gateway's own check did not end in time"));
+    const timer = setTimeout(late, timeoutMs + GRACE_MS);
+    answerOf(origin, question).then((answer) => {
+      clearTimeout(timer);
+      resolve(answer);
+    }, late);
   });
+}
+
+async function answerOf(origin: HealthChecker, question: HealthQuestion): Promise<HealthAnswer> {
   try {
-    return await Promise.race([origin.checkHealth(question), late]);
+    return await origin.checkHealth(question);
   } catch (error) {
     return unknown(error instanceof Error ? error.message : String(error));
-  } finally {
-    clearTimeout(timer);
   }
 }
 

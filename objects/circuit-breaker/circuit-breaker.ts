@@ -86,7 +86,10 @@ export class CircuitBreaker extends DurableObject {
 
   /** What is known of the target; null: nothing, so that its requests pass. */
   status(): TargetStatus | null {
-    return this.#record === undefined ? null : this.#describe(this.#record, Date.now());
+    const now = Date.now();
+    if (this.#record !== undefined) return this.#describe(this.#record, now);
+    // Its record was lost, and what its breaker does is in force all the same.
+    return this.#store.exists() ? this.#describe(newRecord("", now), now) : null;
   }
 
   /** Answers when the object can be reached and its storage read. */
@@ -139,12 +142,14 @@ export class CircuitBreaker extends DurableObject {
 
   /** Stores what has changed, and only then takes it for true. */
   #keep(next: Kept, now: number, by: string | null): void {
-    const events = eventsBetween(this.#known(), next, now, by);
-    this.#store.save(next, events);
-    this.#breaker = next.breaker;
-    this.#record = next.record;
+    if (next.breaker !== this.#breaker || next.record !== this.#record) {
+      const events = eventsBetween(this.#known(), next, now, by);
+      this.#store.save(next, events);
+      this.#breaker = next.breaker;
+      this.#record = next.record;
+      for (const event of events) tell(next.record?.target, event);
+    }
     if (this.#store.exists()) this.#alarm.plan(next, now, Math.random());
-    for (const event of events) tell(next.record?.target, event);
   }
 
   #describe(record: TargetRecord, now: number): TargetStatus {

@@ -52,7 +52,8 @@ export function newRecord(target: string, now: number): TargetRecord {
 
 /**
  * Takes in what a message says of a target; the very record where that is nothing new. The highest version of the
- * configuration counts. One of its backends may want checks and another none: who wants none ends none.
+ * configuration counts. A message without checks ends none, since it may be an older one's: the gateway does, which is asked
+ * for each check and knows of none any more.
  */
 export function heardOf(
   known: TargetRecord | undefined,

@@ -2,6 +2,7 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { activeConfig } from "../../worker/config/active.ts";
+import { Origin } from "../../worker/origin.ts";
 import { CHECKED, report, TARGET, watch } from "./target-messages.ts";
 
 const MINUTE_MS = 60_000;
@@ -28,7 +29,10 @@ beforeAll(async () => {
   const healthCheck = { path: "/healthz", bodyIncludes: "ready" };
   const config = {
     allowPrivateTargets: true,
-    backends: { api: { targets: [{ url: TARGET }], healthCheck }, plain: { targets: [{ url: TARGET }] } },
+    backends: {
+      api: { targets: [{ url: TARGET }], healthCheck },
+      plain: { targets: [{ url: "http://127.0.0.1:10" }] },
+    },
     routes: [
       { id: "api", prefix: "/api", backend: "api" },
       { id: "plain", prefix: "/plain", backend: "plain" },
@@ -223,6 +227,46 @@ describe("health checks", () => {
       isDown: false,
       lastCheck: { ok: null, detail: "configuration 1 is active here, not yet 7" },
     });
+  });
+
+  it("go on when it is the gateway that fails, which is not held against the target", async () => {
+    const owner = await watched();
+    const failing = vi.spyOn(Origin.prototype, "checkHealth").mockRejectedValue(new Error("out of memory"));
+    await checks(owner, 5, well);
+    expect((await owner.status())?.health).toMatchObject({
+      isDown: false,
+      checks: 0,
+      lastCheck: { ok: null, detail: "out of memory" },
+    });
+    failing.mockRestore();
+    await checks(owner, 3, sick);
+    expect(await isDown(owner)).toBe(true);
+  });
+
+  it("go on with the next message when storage had failed", async () => {
+    const owner = await watched();
+    await ring(owner);
+    await runInDurableObject(owner, async (object, { storage }) => {
+      storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+      await expect(object.alarm()).rejects.toThrow("disk full");
+      storage.sql.exec("DROP TRIGGER full");
+      await storage.deleteAlarm();
+    });
+    await owner.watch(watch());
+    await checks(owner, 3, sick);
+    expect(await isDown(owner)).toBe(true);
+  });
+
+  it("go on for isolates that have heard of none yet, as while a configuration spreads", async () => {
+    const owner = await watched();
+    await checks(owner, 3, sick);
+    for (let round = 0; round < 4; round += 1) {
+      passes(5 * MINUTE_MS);
+      await owner.report(report({ backend: "plain" }));
+      await checks(owner, 1, sick);
+    }
+    await checks(owner, 2, well);
+    expect((await owner.report(report({ backend: "plain" }))).news.downForMs).toBeNull();
   });
 
   it("come sooner when a newer configuration wants them sooner", async () => {

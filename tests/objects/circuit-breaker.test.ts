@@ -280,7 +280,8 @@ describe("a record that cannot be read", () => {
         storage.sql.exec("UPDATE records SET state = ?", text);
       });
       await evictDurableObject(owner);
-      expect(await owner.status()).toBeNull();
+      // What happened is in a table of its own.
+      expect(await owner.status()).toMatchObject({ target: "", circuit: "closed", epoch: 1, events: [{}, {}] });
       expect(errors.mock.calls.map(([line]) => JSON.parse(String(line)))).toEqual([
         { level: "error", event: "circuit-breaker-record-lost", record: "breaker" },
         { level: "error", event: "circuit-breaker-record-lost", record: "target" },
@@ -291,6 +292,22 @@ describe("a record that cannot be read", () => {
       expect(await owner.status()).toMatchObject({ epoch: 3, circuit: "closed", backend: "api" });
     },
   );
+});
+
+describe("a target whose record alone is lost", () => {
+  it("still shows what its breaker does, and is named again by the next message", async () => {
+    const errors = vi.spyOn(console, "error").mockImplementation(() => {});
+    const owner = await openOwner();
+    await owner.order(order("open"));
+    await runInDurableObject(owner, (_object, { storage }) => {
+      storage.sql.exec("UPDATE records SET state = '[]' WHERE name = 'target'");
+    });
+    await evictDurableObject(owner);
+    expect(await owner.status()).toMatchObject({ circuit: "forced-open", target: "", backend: null });
+    expect(errors).toHaveBeenCalledOnce();
+    await owner.report(report({ epoch: 3 }));
+    expect(await owner.status()).toMatchObject({ circuit: "forced-open", target: TARGET, backend: "api" });
+  });
 });
 
 describe("a target of which nothing is heard", () => {
