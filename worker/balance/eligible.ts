@@ -5,7 +5,7 @@ export type Eligibility = Pick<Candidate, "isOpen" | "downSince" | "isDraining" 
 
 /** Shares of the targets, in [0, 1]. */
 export interface EligibilityPolicy {
-  /** The most that may be taken away; at least one target where there are several. Default 0.5. */
+  /** The most that may be taken away; above 0 at least one target where there are several. Default 0.5. */
   readonly maxEjection: number;
   /** Below this share of healthy targets health checks are ignored. Default 0.5. */
   readonly panicThreshold: number;
@@ -43,7 +43,7 @@ export function markEligible(
   }
   if (down === 0) return false;
   if (pool - open - down < panicThreshold * pool) return true;
-  const most = Math.max(pool > 1 ? 1 : 0, Math.floor(maxEjection * pool));
+  const most = Math.max(pool > 1 && maxEjection > 0 ? 1 : 0, Math.floor(maxEjection * pool));
   for (let left = Math.min(down, most - open); left > 0; left--) ejectLongestDown(candidates);
   return false;
 }

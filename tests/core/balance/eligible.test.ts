@@ -61,6 +61,14 @@ describe("a request may go to", () => {
     const policy = { maxEjection: 0.25, panicThreshold: 0 };
     expect(eligible(candidates("3.1."), policy)).toEqual({ indexes: [0, 1, 3], isPanic: false });
   });
+
+  it.each([
+    [0, [0, 1, 2]],
+    [0.01, [0, 2]],
+    [0.67, [2]],
+  ])("all but so many as may be taken away, and one may unless it is none: %d", (maxEjection, indexes) => {
+    expect(eligible(candidates("31."), { maxEjection, panicThreshold: 0 }).indexes).toEqual(indexes);
+  });
 });
 
 describe("whatever is known of the targets", () => {
