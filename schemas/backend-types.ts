@@ -58,7 +58,7 @@ export interface StickyPolicy {
 
 /** How a target is probed: once for the whole fleet. */
 export interface HealthCheck {
-  /** At the root of the target's server, not below the target's own path; may have a query. Starts with "/". */
+  /** Below the target's URL; may have a query. Starts with "/". */
   readonly path: string;
   /** Default GET. */
   readonly method: "GET" | "HEAD";

@@ -86,10 +86,11 @@ function sharedBindings(backends: readonly Backend[]): readonly ConfigWarning[] 
 /** Retries and hedges that there is no time for. */
 function timeWarnings(input: ConfigInput, { routes, backends }: Config): readonly ConfigWarning[] {
   const found = new Map<string, ConfigWarning>();
-  for (const [index, { backend: name, timeouts }] of routes.entries()) {
+  for (const [index, { backend: name, timeouts, circuitBreaker }] of routes.entries()) {
     const { retry, hedge } = backends.get(name) ?? {};
     const level = input.backends?.[name]?.retry === undefined ? [] : ["backends", name];
-    const perTry = Math.min(retry?.perTryMs ?? timeouts.headers, timeouts.headers);
+    const operationMs = circuitBreaker?.shadow === false ? circuitBreaker.policy.operationTimeoutMs : Infinity;
+    const perTry = Math.min(retry?.perTryMs ?? Infinity, timeouts.headers, operationMs);
     if (retry !== undefined && perTry >= timeouts.total) {
       const message = `on routes[${index}] the first try may take all of timeouts.total (${formatMs(timeouts.total)}), which leaves no time for another`;
       const one = warning([...level, "retry"], message);

@@ -6,13 +6,13 @@ import type { CircuitBreakerInput } from "../policies/backends/circuit-breaker.t
 import { formatMs } from "../values/duration.ts";
 import { breakerUses } from "./breaker-uses.ts";
 
-/** What breakers say that has no effect, or keeps them from closing. */
+/** What breakers say that has no effect, or one that is easily overlooked. */
 export function breakerWarnings(input: ConfigInput, config: Config): readonly ConfigWarning[] {
   const ofRoutes = (input.routes ?? []).flatMap((route, index) => idleFields(["routes", index], route.circuitBreaker));
   const ofBackends = Object.entries(input.backends ?? {}).flatMap(([name, backend]) =>
     idleFields(["backends", name], backend.circuitBreaker),
   );
-  return [...idleFields([], input.circuitBreaker), ...ofRoutes, ...ofBackends, ...shortProbes(input, config)];
+  return [...idleFields([], input.circuitBreaker), ...ofRoutes, ...ofBackends, ...shortCalls(input, config)];
 }
 
 function idleFields(level: Path, policy: CircuitBreakerInput | undefined): readonly ConfigWarning[] {
@@ -30,16 +30,16 @@ function idleFields(level: Path, policy: CircuitBreakerInput | undefined): reado
   return warnings;
 }
 
-/** Breakers whose probes fail for being as slow as their requests may be. */
-function shortProbes(input: ConfigInput, config: Config): readonly ConfigWarning[] {
+/** Breakers that give up sooner than the deadlines say. */
+function shortCalls(input: ConfigInput, config: Config): readonly ConfigWarning[] {
   const found = new Map<string, ConfigWarning>();
   for (const { path, settings, route } of breakerUses(input, config)) {
-    const timeouts = route === undefined ? undefined : config.routes[route]?.timeouts;
+    const timeouts = route === undefined || settings.shadow ? undefined : config.routes[route]?.timeouts;
     if (timeouts === undefined) continue;
     const longest = Math.min(timeouts.headers, timeouts.total);
-    const probe = settings.policy.operationTimeoutMs;
-    if (probe >= longest) continue;
-    const message = `${formatMs(probe)} is less than the ${formatMs(longest)} that requests of routes[${route}] may take: a target that answers in between fails every probe, and its breaker does not close`;
+    const call = settings.policy.operationTimeoutMs;
+    if (call >= longest) continue;
+    const message = `${formatMs(call)} is less than the ${formatMs(longest)} of timeouts on routes[${route}]: a call that takes longer has failed`;
     const one = warning([...path, "operationTimeout"], message);
     if (!found.has(one.path)) found.set(one.path, one);
   }

@@ -5,7 +5,6 @@ import { quote } from "../document/describe-value.ts";
 import { formatPath, type Path } from "../document/path.ts";
 import { formatMs } from "../values/duration.ts";
 import { breakerUses } from "./breaker-uses.ts";
-import { targetPath } from "./target-path.ts";
 
 /** What the fields of a breaker are called in a document. `fallback` and `shadow` are each route's own affair. */
 const BREAKER_FIELDS: readonly (readonly [field: string, name: keyof BreakerPolicy])[] = [
@@ -44,12 +43,11 @@ export function sharedTargets(input: ConfigInput, config: Config): readonly Conf
     return backend.targets.map(({ url }) => ({ path, url, fields }));
   });
   const checks = [...config.backends.values()].flatMap(({ name, targets, healthCheck }) => {
-    const fields = healthCheck === undefined ? undefined : checkFields(healthCheck);
-    return fields === undefined || input.backends?.[name] === undefined
-      ? []
-      : targets.map(({ url }) => ({ path: ["backends", name, "healthCheck"], url, fields }));
+    if (healthCheck === undefined) return [];
+    const fields = checkFields(healthCheck);
+    return targets.map(({ url }) => ({ path: ["backends", name, "healthCheck"], url, fields }));
   });
-  return [...conflicts(breakers, "breaker"), ...conflicts(checks, "health check"), ...uncheckedUses(config, checks)];
+  return [...conflicts(breakers, "breaker"), ...conflicts(checks, "health check")];
 }
 
 function conflicts(all: readonly Stated[], what: string): readonly ConfigProblem[] {
@@ -78,24 +76,6 @@ function conflict(one: Stated, other: Stated, names: readonly string[], what: st
     got: `${written(one)} for ${quote(one.url)}`,
     wanted: `${written(other)}, as ${elsewhere} has it for this target: one target has one ${what}; say the same in both places`,
   };
-}
-
-/** A target that is checked for one backend and not for another: what the prober finds holds for both. */
-function uncheckedUses(config: Config, checks: readonly Stated[]): readonly ConfigProblem[] {
-  const checked = new Map(checks.map((stated) => [stated.url, stated]));
-  return [...config.backends.values()].flatMap(({ name, targets, healthCheck }): readonly ConfigProblem[] => {
-    const index = healthCheck === undefined ? targets.findIndex(({ url }) => checked.has(url)) : -1;
-    const stated = checked.get(targets[index]?.url ?? "");
-    if (stated === undefined) return [];
-    const cure = name.startsWith("route:") ? 'name that "backend" instead' : "write it here too";
-    return [
-      {
-        path: formatPath(targetPath(config, name, index)),
-        got: `${quote(stated.url)} without a health check`,
-        wanted: `the one of ${formatPath(stated.path)}: what it finds holds for the target wherever it is used; ${cure}`,
-      },
-    ];
-  });
 }
 
 function breakerFields({ policy, failureStatuses }: BreakerSettings): Fields {

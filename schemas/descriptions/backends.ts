@@ -116,7 +116,7 @@ const healthCheck = section(
     enabled,
     path: {
       meaning:
-        "Path, with a query if there is one, at the root of the target's server: the path of the target's own URL is not before it. Required.",
+        "Path, with a query if there is one, below the target's URL: `/healthz` of `https://api.example.com/v1` is `https://api.example.com/v1/healthz`. Required.",
     },
     method: { meaning: '`"GET"` or `"HEAD"`.', standard: `\`"${DEFAULT_HEALTH_CHECK.method}"\`` },
     interval: {
@@ -139,7 +139,7 @@ const healthCheck = section(
       meaning: 'Answers that mean well: a status, a class such as `"2xx"`, or an array of these.',
       standard: "200 to 399",
     },
-    bodyIncludes: { meaning: "A text that the body must hold.", standard: "any body" },
+    bodyIncludes: { meaning: "A text that the first 64 KiB of the body must hold.", standard: "any body" },
   },
 );
 

@@ -63,7 +63,8 @@ const circuitBreaker = section(
       standard: `\`${DEFAULT_BREAKER.halfOpenMaxFailures}\``,
     },
     operationTimeout: {
-      meaning: "How long a probe may take; it has failed then. No less than `timeouts.headers`.",
+      meaning:
+        "How long a call may take until its response head, whatever `timeouts.headers` says; a probe with its body.",
       standard: `\`"${formatMs(DEFAULT_BREAKER.operationTimeoutMs)}"\``,
     },
     failureStatuses: {
@@ -71,7 +72,7 @@ const circuitBreaker = section(
         'Answers that are failures: an error status, a class such as `"5xx"`, or an array of these. No answer, or a broken one, always is; 429, and 503 with `Retry-After`, never are: they ask for less.',
       standard: `\`[${DEFAULT_FAILURE_STATUSES.join(", ")}]\``,
     },
-    fallback: { meaning: "What a refused request gets instead.", standard: "503 `breaker-open`" },
+    fallback: { meaning: "What a request gets instead that no target takes.", standard: "503 `breaker-open`" },
     shadow: { meaning: "Count and report, but never refuse.", standard: "`false`" },
   },
 );

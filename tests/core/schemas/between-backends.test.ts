@@ -121,34 +121,11 @@ describe("two health checks for one target", () => {
     ]);
   });
 
-  it("are one too few where one of them is missing", () => {
-    const cure = "the one of backends.a.healthCheck: what it finds holds for the target wherever it is used;";
-    expect(problemsOf(documentOf({ healthCheck: "/a" }, {}))).toEqual([
-      {
-        path: "backends.b.targets[0].url",
-        got: `"${TWO.url}" without a health check`,
-        wanted: `${cure} write it here too`,
-      },
-    ]);
-    const inline = {
-      backends: { a: { targets: [ONE, TWO], healthCheck: "/a" } },
-      routes: [
-        { prefix: "/a", backend: "a" },
-        { prefix: "/b", target: TWO.url },
-      ],
-    };
-    expect(problemsOf(inline)).toEqual([
-      {
-        path: "routes[1].target",
-        got: `"${TWO.url}" without a health check`,
-        wanted: `${cure} name that "backend" instead`,
-      },
-    ]);
-  });
-
-  it("are fine when they are the same", () => {
-    const document = documentOf({ healthCheck: "/h" }, { healthCheck: { path: "/h", rise: 2 } });
-    expect(problemsOf(document)).toEqual([]);
+  it.each([
+    ["the same", { healthCheck: "/h" }, { healthCheck: { path: "/h", rise: 2 } }],
+    ["one and none", { healthCheck: "/h" }, {}],
+  ])("are fine when they are %s", (_, one, other) => {
+    expect(problemsOf(documentOf(one, other))).toEqual([]);
   });
 });
 
@@ -334,12 +311,12 @@ describe("what loads with a warning", () => {
     [
       backend({ circuitBreaker: true }, { timeouts: { headers: "20s" } }),
       "backends.b.circuitBreaker.operationTimeout",
-      "10s is less than the 20s that requests of routes[0] may take: a target that answers in between fails every probe, and its breaker does not close",
+      "10s is less than the 20s of timeouts on routes[0]: a call that takes longer has failed",
     ],
     [
       { ...backend({}, { timeouts: { headers: "20s" } }), circuitBreaker: { operationTimeout: "15s" } },
       "circuitBreaker.operationTimeout",
-      "15s is less than the 20s that requests of routes[0] may take: a target that answers in between fails every probe, and its breaker does not close",
+      "15s is less than the 20s of timeouts on routes[0]: a call that takes longer has failed",
     ],
     [
       backend({ retry: true }, { timeouts: { headers: "30s" } }),
@@ -383,6 +360,8 @@ describe("what loads with a warning", () => {
     [backend({ hedge: true, balance: { algorithm: "power-of-two", slowStart: "30s" }, sticky: "header" })],
     [backend({ balance: { maxEjection: 0.2, panicThreshold: 0.2 }, healthCheck: "/h" })],
     [backend({ targets: [{ ...ONE, drain: true }, TWO], sticky: true })],
+    [backend({ circuitBreaker: { shadow: true } }, { timeouts: { headers: "20s" } })],
+    [backend({ retry: true, circuitBreaker: { operationTimeout: "29s" } }, { timeouts: { headers: "29s" } })],
     [backend({ targets: [ONE], balance: { maxEjection: 1, panicThreshold: 0 }, healthCheck: "/h" })],
     [twoBackends("cookie", "header")],
     [twoBackends("cookie", { name: "at_c" })],
