@@ -47,6 +47,16 @@ export const ERRORS = {
     title: "Something the gateway needs does not answer",
     proxyError: "proxy_internal_error",
   },
+  "breaker-open": {
+    status: 503,
+    title: "The origin is left alone for a while",
+    proxyError: "destination_unavailable",
+  },
+  "no-healthy-target": {
+    status: 503,
+    title: "No target is fit to answer",
+    proxyError: "destination_unavailable",
+  },
   "upstream-timeout": { status: 504, title: "The origin did not answer in time", proxyError: "http_response_timeout" },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -31,6 +31,10 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "The origin's answer is not a whole HTTP response: a status that is not final, framing that contradicts itself, a body shorter than declared.",
   "dependency-unavailable":
     'The owner of a limit with `onError: "closed"` does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
+  "breaker-open":
+    "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
+  "no-healthy-target":
+    "Health checks or weights leave no target of the backend that could answer. Come back after `Retry-After`.",
   "upstream-timeout":
     "No response head within `timeouts.headers` or `timeouts.total`, or a short body slower than `timeouts.idle`.",
 };
