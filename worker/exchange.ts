@@ -2,6 +2,8 @@ import type { CanonicalRequest } from "./canonical.ts";
 import type { Client } from "./client.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { PumpEnd } from "./upstream/pump.ts";
+import type { NoTarget, StickyNote } from "./backends/choice.ts";
+import type { RetryStop } from "./retry/may-retry.ts";
 import type { CompiledRoute } from "./config/compile.ts";
 
 /** The one value that a step sees: a request on its way through its route. */
@@ -44,8 +46,22 @@ export interface ExchangeNotes {
   degraded?: string[];
   /** How a streamed response body ended; the log line waits for it. Undefined when the body was all there. */
   body?: Promise<PumpEnd>;
-  /** Milliseconds until the origin's response head. */
+  /** Milliseconds until the origin's response head; of the last try. */
   upstreamMs?: number;
+  /** The target that answered, or was tried last, where there is more to say of it than the route does. */
+  target?: string;
+  /** What became of the client's binding to a target. */
+  sticky?: StickyNote;
+  /** How the tries failed that another followed: a status or a code each. */
+  retried?: string[];
+  /** Why no other try followed the last one, which failed. */
+  retryStop?: RetryStop;
+  /** Whether a second request to another target was faster. */
+  hedged?: "won" | "lost";
+  /** Why no target was asked. */
+  refused?: NoTarget["why"];
+  /** What answered instead: a backend's name, or `response`. */
+  fallback?: string;
   /** Milliseconds spent waiting for the limiter's owner. */
   limitMs?: number;
   /** What is known to the log alone: an unexpected error's message and stack. */

@@ -37,12 +37,12 @@ export interface ConfigOrigin {
 
 /** Composes everything that serving needs, once. */
 export function compileConfig(config: Config, origin: ConfigOrigin): ActiveConfig {
-  const compiled = config.routes.map((route): CompiledRoute => {
-    const backend = config.backends.get(route.backend);
-    if (backend === undefined)
-      throw new Error(`route ${route.id} names backend ${route.backend}, which validation let through`);
-    return { route, handle: chain(route, backend, config.limiter), tail: tail(route, backend) };
-  });
+  const { routes, backends, limiter } = config;
+  const compiled = routes.map((route): CompiledRoute => ({
+    route,
+    handle: chain(route, backends, limiter),
+    tail: tail(route, backends),
+  }));
   return {
     version: origin.version,
     source: origin.source,

@@ -8,16 +8,16 @@ import { limit } from "./limit.ts";
  * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
  * The chain is composed once per configuration version.
  */
-export function chain(route: Route, backend: Backend, limiter: LimiterPolicy): Handler {
+export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limiter: LimiterPolicy): Handler {
   const steps: Step[] = [];
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
   if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits, limiter));
-  return compose(steps, tail(route, backend));
+  return compose(steps, tail(route, backends));
 }
 
 /** The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. */
-export function tail(route: Route, backend: Backend): Handler {
-  return proxy(route, backend);
+export function tail(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
+  return proxy(route, backends);
 }
 
 function compose(steps: readonly Step[], last: Handler): Handler {

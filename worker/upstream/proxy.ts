@@ -1,25 +1,64 @@
-import type { Backend, Route } from "../../schemas/index.ts";
+import type { Backend, BreakerSettings, Route } from "../../schemas/index.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { watched } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
-import { prepareRequest } from "./prepare-request.ts";
+import { prepareRequest, type Send } from "./prepare-request.ts";
+import { compileRefusal, type Refusal, type StandIn } from "./refusal.ts";
 import { relayAnswer } from "./relay-answer.ts";
 import type { OutgoingBody } from "./request-body.ts";
 import { compileTargetUrl } from "./target-url.ts";
+import { compileTries } from "./tries.ts";
 
 /**
  * The end of a route's chain: forwards the exchange to its backend and relays the answer. Part of the tail that objects
  * reach through the `Origin` entrypoint.
+ *
+ * @param backends all that there are: one may stand in for another.
  */
-export function proxy(route: Route, backend: Backend): Handler {
+export function proxy(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
+  const { circuitBreaker } = route;
+  const refusal = compileRefusal(circuitBreaker?.fallback, (name) => standIn(route, backendOf(backends, name)));
+  return way(route, backendOf(backends, route.backend), circuitBreaker, refusal).handle;
+}
+
+/** A backend as another's fallback, by its own breaker. No backend stands in for it: a request meets two at most. */
+function standIn(route: Route, backend: Backend): StandIn {
+  const { circuitBreaker } = backend;
+  const own = circuitBreaker?.fallback;
+  const refusal = compileRefusal(own?.kind === "response" ? own : undefined, () => {
+    throw new Error("a static answer has no backend");
+  });
+  return way(route, backend, circuitBreaker, refusal);
+}
+
+/** The way of a route's requests to a backend. What is not configured is not on it. */
+function way(route: Route, backend: Backend, breaker: BreakerSettings | undefined, refusal: Refusal): StandIn {
+  if (isPlain(backend, breaker)) {
+    const send = sendOnce(route, backend);
+    return { send, handle: prepareRequest(route, send) };
+  }
+  const tries = compileTries(route, backend, { breaker, refusal });
+  const prepared = prepareRequest(route, tries.send);
+  function handle(exchange: Exchange): Promise<Response> {
+    const none = tries.refusal(exchange, Date.now());
+    return none === undefined ? prepared(exchange) : refusal.handle(exchange, none);
+  }
+  return { send: tries.send, handle };
+}
+
+/** Whether there is nothing to choose, to judge or to try again. */
+function isPlain({ targets, retry, hedge, healthCheck }: Backend, breaker: BreakerSettings | undefined): boolean {
+  return targets.length === 1 && [breaker, retry, hedge, healthCheck].every((policy) => policy === undefined);
+}
+
+/** One try at the only target. */
+function sendOnce(route: Route, backend: Backend): Send {
   const [target] = backend.targets;
   if (target === undefined) throw new Error(`backend ${backend.name} has no target`);
   const urlOf = compileTargetUrl(route.path, target.url);
   const { timeouts } = route;
 
-  return prepareRequest(route, sendOnce);
-
-  function sendOnce(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
+  return function send(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
     const { canonical, deadline, stop } = exchange;
     const { method } = canonical;
     const sentAt = Date.now();
@@ -32,5 +71,11 @@ export function proxy(route: Route, backend: Backend): Handler {
       const answer = relayAnswer({ exchange, method, response, answeredAt, timeouts, watch });
       return answer instanceof Promise ? await answer : answer;
     });
-  }
+  };
+}
+
+function backendOf(backends: ReadonlyMap<string, Backend>, name: string): Backend {
+  const backend = backends.get(name);
+  if (backend === undefined) throw new Error(`backend ${name} is not configured, which validation let through`);
+  return backend;
 }

@@ -1,0 +1,144 @@
+import type { Backend, BreakerSettings, Route, Timeouts } from "../../schemas/index.ts";
+import type { ChosenTarget } from "../backends/choice.ts";
+import { targetBreaker, type Attempt, type CallEnd, type TargetBreaker } from "../backends/target-breaker.ts";
+import { targetState, type TargetState } from "../backends/target.ts";
+import type { CountedCall } from "../balance/in-flight.ts";
+import { beginCall, endCall, noteAnswer } from "../balance/target-load.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Watch } from "../watch.ts";
+import { fetchUpstream } from "./fetch.ts";
+import type { OutgoingBody } from "./request-body.ts";
+import { compileTargetUrl, type TargetUrl } from "./target-url.ts";
+
+/** A target as the requests of one route meet it. */
+export interface RouteTarget {
+  readonly url: string;
+  readonly urlOf: TargetUrl;
+  readonly state: TargetState;
+  /** Undefined: none is configured. */
+  readonly breaker: TargetBreaker | undefined;
+  /** `headers` is what one try may take until its head: the least of what the route, its retries and its breaker allow. */
+  readonly timeouts: Timeouts;
+  /** Whether anybody wants to know how many calls are in flight and how long they take. */
+  readonly isMeasured: boolean;
+}
+
+/** A request that may be sent to any target. */
+export interface Outgoing {
+  readonly exchange: Exchange;
+  readonly headers: Headers;
+  readonly body: OutgoingBody;
+}
+
+/** A request on its way to one target. Whoever launches one must `land` it on every way out. */
+export interface Flight {
+  readonly kind: "flight";
+  readonly target: RouteTarget;
+  readonly choice: ChosenTarget;
+  readonly attempt: Attempt | undefined;
+  /** Milliseconds since the epoch. */
+  readonly sentAt: number;
+  /** Ends it at the origin; undefined: it ends with the exchange. */
+  readonly cut: AbortController | undefined;
+  readonly call: CountedCall | undefined;
+  /** Whether it has landed: whatever comes of it after that is nobody's. */
+  isOver: boolean;
+}
+
+/** Compiles the targets of a backend for a route, in their order. */
+export function compileTargets(
+  route: Route,
+  backend: Backend,
+  breaker: BreakerSettings | undefined,
+): readonly RouteTarget[] {
+  const { timeouts } = route;
+  const perTryMs = backend.retry?.perTryMs ?? Infinity;
+  const operationMs = breaker === undefined || breaker.shadow ? Infinity : breaker.policy.operationTimeoutMs;
+  const headers = Math.min(timeouts.headers, perTryMs, operationMs);
+  return backend.targets.map(({ url }) => {
+    const state = targetState(url);
+    return {
+      url,
+      urlOf: compileTargetUrl(route.path, url),
+      state,
+      breaker: breaker === undefined ? undefined : targetBreaker(state, backend, breaker),
+      timeouts: { ...timeouts, headers },
+      isMeasured: backend.targets.length > 1 || backend.hedge !== undefined,
+    };
+  });
+}
+
+/** Under which terms a flight begins. */
+export interface LaunchTerms {
+  readonly target: RouteTarget;
+  readonly choice: ChosenTarget;
+  readonly attempt: Attempt | undefined;
+  /** Whether another try may come of the exchange while this one is still at its origin: only then it pays for a signal. */
+  readonly isCuttable: boolean;
+}
+
+/** Begins a try. */
+export function launch(exchange: Exchange, { target, choice, attempt, isCuttable }: LaunchTerms): Flight {
+  const sentAt = Date.now();
+  // A probe has to be over at its origin when its permit is.
+  const cut = isCuttable || attempt?.probe !== undefined ? new AbortController() : undefined;
+  const call = target.isMeasured ? beginCall(target.state.load, exchange.deadline - sentAt, sentAt) : undefined;
+  return { kind: "flight", target, choice, attempt, sentAt, cut, call, isOver: false };
+}
+
+/**
+ * Sends a flight's request and waits for its head, by `fetchUpstream`.
+ *
+ * @throws GatewayError as that does.
+ */
+export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, watch: Watch): Promise<Response> {
+  const { canonical, deadline, stop } = exchange;
+  const { target, sentAt, attempt } = flight;
+  const request = {
+    url: target.urlOf(canonical.path, canonical.query),
+    method: canonical.method,
+    headers,
+    body,
+    timeouts: target.timeouts,
+    sentAt,
+    deadline: Math.min(deadline, attempt?.probe?.deadlineAt ?? Infinity),
+    signal: signalOf(flight, stop),
+  };
+  return fetchUpstream(request, watch);
+}
+
+function signalOf({ cut }: Flight, stop: AbortController | undefined): AbortSignal | undefined {
+  if (cut === undefined || stop === undefined) return cut?.signal ?? stop?.signal;
+  return AbortSignal.any([cut.signal, stop.signal]);
+}
+
+/**
+ * Notes what came of a flight, once, for its target's breaker and for the balancer. One that brought no answer is ended at its
+ * origin too.
+ */
+export function land(exchange: Exchange, flight: Flight, end: CallEnd): void {
+  if (flight.isOver) return;
+  flight.isOver = true;
+  const { target, attempt, sentAt, cut, call } = flight;
+  const now = Date.now();
+  if (end.kind !== "response") cut?.abort();
+  if (attempt !== undefined) target.breaker?.settle(exchange, attempt, end, now);
+  if (call === undefined) return;
+  const { load } = target.state;
+  if (end.kind === "response" && end.status < 500) noteAnswer(load, end.durationMs, now);
+  // How long it would have taken is not known, but so long at least.
+  if (end.kind === "error" && end.error === "timeout") noteAnswer(load, now - sentAt, now);
+  const stream = end.kind === "response" ? exchange.notes.body : undefined;
+  if (stream === undefined) return endCall(load, call);
+  void stream.then(() => endCall(load, call));
+}
+
+/** Watches the streamed body of a flight that has landed: one that its target cuts off is one failure more. */
+export function watchBody(exchange: Exchange, { target, attempt }: Flight): void {
+  const { body } = exchange.notes;
+  if (attempt === undefined || body === undefined) return;
+  void body.then((end) => {
+    const isCut = end.kind === "source-failed" || (end.kind === "idle" && end.waitedFor === "source");
+    if (isCut) target.breaker?.settle(exchange, attempt, { kind: "error", error: "body-cut" }, Date.now());
+  });
+}

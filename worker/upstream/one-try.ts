@@ -1,0 +1,127 @@
+import type { Timeouts } from "../../schemas/index.ts";
+import type { CallEnd } from "../backends/target-breaker.ts";
+import { codeOf } from "../problem.ts";
+import type { TryFailure } from "../retry/may-retry.ts";
+import { retryAfterMs } from "../retry/retry-after.ts";
+import { stayToTheEnd } from "../stay-to-the-end.ts";
+import { watched, type Watch } from "../watch.ts";
+import { stopReason } from "./fetch.ts";
+import { headOf, land, watchBody, type Flight, type Outgoing } from "./flight.ts";
+import type { Race } from "./hedge.ts";
+import { originFailure } from "./origin-failure.ts";
+import { BUFFER_BYTES, relayAnswer } from "./relay-answer.ts";
+
+/** How a try ended. */
+export type TryEnd =
+  /** With the client's answer. */
+  { readonly kind: "answered"; readonly answer: Response; readonly flight: Flight } | FailedTry;
+
+/** A try that another may follow. Either `passOn` or `drop` is called, once. */
+export interface FailedTry {
+  readonly kind: "failed";
+  readonly failure: TryFailure;
+  /** The failure for the log: a status or an error's code. */
+  readonly why: string;
+  readonly flight: Flight;
+  /** Makes it the client's answer after all; rejects with its error when there was none. */
+  passOn(): Response | Promise<Response>;
+  /** Lets go of what is left of it. */
+  drop(): void;
+}
+
+/** An origin's head, and the flight that brought it. */
+export interface Head {
+  readonly response: Response;
+  readonly flight: Flight;
+}
+
+/** How a try goes about it. */
+export interface TryTerms {
+  /** Answers that are worth another try. */
+  readonly retried: ReadonlySet<number>;
+  /** Whether another try came before, so that this one may have less time than its target deserves. */
+  readonly isRepeat: boolean;
+  /** Brings the head of this try or of a second flight; undefined: nothing is hedged. */
+  readonly bringHead: ((race: Race) => Promise<Head>) | undefined;
+}
+
+/**
+ * Sends a request once, to the target of `flight`, and lands every flight that it took, whatever happens.
+ *
+ * @throws what ends the exchange as a whole: the client's doing, or a step that stopped it.
+ */
+export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerms): Promise<TryEnd> {
+  const { exchange } = outgoing;
+  const { retried, bringHead } = terms;
+  const flights = [flight];
+  // A permit whose end nobody hears of keeps the breaker half-open until it runs out.
+  const letGo = flight.attempt?.probe === undefined ? undefined : stayToTheEnd(exchange);
+  let head: Head | undefined;
+  try {
+    return await watched(async (watch) => {
+      head =
+        bringHead === undefined
+          ? { response: await headOf(outgoing, flight, watch), flight }
+          : await bringHead({ flights, watch, retried });
+      return await take(outgoing, head, { watch, retried });
+    });
+  } catch (error) {
+    const how = stopReason(exchange.stop?.signal) === undefined ? originFailure(error) : undefined;
+    if (how === undefined) throw error;
+    const by = head?.flight ?? flight;
+    const counts = head !== undefined || hadItsTime(flight, outgoing, terms);
+    land(exchange, by, counts ? { kind: "error", error: head === undefined ? how : "body-cut" } : { kind: "aborted" });
+    const passOn = () => Promise.reject<Response>(error);
+    return { kind: "failed", why: codeOf(error), failure: { kind: "unanswered" }, flight: by, passOn, drop: nothing };
+  } finally {
+    for (const other of flights) land(exchange, other, { kind: "aborted" });
+    letGo?.();
+  }
+}
+
+/** Takes a head for the client's answer, or for a failure. */
+async function take(
+  { exchange }: Outgoing,
+  { response, flight }: Head,
+  { watch, retried }: { readonly watch: Watch; readonly retried: ReadonlySet<number> },
+): Promise<TryEnd> {
+  // Its time was over in the same moment.
+  if (flight.isOver) throw new Error("a try that was given up has been answered");
+  const { status, headers } = response;
+  const answeredAt = Date.now();
+  const durationMs = answeredAt - flight.sentAt;
+  exchange.notes.upstreamMs = durationMs;
+  const asked = status === 429 || status >= 500 ? headers.get("retry-after") : null;
+  const end: CallEnd = { kind: "response", status, hasRetryAfter: asked !== null, durationMs };
+  const { method } = exchange.canonical;
+  const timeouts = timeoutsOf(flight, answeredAt);
+  const relay = () => relayAnswer({ exchange, method, response, answeredAt, timeouts, watch });
+  if (retried.has(status)) {
+    // Once it is read its connection can be used again: a target in trouble is spared another one.
+    const isShort = Number(headers.get("content-length") ?? Infinity) <= BUFFER_BYTES;
+    const kept = isShort ? await relay() : undefined;
+    land(exchange, flight, end);
+    const failure = { kind: "status", status, retryAfterMs: retryAfterMs(asked, answeredAt) } as const;
+    const drop = kept === undefined ? () => void response.body?.cancel().catch(nothing) : nothing;
+    return { kind: "failed", why: String(status), failure, flight, passOn: () => kept ?? relay(), drop };
+  }
+  const relayed = relay();
+  const answer = relayed instanceof Promise ? await relayed : relayed;
+  land(exchange, flight, end);
+  if (answer === relayed) watchBody(exchange, flight);
+  return { kind: "answered", answer, flight };
+}
+
+/** A target that was given what another try had left of the time has not failed when it was not enough. */
+function hadItsTime({ sentAt, target }: Flight, { exchange }: Outgoing, { isRepeat }: TryTerms): boolean {
+  return !isRepeat || sentAt + target.timeouts.headers <= exchange.deadline;
+}
+
+/** A probe's short body must have come by the end of its permit, like its head. */
+function timeoutsOf({ target, attempt }: Flight, answeredAt: number): Timeouts {
+  const { timeouts } = target;
+  if (attempt?.probe === undefined) return timeouts;
+  return { ...timeouts, idle: Math.min(timeouts.idle, attempt.probe.deadlineAt - answeredAt) };
+}
+
+function nothing(): void {}

@@ -1,0 +1,64 @@
+import { createLru } from "../../objects/lru.ts";
+import { newRetryBudget, noteRequest, takeRetry, type RetryBudget } from "../retry/retry-budget.ts";
+import type { RouteTarget } from "./flight.ts";
+
+/** What an isolate may send to a backend beside its requests. */
+export interface Allowance {
+  /** Notes a request, which earns its share of another one. */
+  note(now: number): void;
+  /** Whether one more may be sent, which is then taken for sent. */
+  take(now: number): boolean;
+}
+
+/** Of how many backends an isolate remembers the budget; the one used longest ago starts anew. */
+const REMEMBERED = 1_024;
+/** Of an isolate that nobody has told how many there are, a second. */
+const ALONE_PER_SECOND = 1;
+
+const budgets = createLru<string, { budget: RetryBudget }>(REMEMBERED);
+
+/**
+ * The budget of an isolate for one purpose (`retry`, `hedge`) at one backend. It is the same one for every route and configuration
+ * that names the backend, so that loading a configuration grants nothing.
+ *
+ * @param share.ratio per request.
+ * @param share.perSecond by the whole fleet; an isolate has its part of it, by what the targets' owners say of how many there are.
+ */
+export function allowance(
+  name: string,
+  { ratio, perSecond }: { readonly ratio: number; readonly perSecond: number },
+  targets: readonly RouteTarget[],
+): Allowance {
+  let policy = { ratio, perSecond: Math.min(ALONE_PER_SECOND, perSecond) };
+  let isolates = 0;
+
+  function policyNow(): typeof policy {
+    let known = 0;
+    for (const { state } of targets) known = Math.max(known, state.isolates);
+    if (known === isolates) return policy;
+    isolates = known;
+    policy = { ratio, perSecond: known === 0 ? Math.min(ALONE_PER_SECOND, perSecond) : perSecond / known };
+    return policy;
+  }
+  function held(now: number): { budget: RetryBudget } {
+    const known = budgets.get(name);
+    if (known !== undefined) return known;
+    const fresh = { budget: newRetryBudget(now) };
+    budgets.set(name, fresh);
+    return fresh;
+  }
+
+  return {
+    note(now) {
+      const holder = held(now);
+      holder.budget = noteRequest(holder.budget, policyNow(), now);
+    },
+    take(now) {
+      const holder = held(now);
+      const left = takeRetry(holder.budget, policyNow(), now);
+      if (left === undefined) return false;
+      holder.budget = left;
+      return true;
+    },
+  };
+}

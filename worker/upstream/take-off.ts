@@ -1,0 +1,98 @@
+import type { Asked, Balancer, Choice, NoTarget } from "../backends/choice.ts";
+import type { Admitted, TargetBreaker } from "../backends/target-breaker.ts";
+import type { Exchange } from "../exchange.ts";
+import { launch, type Flight, type RouteTarget } from "./flight.ts";
+
+/** Targets that an exchange is done with, by index. */
+export interface Done extends Asked {
+  readonly tried: number[];
+  readonly refused: number[];
+}
+
+/** What a flight takes off with. */
+export interface TakeOffTerms {
+  readonly done: Done;
+  /** Whether another try may come while this one is at its origin. */
+  readonly isCuttable: boolean;
+  /** Already chosen; undefined: that is still to be done. */
+  readonly choice?: Choice;
+}
+
+/** Finds targets for tries. */
+export interface Runway {
+  /** The target for the next try; without a balancer always the only one. */
+  choose(exchange: Exchange, now: number, done: Done): Choice | Promise<Choice>;
+  /** Chooses a target that lets the request pass and launches a flight to it; notes who was asked in `done`. */
+  takeOff(exchange: Exchange, terms: TakeOffTerms): Promise<Flight | NoTarget>;
+  /**
+   * Why nobody takes a request, where this isolate knows so without a question: it need not be prepared then, nor its body read.
+   * Undefined: somebody may.
+   */
+  refusal(exchange: Exchange, now: number): NoTarget | undefined;
+}
+
+const ONLY: Choice = { kind: "target", index: 0, sticky: undefined, bind: undefined };
+
+/**
+ * Compiles where a backend's tries go.
+ *
+ * @param balancer undefined: there is one target.
+ */
+export function compileRunway(targets: readonly RouteTarget[], balancer: Balancer | undefined): Runway {
+  const choose = (exchange: Exchange, now: number, done: Done) =>
+    balancer === undefined ? ONLY : balancer.choose(exchange, now, done);
+
+  async function takeOff(exchange: Exchange, { done, isCuttable, choice }: TakeOffTerms): Promise<Flight | NoTarget> {
+    let given = choice;
+    for (;;) {
+      const now = Date.now();
+      const choosing = given ?? choose(exchange, now, done);
+      const chosen = choosing instanceof Promise ? await choosing : choosing;
+      given = undefined;
+      if (chosen.kind === "none") return chosen;
+      const target = targets[chosen.index];
+      if (target === undefined) throw new Error(`target ${chosen.index} was chosen of ${targets.length}`);
+      const { breaker } = target;
+      const asking = breaker?.admit(exchange, now);
+      const admitted = asking instanceof Promise ? await asking : asking;
+      if (admitted?.kind !== "refused") {
+        done.tried.push(chosen.index);
+        return launch(exchange, { target, choice: chosen, attempt: admitted?.attempt, isCuttable });
+      }
+      done.refused.push(chosen.index);
+      if (balancer === undefined) {
+        return { kind: "none", why: "breaker-open", retryAfterMs: admitted.retryAfterMs };
+      }
+    }
+  }
+
+  function refusal(exchange: Exchange, now: number): NoTarget | undefined {
+    for (const { breaker } of targets) if (breaker?.isRefusing(now) !== true) return undefined;
+    let retryAfterMs = Infinity;
+    for (const { breaker } of targets) {
+      // Asked all the same: it may have something to report, and says when to come back.
+      const admitted = breaker?.admit(exchange, now);
+      if (admitted === undefined || admitted instanceof Promise || admitted.kind === "pass") {
+        returnUnused(exchange, breaker, admitted);
+        return undefined;
+      }
+      retryAfterMs = Math.min(retryAfterMs, admitted.retryAfterMs);
+    }
+    return { kind: "none", why: "breaker-open", retryAfterMs };
+  }
+
+  return { choose, takeOff, refusal };
+}
+
+/** Only a clock that steps back makes a breaker that was refusing let a request pass. */
+function returnUnused(
+  exchange: Exchange,
+  breaker: TargetBreaker | undefined,
+  admitted: Admitted | Promise<Admitted> | undefined,
+): void {
+  const settle = (known: Admitted | undefined): void => {
+    if (known?.kind === "pass") breaker?.settle(exchange, known.attempt, { kind: "aborted" }, Date.now());
+  };
+  if (admitted instanceof Promise) return exchange.ctx.waitUntil(admitted.then(settle));
+  settle(admitted);
+}

@@ -1,0 +1,143 @@
+import type { Backend, BreakerSettings, Route } from "../../schemas/index.ts";
+import { compileBalancer } from "../backends/balancer.ts";
+import type { NoTarget } from "../backends/choice.ts";
+import { targetTerms } from "../backends/target.ts";
+import { watchTargets } from "../backends/watch-targets.ts";
+import type { Exchange } from "../exchange.ts";
+import type { RetryStop, TryFailure } from "../retry/may-retry.ts";
+import { stopReason } from "./fetch.ts";
+import { compileTargets, land, type Flight, type Outgoing } from "./flight.ts";
+import { compileHedge, isHedgeable, type Hedge, type Race } from "./hedge.ts";
+import { tryOnce, type FailedTry, type Head } from "./one-try.ts";
+import type { Send } from "./prepare-request.ts";
+import type { OutgoingBody } from "./request-body.ts";
+import type { Refusal } from "./refusal.ts";
+import { compileRetries } from "./retries.ts";
+import { compileRunway, type Done } from "./take-off.ts";
+
+/** How requests are sent to a backend for which one try at one target is not all there is to it. */
+export interface Tries {
+  readonly send: Send;
+  /** As `Runway` says. */
+  refusal(exchange: Exchange, now: number): NoTarget | undefined;
+}
+
+/** What tries go by beside their backend's settings. */
+export interface TriesTerms {
+  /** The route's, or the backend's own where it is a fallback. Undefined: no breaker. */
+  readonly breaker: BreakerSettings | undefined;
+  /** What a request gets that no target takes. */
+  readonly refusal: Refusal;
+}
+
+const NO_STATUS: ReadonlySet<number> = new Set();
+
+/**
+ * Compiles how a route's requests are sent to a backend: a target is chosen, its breaker asked, the request sent, and what came of
+ * that settled; then the answer is relayed, or another try follows.
+ */
+export function compileTries(route: Route, backend: Backend, { breaker, refusal }: TriesTerms): Tries {
+  const targets = compileTargets(route, backend, breaker);
+  const balancer = compileBalancer(
+    backend,
+    targets.map((target) => target.breaker),
+  );
+  const runway = compileRunway(targets, balancer);
+  const retries = compileRetries(backend, targets);
+  const hedge = compileHedge(backend, targets);
+  const isWatched = targets.length > 1 || backend.healthCheck !== undefined;
+  const watched = isWatched ? targets.map(({ url, state }) => ({ state, terms: targetTerms(url, backend) })) : [];
+  const retried = retries?.statuses ?? NO_STATUS;
+
+  return { send, refusal: (exchange, now) => runway.refusal(exchange, now) };
+
+  async function send(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
+    const outgoing = { exchange, headers, body };
+    const { notes } = exchange;
+    const now = Date.now();
+    balancer?.strip?.(headers);
+    if (isWatched) watchTargets(exchange, watched, now);
+    retries?.allowance.note(now);
+    const done: Done = { tried: [], refused: [] };
+    const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
+    const isCuttable = bringHead !== undefined || retries?.isRepeatable(outgoing) === true;
+    const first = await runway.takeOff(exchange, { done, isCuttable });
+    if (first.kind === "none") return refusal.send(outgoing, first);
+    let flight = first;
+    for (let made = 0; ; made += 1) {
+      const end = await tryOnce(outgoing, flight, { retried, isRepeat: made > 0, bringHead });
+      note(exchange, end.flight);
+      if (end.kind === "answered") return bound(end.answer, end.flight);
+      const next = await followUp(outgoing, end, { made, done });
+      if (typeof next === "string") {
+        if (next !== "no-retries") notes.retryStop = next;
+        return bound(await end.passOn(), end.flight);
+      }
+      end.drop();
+      (notes.retried ??= []).push(end.why);
+      flight = next;
+    }
+  }
+
+  /** The next try after one that failed, launched; or why there is none. */
+  async function followUp(
+    outgoing: Outgoing,
+    { failure }: FailedTry,
+    { made, done }: { readonly made: number; readonly done: Done },
+  ): Promise<Flight | RetryStop> {
+    if (retries === undefined) return "no-retries";
+    const { exchange } = outgoing;
+    const elsewhere = retries.decide(outgoing, withoutWait(failure), made);
+    if (elsewhere.kind === "stop") return elsewhere.why;
+    const now = Date.now();
+    const choice = await runway.choose(exchange, now, done);
+    if (choice.kind === "none") return choice.why;
+    if (targets[choice.index]?.breaker?.isRefusing(now) === true) return "breaker-open";
+    // The wait that a target asks for is no other target's.
+    const decision = done.tried.includes(choice.index) ? retries.decide(outgoing, failure, made) : elsewhere;
+    if (decision.kind === "stop") return decision.why;
+    if (!retries.allowance.take(Date.now())) return "budget";
+    await pause(exchange, decision.afterMs);
+    const next = await runway.takeOff(exchange, { done, choice, isCuttable: true });
+    return next.kind === "none" ? next.why : next;
+  }
+
+  /** Brings heads with a second flight where the first takes long. */
+  function hedged(by: Hedge, outgoing: Outgoing, done: Done): (race: Race) => Promise<Head> {
+    by.note(Date.now());
+    return (race) => by.bringHead(outgoing, race, second);
+
+    async function second(): Promise<Flight | undefined> {
+      const { exchange } = outgoing;
+      const flight = await runway.takeOff(exchange, { done, isCuttable: true });
+      if (flight.kind === "none") return undefined;
+      if (flight.attempt?.probe === undefined) return flight;
+      // A permit to probe is not for a request that may be cut off at any moment.
+      land(exchange, flight, { kind: "aborted" });
+      return undefined;
+    }
+  }
+}
+
+function note({ notes }: Exchange, { target, choice }: Flight): void {
+  notes.target = target.url;
+  if (choice.sticky !== undefined) notes.sticky = choice.sticky;
+}
+
+function bound(answer: Response, { choice }: Flight): Response {
+  choice.bind?.(answer);
+  return answer;
+}
+
+function withoutWait(failure: TryFailure): TryFailure {
+  return failure.kind === "status" ? { ...failure, retryAfterMs: undefined } : failure;
+}
+
+/** Waits; a step that stops the exchange ends that. */
+async function pause({ stop }: Exchange, ms: number): Promise<void> {
+  try {
+    await scheduler.wait(ms, stop === undefined ? {} : { signal: stop.signal });
+  } catch (error) {
+    throw stopReason(stop?.signal) ?? error;
+  }
+}
