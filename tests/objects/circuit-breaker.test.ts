@@ -117,17 +117,25 @@ describe("the owner of a target", () => {
     expect(await changes(owner)).toBe(before);
   });
 
-  it("tells of no change that could not be stored", async () => {
-    const owner = await ripeOwner();
-    await runInDurableObject(owner, (object, { storage }) => {
-      storage.sql.exec("CREATE TRIGGER full BEFORE UPDATE ON records BEGIN SELECT RAISE(ABORT, 'disk full'); END");
-      expect(() => object.report(report({ epoch: 2, wantsPermit: true }))).toThrow("disk full");
-      expect(object.status()).toMatchObject({ circuit: "open", epoch: 2, probes: 0 });
-      storage.sql.exec("DROP TRIGGER full");
-    });
-    expect(await owner.report(report({ epoch: 2, wantsPermit: true }))).toMatchObject({ epoch: 3, permit: { id: 1 } });
-    expect((await owner.status())?.events.map(({ to }) => to)).toEqual(["half-open", "open"]);
-  });
+  it.each(["UPDATE ON records", "INSERT ON events"])(
+    "neither tells nor keeps a change whose %s fails",
+    async (write) => {
+      const owner = await ripeOwner();
+      await runInDurableObject(owner, (object, { storage }) => {
+        storage.sql.exec(`CREATE TRIGGER full BEFORE ${write} BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
+        expect(() => object.report(report({ epoch: 2, wantsPermit: true }))).toThrow("disk full");
+        expect(object.status()).toMatchObject({ circuit: "open", epoch: 2, probes: 0 });
+        storage.sql.exec("DROP TRIGGER full");
+      });
+      await evictDurableObject(owner);
+      expect(await owner.status()).toMatchObject({ circuit: "open", epoch: 2, probes: 0 });
+      expect(await owner.report(report({ epoch: 2, wantsPermit: true }))).toMatchObject({
+        epoch: 3,
+        permit: { id: 1 },
+      });
+      expect((await owner.status())?.events.map(({ to }) => to)).toEqual(["half-open", "open"]);
+    },
+  );
 });
 
 describe("permits to probe", () => {
