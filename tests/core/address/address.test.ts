@@ -229,6 +229,13 @@ it("names each shard of a client by an HMAC of the client's handle and its numbe
   expect(await addresses(SECRET).addressShard("handle", 31)).toEqual(name("31"));
 });
 
+it("names the breaker of a target by an HMAC of its URL as it is written", async () => {
+  const name = (url: string) => ({ name: `v1:circuit-breaker:${hmacHex(["breaker", url])}` });
+  for (const url of ["https://api.example.com", "https://api.example.com/", "https://API.example.com"]) {
+    expect(await addresses(SECRET).breaker(url)).toEqual(name(url));
+  }
+});
+
 /** HMAC-SHA-256 over a count, then length and UTF-16 code units of each part, all big-endian. */
 function hmacHex(parts: readonly string[]): string {
   const bytes = [uint32(parts.length), ...parts.map((part) => Buffer.concat([uint32(part.length), utf16(part)]))];
