@@ -147,7 +147,7 @@ export interface BreakerSettings {
 
 /** What a request gets that no target may serve. */
 export type Fallback =
-  /** Key of `Config.backends`; never the backend that it stands in for, nor one that leads back to it. */
+  /** Key of `Config.backends`; never the backend that it stands in for. */
   | { readonly kind: "backend"; readonly backend: string }
   | {
       readonly kind: "response";

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import { checkConfig } from "./check-config.ts";
 import { checkMultipliers } from "./check-multipliers.ts";
-import { fallbackLoops } from "./checks/fallback-loops.ts";
+import { ownFallbacks } from "./checks/own-fallbacks.ts";
 import { sharedTargets } from "./checks/shared-targets.ts";
 import { ConfigSchema } from "./config.ts";
 import type { ConfigProblem, ConfigResult } from "./config-types.ts";
@@ -37,7 +37,7 @@ function parsePlain(document: unknown): ConfigResult {
   const together = [
     ...checkMultipliers(parsed.output, config),
     ...sharedTargets(parsed.output, config),
-    ...fallbackLoops(parsed.output, config),
+    ...ownFallbacks(parsed.output, config),
   ];
   if (together.length > 0) return { ok: false, problems: together };
   return { ok: true, config, warnings: warningsOf(parsed.output, config) };

@@ -31,16 +31,12 @@ export function breakerUses(input: ConfigInput, config: Config): readonly Breake
   return [...byRoutes, ...asFallbacks];
 }
 
-/** Backends that a request may come to as a fallback. */
-export function fallbackNames({ routes, backends }: Config): ReadonlySet<string> {
-  const names = new Set<string>();
-  const follow = (settings: BreakerSettings | undefined): void => {
-    if (settings?.fallback?.kind !== "backend" || names.has(settings.fallback.backend)) return;
-    names.add(settings.fallback.backend);
-    follow(backends.get(settings.fallback.backend)?.circuitBreaker);
-  };
-  for (const { circuitBreaker } of routes) follow(circuitBreaker);
-  return names;
+/** Backends that a request may come to as a fallback; from there it goes no further. */
+export function fallbackNames({ routes }: Config): ReadonlySet<string> {
+  const names = routes.map(({ circuitBreaker }) =>
+    circuitBreaker?.fallback?.kind === "backend" ? circuitBreaker.fallback.backend : undefined,
+  );
+  return new Set(names.filter((name) => name !== undefined));
 }
 
 function pathOfBackend({ backends = {} }: ConfigInput, name: string): Path {

@@ -78,7 +78,7 @@ const balance = section("Balance", BalanceSchema, "How a target is chosen.", {
   },
   maxEjection: {
     meaning:
-      "The most of the targets that health checks may take away, from 0 to 1; at least one where there are several.",
+      "The most of the targets that health checks may take away, from 0 to 1; at least one where there are several, unless it is 0.",
     standard: `\`${DEFAULT_BALANCE.maxEjection}\``,
   },
   panicThreshold: {

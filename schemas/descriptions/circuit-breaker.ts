@@ -82,7 +82,10 @@ const fallback = section(
   FallbackSchema,
   "Exactly one of the two. A fallback of the top level is not for the backend that it names itself.",
   {
-    backend: { meaning: "Name of a backend, which gets the request; its own breaker counts there." },
+    backend: {
+      meaning:
+        "Name of a backend, which gets the request by its own settings. A backend of its own `fallback` is not asked then; two backends may name each other.",
+    },
     response: { meaning: "An answer." },
   },
 );
