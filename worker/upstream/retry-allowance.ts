@@ -13,7 +13,9 @@ export interface Allowance {
 /** Of how many backends an isolate remembers the budget; the one used longest ago starts anew. */
 const REMEMBERED = 1_024;
 /** Of an isolate that nobody has told how many there are, a second. */
-const ALONE_PER_SECOND = 1;
+const UNTOLD_PER_SECOND = 1;
+/** Where all isolates have just started, the first are told of few: so long a share is no larger than that of one that isn't told. */
+const LEARNING_MS = 10_000;
 
 const budgets = createLru<string, { budget: RetryBudget }>(REMEMBERED);
 
@@ -27,17 +29,18 @@ const budgets = createLru<string, { budget: RetryBudget }>(REMEMBERED);
 export function allowance(
   name: string,
   { ratio, perSecond }: { readonly ratio: number; readonly perSecond: number },
-  targets: readonly RouteTarget[],
+  targets: readonly Pick<RouteTarget, "state">[],
 ): Allowance {
-  let policy = { ratio, perSecond: Math.min(ALONE_PER_SECOND, perSecond) };
-  let isolates = 0;
+  let policy = { ratio, perSecond: 0 };
+  let toldAt = Infinity;
 
-  function policyNow(): typeof policy {
-    let known = 0;
-    for (const { state } of targets) known = Math.max(known, state.isolates);
-    if (known === isolates) return policy;
-    isolates = known;
-    policy = { ratio, perSecond: known === 0 ? Math.min(ALONE_PER_SECOND, perSecond) : perSecond / known };
+  function policyNow(now: number): typeof policy {
+    let isolates = 0;
+    for (const { state } of targets) isolates = Math.max(isolates, state.isolates);
+    if (isolates > 0) toldAt = Math.min(toldAt, now);
+    const share = perSecond / Math.max(1, isolates);
+    const believed = now - toldAt < LEARNING_MS || isolates === 0 ? Math.min(UNTOLD_PER_SECOND, share) : share;
+    if (believed !== policy.perSecond) policy = { ratio, perSecond: believed };
     return policy;
   }
   function held(now: number): { budget: RetryBudget } {
@@ -51,11 +54,11 @@ export function allowance(
   return {
     note(now) {
       const holder = held(now);
-      holder.budget = noteRequest(holder.budget, policyNow(), now);
+      holder.budget = noteRequest(holder.budget, policyNow(now), now);
     },
     take(now) {
       const holder = held(now);
-      const left = takeRetry(holder.budget, policyNow(), now);
+      const left = takeRetry(holder.budget, policyNow(now), now);
       if (left === undefined) return false;
       holder.budget = left;
       return true;
