@@ -26,7 +26,7 @@ async function bindNew(backend: Backend, now = NOW): Promise<{ readonly index: n
 /** What an isolate makes of a cookie that has never seen it. */
 function meetAnew(backend: Backend, token: string, now = NOW): Promise<ChosenTarget> {
   stickyTokens(OTHER_SECRET);
-  return chosen(balancerOf(backend).choose(requestWith({ cookie: `sluice_target=${token}` }), now));
+  return chosen(balancerOf({ ...backend }).choose(requestWith({ cookie: `sluice_target=${token}` }), now));
 }
 
 describe("a new client", () => {
@@ -188,7 +188,7 @@ describe("a token that is not ours names nobody", () => {
 
   it("when it was signed under another secret", async () => {
     const exchange = requestWith({}, { env: { ...env, NAMING_SECRET: OTHER_SECRET } });
-    const choice = await chosen(balancerOf(backend).choose(exchange, NOW));
+    const choice = await chosen(balancerOf({ ...backend }).choose(exchange, NOW));
     const [, token = ""] = /=([^;]+)/.exec(boundBy(choice).get("set-cookie") ?? "") ?? [];
     expect((await meetAnew(backend, token)).sticky).toBe("new");
   });

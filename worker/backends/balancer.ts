@@ -5,7 +5,7 @@ import type { Exchange } from "../exchange.ts";
 import { identityKey } from "../limits/client-address.ts";
 import type { Asked, Balancer, Choice, ChosenTarget, NoTarget, StickyNote } from "./choice.ts";
 import { knownCandidates } from "./known-candidates.ts";
-import { compileSticky, type Sticky } from "./sticky.ts";
+import { stickyOf, type Sticky } from "./sticky.ts";
 import type { Binding } from "./sticky-token.ts";
 import type { TargetBreaker } from "./target-breaker.ts";
 import { targetState } from "./target.ts";
@@ -38,7 +38,7 @@ export function compileBalancer(
   const looksAtLatency = balance.algorithm === "power-of-two";
   const looksAtLoad = looksAtLatency || balance.algorithm === "least-requests";
   const isKeyed = balance.algorithm === "rendezvous";
-  const sticky = stickyPolicy === undefined ? undefined : compileSticky(stickyPolicy, backend);
+  const sticky = stickyPolicy === undefined ? undefined : stickyOf(stickyPolicy, backend);
 
   function look(refused: readonly number[], now: number): void {
     for (let index = 0; index < candidates.length; index++) {

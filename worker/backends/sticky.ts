@@ -25,8 +25,19 @@ type Bind = NonNullable<ChosenTarget["bind"]>;
 /** Tokens of one target that are made within a sixteenth of their time are the same, so that few have to be signed and verified. */
 const STEPS = 16;
 
-/** Compiles a backend's policy; tokens are of the backend's name and the target's URL, so that they outlast a configuration. */
-export function compileSticky({ by, name, ttlMs }: StickyPolicy, { name: backend, targets }: Backend): Sticky {
+const compiled = new WeakMap<Backend, Sticky>();
+
+/** How a backend keeps its clients: the same value for all its routes, so that what one has signed is there for the others. */
+export function stickyOf(policy: StickyPolicy, backend: Backend): Sticky {
+  const known = compiled.get(backend);
+  if (known !== undefined) return known;
+  const sticky = compileSticky(policy, backend);
+  compiled.set(backend, sticky);
+  return sticky;
+}
+
+/** Tokens are of the backend's name and the target's URL, so that they outlast a configuration. */
+function compileSticky({ by, name, ttlMs }: StickyPolicy, { name: backend, targets }: Backend): Sticky {
   const stepMs = Math.max(1, Math.ceil(ttlMs / STEPS));
   const issued: ({ readonly expiresAt: number; readonly token: string } | undefined)[] = [];
   let tags: readonly string[] | undefined;
