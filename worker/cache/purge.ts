@@ -1,0 +1,134 @@
+/** When something was last purged, in ms since the epoch; 0: never. */
+export interface Epoch {
+  /** What began before is dead. */
+  readonly hardAt: number;
+  /** What began before is stale, and may still be confirmed or bridge an outage. */
+  readonly softAt: number;
+}
+
+/** All purges that still matter, as ControlPlane keeps them and isolates lease them. */
+export interface PurgeEpochs {
+  readonly all: Epoch;
+  readonly keys: ReadonlyMap<string, Epoch>;
+  readonly routes: ReadonlyMap<string, Epoch>;
+  readonly tags: ReadonlyMap<string, Epoch>;
+  /** By `METHOD:HOST:PATH`. */
+  readonly prefixes: ReadonlyMap<string, Epoch>;
+}
+
+/** What an operator asks to forget. */
+export type PurgeTarget =
+  | { readonly kind: "all" }
+  | { readonly kind: "key" | "route" | "tag" | "prefix"; readonly value: string };
+
+/** What a stored response is known by. */
+export interface Purgeable {
+  /** When the request that brought it began: an answer that was under way at the purge may be from before it. */
+  readonly requestedAt: number;
+  readonly key: string;
+  readonly route: string;
+  readonly tags: readonly string[];
+  readonly method: string;
+  readonly host: string;
+  readonly path: string;
+}
+
+/** What purges have left of a stored response. `since`: when it became stale, in ms since the epoch. */
+export type PurgeVerdict =
+  | { readonly kind: "alive" }
+  | { readonly kind: "stale"; readonly since: number }
+  | { readonly kind: "dead" };
+
+/** A stored response that no purge has touched. */
+export const ALIVE: PurgeVerdict = { kind: "alive" };
+
+const NEVER: Epoch = { hardAt: 0, softAt: 0 };
+
+/** Nothing was ever purged. */
+export const NO_PURGES: PurgeEpochs = {
+  all: NEVER,
+  keys: new Map(),
+  routes: new Map(),
+  tags: new Map(),
+  prefixes: new Map(),
+};
+
+/** Clocks of two machines differ: what began so shortly after a purge is taken to have begun before it, and fetched once more. */
+const CLOCK_GUARD_MS = 1_000;
+
+/**
+ * What purges have left of a stored response, by comparing when it was fetched. No copy has to be found to be dead: one in any tier, any
+ * data centre, of any variant is, as soon as whoever reads it knows the epochs.
+ */
+export function purgeVerdict(response: Purgeable, epochs: PurgeEpochs): PurgeVerdict {
+  let { hardAt, softAt } = epochs.all;
+  const take = (epoch: Epoch | undefined) => {
+    hardAt = Math.max(hardAt, epoch?.hardAt ?? 0);
+    softAt = Math.max(softAt, epoch?.softAt ?? 0);
+  };
+  take(epochs.keys.get(response.key));
+  take(epochs.routes.get(response.route));
+  for (const tag of response.tags) take(epochs.tags.get(tag));
+  for (const [prefix, epoch] of epochs.prefixes) if (isBelow(response, prefix)) take(epoch);
+  const begunAt = response.requestedAt - CLOCK_GUARD_MS;
+  if (hardAt > 0 && begunAt <= hardAt) return { kind: "dead" };
+  return softAt > 0 && begunAt <= softAt ? { kind: "stale", since: softAt } : ALIVE;
+}
+
+/** Notes a purge. Of one that is repeated the later time counts; a soft one doesn't bring back what a hard one killed. */
+export function notePurge(epochs: PurgeEpochs, target: PurgeTarget, isSoft: boolean, now: number): PurgeEpochs {
+  const raised = ({ hardAt, softAt }: Epoch = NEVER): Epoch =>
+    isSoft ? { hardAt, softAt: Math.max(softAt, now) } : { hardAt: Math.max(hardAt, now), softAt };
+  const within = (map: ReadonlyMap<string, Epoch>, value: string) => new Map(map).set(value, raised(map.get(value)));
+  switch (target.kind) {
+    case "all":
+      return { ...epochs, all: raised(epochs.all) };
+    case "key":
+      return { ...epochs, keys: within(epochs.keys, target.value) };
+    case "route":
+      return { ...epochs, routes: within(epochs.routes, target.value) };
+    case "tag":
+      return { ...epochs, tags: within(epochs.tags, target.value) };
+    case "prefix":
+      return { ...epochs, prefixes: within(epochs.prefixes, target.value) };
+  }
+}
+
+/**
+ * Forgets purges that no stored response can be older than, and where there are more than `most` the oldest ones: what they killed must
+ * not come back, so everything from before the latest that was forgotten dies with it.
+ *
+ * @param retentionMs how long a response is kept at most.
+ */
+export function prunePurges(epochs: PurgeEpochs, now: number, retentionMs: number, most = 10_000): PurgeEpochs {
+  const kinds = [epochs.keys, epochs.routes, epochs.tags, epochs.prefixes];
+  const times = kinds.flatMap((map) => [...map.values()].map(latest)).filter((at) => at > now - retentionMs);
+  const surplus = times.sort((a, b) => b - a).slice(most);
+  const forgotten = surplus[0] ?? 0;
+  const kept = (map: ReadonlyMap<string, Epoch>) =>
+    new Map([...map].filter(([, epoch]) => latest(epoch) > Math.max(forgotten, now - retentionMs)));
+  return {
+    all: { hardAt: Math.max(epochs.all.hardAt, forgotten), softAt: epochs.all.softAt },
+    keys: kept(epochs.keys),
+    routes: kept(epochs.routes),
+    tags: kept(epochs.tags),
+    prefixes: kept(epochs.prefixes),
+  };
+}
+
+function latest({ hardAt, softAt }: Epoch): number {
+  return Math.max(hardAt, softAt);
+}
+
+/** `METHOD:HOST:PATH`, of which an empty method or host means any. A host may have a port, so the path begins at the first ":/" or at the last ":". */
+function isBelow(response: Purgeable, prefix: string): boolean {
+  const methodEnd = prefix.indexOf(":");
+  const slash = prefix.indexOf(":/", methodEnd);
+  const hostEnd = slash === -1 ? prefix.lastIndexOf(":") : slash;
+  if (methodEnd === -1 || hostEnd < methodEnd) return false;
+  const method = prefix.slice(0, methodEnd);
+  const host = prefix.slice(methodEnd + 1, Math.max(hostEnd, methodEnd + 1));
+  if (method !== "" && method !== response.method) return false;
+  if (host !== "" && host.toLowerCase() !== response.host) return false;
+  return response.path.startsWith(prefix.slice(hostEnd + 1));
+}
