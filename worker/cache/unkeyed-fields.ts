@@ -1,0 +1,36 @@
+import type { CachePolicy } from "./cache-policy.ts";
+
+/**
+ * Fields of a request that origins and frameworks let change the answer and that no key holds: on a route that caches they are never sent
+ * upstream, or one request could poison the entry of all (Kettle, "Practical Web Cache Poisoning", 2018). What the gateway itself says in
+ * fields of these names it says after this.
+ */
+const UNKEYED: readonly string[] = [
+  "forwarded",
+  "x-forwarded-host",
+  "x-forwarded-port",
+  "x-forwarded-prefix",
+  "x-forwarded-scheme",
+  "x-forwarded-server",
+  "x-host",
+  "x-http-host-override",
+  "x-http-method",
+  "x-http-method-override",
+  "x-method-override",
+  "x-original-host",
+  "x-original-url",
+  "x-rewrite-url",
+];
+
+/** A client's conditions and ranges are judged here, for each client, once the whole response is there. */
+const CONDITIONS: readonly string[] = ["if-none-match", "if-modified-since", "if-range", "range"];
+
+/**
+ * The fields to take out of a request before it is sent to the origin for the cache: the golden rule is to forward exactly what was keyed.
+ * `Accept` and its kin are sent as `selectingValue` gives them, and a body never.
+ */
+export function withheldFields(policy: CachePolicy): readonly string[] {
+  const withheld = [...UNKEYED, ...CONDITIONS];
+  if (policy.cookies.kind === "strip") withheld.push("cookie");
+  return withheld;
+}
