@@ -110,6 +110,17 @@ describe("the owner of a target", () => {
     ]);
   });
 
+  it("logs each change once, as a warning when it is for the worse", async () => {
+    const owner = await openOwner();
+    await owner.report(report({ epoch: 2, isolate: "b" }));
+    await owner.order(order("reset", "ann"));
+    const line = { event: "target-changed", target: TARGET, kind: "circuit" };
+    expect(vi.mocked(console.log).mock.calls.map(([text]) => JSON.parse(String(text)))).toEqual([
+      { level: "warn", ...line, from: "closed", to: "open", cause: "consecutive-failures", by: null },
+      { level: "info", ...line, from: "open", to: "closed", cause: "reset", by: "ann" },
+    ]);
+  });
+
   it("writes no row for a report that changes nothing", async () => {
     const owner = await openOwner();
     const before = await changes(owner);
