@@ -111,11 +111,12 @@ describe("the owner of a target", () => {
   });
 
   it("logs each change once, as a warning when it is for the worse", async () => {
+    const logged = vi.spyOn(console, "log").mockImplementation(() => {});
     const owner = await openOwner();
     await owner.report(report({ epoch: 2, isolate: "b" }));
     await owner.order(order("reset", "ann"));
     const line = { event: "target-changed", target: TARGET, kind: "circuit" };
-    expect(vi.mocked(console.log).mock.calls.map(([text]) => JSON.parse(String(text)))).toEqual([
+    expect(logged.mock.calls.map(([text]) => JSON.parse(String(text)))).toEqual([
       { level: "warn", ...line, from: "closed", to: "open", cause: "consecutive-failures", by: null },
       { level: "info", ...line, from: "open", to: "closed", cause: "reset", by: "ann" },
     ]);
