@@ -27,7 +27,7 @@ export interface Backend {
 export interface Target {
   /** http or https, as the document writes it; no user info, query or fragment. */
   readonly url: string;
-  /** Share of the traffic among the backend's targets; 0 takes it out. Default 1. */
+  /** Share of the traffic among the backend's targets; 0: no new client. Default 1. */
   readonly weight: number;
   /** It gets no new client, and keeps those that are bound to it. Default false. */
   readonly drain: boolean;

@@ -53,7 +53,11 @@ const backend = section(
 
 const target = section("Target", TargetSchema, "One origin server.", {
   url: { meaning: "http or https, without user info, query and fragment. Required." },
-  weight: { meaning: "Share of the traffic among the backend's targets; 0 takes it out.", standard: "`1`" },
+  weight: {
+    meaning:
+      "Share of the traffic among the backend's targets; 0: no new client, while those that `sticky` binds to it stay.",
+    standard: "`1`",
+  },
   drain: {
     meaning: "`true`: it gets no new client. Clients that `sticky` binds to it stay.",
     standard: "`false`",
