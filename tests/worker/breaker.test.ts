@@ -1,7 +1,8 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CallEnd } from "../../objects/circuit-breaker/outcome.ts";
 import type { TargetReport } from "../../objects/circuit-breaker/target-messages.ts";
 import type { TargetBreaker } from "../../worker/backends/target-breaker.ts";
+import { createTargets } from "../../worker/backends/target.ts";
 import {
   holdTime,
   LOST,
@@ -137,6 +138,20 @@ describe("a breaker while it is closed", () => {
     }
     expect(isolate.sent.length).toBeGreaterThan(2);
     expect(isolate.sent.length).toBeLessThanOrEqual(6);
+  });
+
+  it("has it logged once a minute that its owner does not answer", async () => {
+    const warn = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const isolate = newIsolate(DEATH);
+    const url = newTarget();
+    const breaker = isolate.breaker(url);
+    for (let second = 0; second < 90; second++) {
+      isolate.call(breaker, OK);
+      await isolate.answered();
+      await passes(1_000);
+    }
+    const line = JSON.stringify({ level: "warn", message: "breaker not heard of", target: url, error: "injected" });
+    expect(warn.mock.calls).toEqual([[line], [line]]);
   });
 
   it("says what it counted when the owner said, though no request comes, and is silent then", async () => {
@@ -294,5 +309,17 @@ describe("a breaker in shadow mode", () => {
       await passes(500);
     }
     expect(isolate.state(url).view?.kind).toBe("closed");
+  });
+});
+
+describe("what an isolate knows of targets", () => {
+  const backend = (url: string) => [{ targets: [{ url }] }];
+
+  it("is one for each, stays when configurations come and go, and goes with the last backend that has it", () => {
+    const known = createTargets({ isolate: "isolate", seq: 0, phase: 0 });
+    const [kept, dropped] = [known.state("http://a"), known.state("http://b")];
+    known.retain(backend("http://a"));
+    expect(known.state("http://a")).toBe(kept);
+    expect(known.state("http://b")).not.toBe(dropped);
   });
 });

@@ -10,7 +10,7 @@ import { namingSecret } from "../limits/client-address.ts";
 import { learnNews, learnWell, type TargetState } from "./target.ts";
 
 /** What a call to a target's owner needs of the request that makes it. */
-export type Caller = Pick<Exchange, "env" | "ctx" | "configVersion">;
+export type Caller = Pick<Exchange, "env" | "ctx">;
 
 /** Off the request's path; as long as an isolate takes a message for under way. */
 export const CALL_MS = 1_000;
@@ -50,7 +50,9 @@ export function reportDue(state: TargetState, view: BreakerView, caller: Caller,
   if (at === Infinity || (at >= state.wakesAt && now < state.wakesAt + LATE_MS)) return;
   state.waker += 1;
   state.wakesAt = at;
-  caller.ctx.waitUntil(wakeFor(state, view, { caller, until: now + WAKER_MS }));
+  // Not the whole exchange: it would be held for as long as this lasts.
+  const { env, ctx } = caller;
+  ctx.waitUntil(wakeFor(state, view, { caller: { env, ctx }, until: now + WAKER_MS }));
 }
 
 /**

@@ -1,6 +1,6 @@
 import type { BreakerView, Reporter } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { TargetNews, TargetTerms } from "../../objects/circuit-breaker/target-messages.ts";
-import type { Backend } from "../../schemas/index.ts";
+import type { Backend, Target } from "../../schemas/index.ts";
 import { newTargetLoad, type TargetLoad } from "../balance/target-load.ts";
 
 /** A Worker isolate, as the owners of targets tell it from others. */
@@ -42,12 +42,17 @@ export interface TargetState {
   complainedAt: number;
 }
 
+/** All of a backend that matters here. */
+interface NamedTargets {
+  readonly targets: readonly Pick<Target, "url">[];
+}
+
 /** All that one isolate knows of targets. */
 export interface Targets {
   /** The same value each time, so that a configuration that is loaded anew loses nothing. */
   state(url: string): TargetState;
   /** Forgets every target but those of these backends, so that an isolate holds no more than its configuration names. */
-  retain(backends: Iterable<Backend>): void;
+  retain(backends: Iterable<NamedTargets>): void;
 }
 
 /** Of this isolate. Made at first use: there is no randomness at start-up. */
@@ -60,7 +65,7 @@ export function targetState(url: string): TargetState {
 }
 
 /** See `Targets.retain`. */
-export function retainTargets(backends: Iterable<Backend>): void {
+export function retainTargets(backends: Iterable<NamedTargets>): void {
   own?.retain(backends);
 }
 

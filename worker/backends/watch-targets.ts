@@ -1,6 +1,10 @@
 import type { TargetTerms, WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
+import type { Exchange } from "../exchange.ts";
 import { CALL_MS, callBreaker, complain, type Caller } from "./breaker-calls.ts";
 import { learnNews, type TargetState } from "./target.ts";
+
+/** What watching targets needs of a request. */
+export type WatchCaller = Caller & Pick<Exchange, "configVersion">;
 
 /** A target and what its owner is told of it: see `targetTerms`. */
 export interface WatchedTarget {
@@ -19,7 +23,7 @@ const STALE_MS = 60_000;
  * Asks the owners of targets for news, off the request's path, where those that are known are older than the owner said; which
  * also keeps its health checks going. To be called with each request: it costs a comparison per target.
  */
-export function watchTargets(caller: Caller, targets: readonly WatchedTarget[], now: number): void {
+export function watchTargets(caller: WatchCaller, targets: readonly WatchedTarget[], now: number): void {
   let asked = 0;
   for (const target of targets) {
     const { state } = target;
@@ -33,7 +37,7 @@ export function watchTargets(caller: Caller, targets: readonly WatchedTarget[], 
   }
 }
 
-async function watch({ state, terms }: WatchedTarget, { env, configVersion }: Caller): Promise<void> {
+async function watch({ state, terms }: WatchedTarget, { env, configVersion }: WatchCaller): Promise<void> {
   const { isolate } = state.isolate;
   try {
     const { news, isolates, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
