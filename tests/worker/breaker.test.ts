@@ -33,8 +33,9 @@ const PERMIT = { id: 7, deadlineMs: 11_000 };
 
 holdTime();
 
+/** Another request. */
 function ask(isolate: Isolate, breaker: TargetBreaker) {
-  return breaker.admit(isolate.caller, Date.now());
+  return breaker.admit({ ...isolate.caller, notes: {} }, Date.now());
 }
 
 function fail(isolate: Isolate, breaker: TargetBreaker, times: number): void {
@@ -255,6 +256,25 @@ describe("a breaker whose open time is over", () => {
       expect(passed(ask(isolate, breaker))).toEqual({ epoch: 2, isSettled: false });
     },
   );
+
+  it("costs a request the deadline once, however many targets it tries whose owners hang", async () => {
+    const isolate = newIsolate(async ({ message }) => {
+      if ("wantsPermit" in message && message.wantsPermit) await new Promise(() => {});
+      return replied({ epoch: 3, circuit: "half-open", reportMs: 100 });
+    });
+    const breakers = Array.from({ length: 3 }, () => isolate.breaker(newTarget()));
+    for (const breaker of breakers) passed(ask(isolate, breaker));
+    await isolate.answered();
+    await passes(1_000);
+    const since = Date.now();
+    const tries = (async () => {
+      const one = { ...isolate.caller, notes: {} };
+      for (const breaker of breakers) expect(await breaker.admit(one, Date.now())).toMatchObject({ kind: "refused" });
+      return Date.now() - since;
+    })();
+    for (let waits = 0; waits < 10; waits++) await passes(DEADLINE_MS / 3);
+    expect(await tries).toBe(DEADLINE_MS);
+  });
 
   it("gives a permit that comes too late for its request to the next, and back when there is none", async () => {
     const late: Between = async ({ message }) => {

@@ -32,8 +32,8 @@ export type Admitted =
 /** The breaker of one target, as the requests of one route meet it. */
 export interface TargetBreaker {
   /**
-   * Decides at once, but where a permit to probe has to be asked for: that is waited for at most 150 ms, by one request of this
-   * isolate at a time. Never rejects.
+   * Decides at once, but where a permit to probe has to be asked for: one request of this isolate at a time does that, and waits
+   * at most 150 ms, those included that it has waited for permits of other targets. Never rejects.
    */
   admit(caller: BreakerCaller, now: number): Admitted | Promise<Admitted>;
   /**
@@ -45,8 +45,10 @@ export interface TargetBreaker {
   isRefusing(now: number): boolean;
 }
 
-/** How long a request waits for a permit. */
+/** How long a request waits for permits, whatever the number of targets that it tries. */
 const PERMIT_MS = 150;
+/** How long those waited that have, by what is theirs alone. */
+const waited = new WeakMap<BreakerCaller["notes"], number>();
 /** In `notes.shadowed`. */
 const SHADOWED = "circuit-breaker";
 /** A request that got no permit is told to come back; others may have one by then. */
@@ -83,8 +85,13 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
     const call = sendReport(state, view, { report, caller });
     // The permit that it brings may come too late for this request, and is good for the next one.
     caller.ctx.waitUntil(call);
-    await within(call, PERMIT_MS, noPermit).catch(ignore);
-    const admission = admit(view, Date.now());
+    const { notes } = caller;
+    const before = waited.get(notes) ?? 0;
+    const since = Date.now();
+    if (before < PERMIT_MS) await within(call, PERMIT_MS - before, noPermit).catch(ignore);
+    const now = Date.now();
+    waited.set(notes, before + now - since);
+    const admission = admit(view, now);
     if (admission.kind !== "ask") return admission;
     // The owner has just answered: a second question is asked in the shade of whatever comes next.
     caller.ctx.waitUntil(sendReport(state, view, { report: admission.message, caller }));
