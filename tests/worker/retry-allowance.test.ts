@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
-import { targetState } from "../../../worker/backends/target.ts";
-import { allowance, type Allowance } from "../../../worker/upstream/retry-allowance.ts";
+import { targetState } from "../../worker/backends/target.ts";
+import { allowance, type Allowance } from "../../worker/upstream/retry-allowance.ts";
 
 const BUDGET = { ratio: 0.5, perSecond: 10 };
 
