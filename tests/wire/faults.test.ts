@@ -10,48 +10,72 @@ import { documentedRow, type FaultRow, faultRows } from "./faults.table.ts";
 
 /** The three ways a request can carry a body, each another path through the gateway. */
 const KINDS = [
-  ["GET", {}],
-  ["POST", { method: "POST", body: "a declared body" }],
-  ["streamed POST", { method: "POST", chunks: ["a streamed ", "body"] }],
-] as const satisfies readonly (readonly [string, Partial<RawRequest>])[];
+  { name: "GET", with: {} },
+  { name: "POST", with: { method: "POST", body: "a declared body" } },
+  { name: "streamed POST", with: { method: "POST", chunks: ["a streamed ", "body"] } },
+] as const satisfies readonly { readonly name: string; readonly with: Partial<RawRequest> }[];
+
+/** The gateways that every fault is tried at, by their place in the list, and the route of a row there. */
+const GATEWAYS = [
+  { name: "with nothing configured", place: 0, routeOf: (row: FaultRow) => placeOf(row) },
+  // A breaker belongs to a target: each row has one of its own, which begins closed.
+  { name: "with breaker and retries", place: 1, routeOf: (row: FaultRow, kind: string) => guardedPlace(row, kind) },
+] as const;
+
+const SCENES = GATEWAYS.flatMap((gateway) => KINDS.map((kind) => ({ gateway, kind })));
+const HASTY = { headers: 500, idle: 500 };
+/** So many that nothing is ever kept from being tried again. */
+const RETRY = { maxRetries: 2, budget: { ratio: 1, perSecond: 1_000 } };
 
 let origin: Origin;
 let closing: Awaited<ReturnType<typeof startClosingOrigin>>;
-let gateway: Gateway;
+let gateways: readonly Gateway[] = [];
 
 beforeAll(async () => {
   origin = await Origin.start();
   closing = await startClosingOrigin();
-  gateway = await startGateway({
-    config: {
-      allowPrivateTargets: true,
-      routes: [
-        { prefix: "/patient", target: origin.url },
-        { prefix: "/hasty", target: origin.url, timeouts: { headers: 500, idle: 500 } },
-        { prefix: "/refuse", target: await refusingUrl() },
-        { prefix: "/accept-and-close", target: closing.url },
-      ],
-    },
-  });
+  const urls = { patient: origin.url, hasty: origin.url, refuse: await refusingUrl(), "accept-and-close": closing.url };
+  gateways = [await startGateway({ config: plain(urls) }), await startGateway({ config: guarded(urls) })];
 });
 
 afterAll(async () => {
-  await gateway?.stop();
+  for (const gateway of gateways) await gateway.stop();
   await closing?.stop();
   await origin?.stop();
 });
 
-describe.each(KINDS)("%s to an origin that fails", (_, kind) => {
-  test.each(faultRows.map((row) => [row.fault, row] as const))("%s", async (_name, row) => {
-    const answer = await exchange(gateway.url, request({ ...kind, target: targetOf(row) }));
+describe.each(SCENES)("$gateway.name, $kind.name to an origin that fails", ({ gateway, kind }) => {
+  test.each(faultRows.map((row) => [row.fault, row] as const))("%s", async (_, row) => {
+    const { url = "" } = gateways[gateway.place] ?? {};
+    const route = gateway.routeOf(row, kind.name);
+    const before = origin.seen.length;
+    const answer = await exchange(url, request({ ...kind.with, target: targetOf(route, row) }));
     expect(outcomeOf(answer)).toEqual(row.answer);
+    if (kind.name !== "GET") expect(origin.seen.length - before).toBe(isElsewhere(row) ? 0 : 1);
 
-    const next = await exchange(gateway.url, request({ target: `/patient/after/${row.by}` }));
-    expect(next?.status).toBe(200);
-    expect(JSON.parse(next?.body.toString() ?? "")).toMatchObject({ target: `/after/${row.by}` });
+    const next = isElsewhere(row) ? "patient" : route;
+    const served = await exchange(url, request({ target: `/${next}/after/${row.by}` }));
+    expect(served?.status).toBe(200);
+    expect(JSON.parse(served?.body.toString() ?? "").target).toMatch(new RegExp(`/after/${row.by}$`));
     await origin.until("every request to have ended at the origin", ({ busy }) => busy === 0);
   });
 });
+
+test.each(KINDS)(
+  "with a breaker, $name to a target that goes on failing is refused, and others are served",
+  async (kind) => {
+    const { url = "" } = gateways[1] ?? {};
+    const told = [];
+    // Five failures open the breaker; a GET may make three of them.
+    for (let asked = 0; asked < 6; asked += 1) {
+      const target = `/failing-${nameOf(kind.name)}/fault/close-before-head`;
+      told.push(outcomeOf(await exchange(url, request({ ...kind.with, target }))));
+    }
+    expect(told[0]).toEqual({ status: 502, code: "upstream-unreachable" });
+    expect(told[5]).toEqual({ status: 503, code: "breaker-open" });
+    expect((await exchange(url, request({ target: "/patient/after" })))?.status).toBe(200);
+  },
+);
 
 test("the design page shows the rows that were run, in their order", async () => {
   const page = await readFile(new URL("../../docs/design/faults.md", import.meta.url), "utf8");
@@ -61,9 +85,55 @@ test("the design page shows the rows that were run, in their order", async () =>
   expect(shown).toEqual(faultRows.map(documentedRow));
 });
 
-function targetOf(row: FaultRow): string {
-  if (row.by === "refuse" || row.by === "accept-and-close") return `/${row.by}`;
-  return `/${row.route ?? "patient"}/fault/${row.by}`;
+type Place = "patient" | "hasty" | "refuse" | "accept-and-close";
+
+function placeOf(row: FaultRow): Place {
+  if (row.by === "refuse" || row.by === "accept-and-close") return row.by;
+  return row.route ?? "patient";
+}
+
+function guardedPlace(row: FaultRow, kind: string): string {
+  return `${nameOf(kind)}-${faultRows.indexOf(row)}`;
+}
+
+function nameOf(kind: string): string {
+  return kind.replace(" ", "-");
+}
+
+/** Whether the row is about an address that is no working origin. */
+function isElsewhere(row: FaultRow): boolean {
+  return row.by === "refuse" || row.by === "accept-and-close";
+}
+
+function targetOf(route: string, row: FaultRow): string {
+  return isElsewhere(row) ? `/${route}` : `/${route}/fault/${row.by}`;
+}
+
+function plain(urls: Readonly<Record<Place, string>>): unknown {
+  const { hasty, ...rest } = urls;
+  const routes = Object.entries(rest).map(([place, target]) => ({ prefix: `/${place}`, target }));
+  return { allowPrivateTargets: true, routes: [...routes, { prefix: "/hasty", target: hasty, timeouts: HASTY }] };
+}
+
+function guarded(urls: Readonly<Record<Place, string>>): unknown {
+  const rows = KINDS.flatMap(({ name }) =>
+    faultRows.map((row) => {
+      const place = guardedPlace(row, name);
+      const timeouts = row.route === "hasty" ? HASTY : undefined;
+      return { prefix: `/${place}`, target: `${urls[placeOf(row)]}/${place}`, timeouts };
+    }),
+  );
+  const failing = KINDS.map(({ name }) => `failing-${nameOf(name)}`);
+  return {
+    allowPrivateTargets: true,
+    circuitBreaker: true,
+    retry: RETRY,
+    routes: [
+      ...rows,
+      ...failing.map((place) => ({ prefix: `/${place}`, target: `${urls.patient}/${place}` })),
+      { prefix: "/patient", target: urls.patient },
+    ],
+  };
 }
 
 /** An answer in the words of the table. */
