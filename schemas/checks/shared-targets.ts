@@ -38,8 +38,11 @@ interface Stated {
  * use it. Told at both places, once for each pair of them.
  */
 export function sharedTargets(input: ConfigInput, config: Config): readonly ConfigProblem[] {
+  // Ten thousand routes may share one value.
+  const known = new Map<BreakerSettings, Fields>();
   const breakers = breakerUses(input, config).flatMap(({ path, settings, backend }) => {
-    const fields = breakerFields(settings);
+    const fields = known.get(settings) ?? breakerFields(settings);
+    known.set(settings, fields);
     return backend.targets.map(({ url }) => ({ path, url, fields }));
   });
   const checks = [...config.backends.values()].flatMap(({ name, targets, healthCheck }) => {
@@ -56,6 +59,7 @@ function conflicts(all: readonly Stated[], what: string): readonly ConfigProblem
   for (const stated of all) {
     const first = firsts.get(stated.url) ?? stated;
     firsts.set(stated.url, first);
+    if (first.fields === stated.fields) continue;
     for (const [one, other] of [
       [first, stated],
       [stated, first],
