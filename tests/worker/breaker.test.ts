@@ -167,6 +167,22 @@ describe("a breaker while it is closed", () => {
     expect(isolate.sent).toHaveLength(2);
   });
 
+  it("leaves little behind, whatever comes, and nothing for long", async () => {
+    const { isolate, breaker } = await acquainted(newTarget(), { policy: { failureThreshold: 1_000 } }, saying({}));
+    let most = 0;
+    for (let request = 0; request < 600; request++) {
+      isolate.call(breaker, request % 3 === 0 ? OK : LOST);
+      isolate.call(breaker, OK);
+      await passes(50);
+      most = Math.max(most, isolate.left());
+    }
+    // A report, the waker, and one that it came before.
+    expect(most).toBeLessThanOrEqual(3);
+    expect(isolate.sent.length).toBeGreaterThan(20);
+    await passes(5_000);
+    expect(isolate.left()).toBe(0);
+  });
+
   it("counts a body that is cut off as a failure beside the success that its head was", async () => {
     const { isolate, breaker } = await acquainted(newTarget(), {}, saying({ reportMs: 2_000 }));
     const attempt = passed(ask(isolate, breaker));

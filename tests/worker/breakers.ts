@@ -43,6 +43,8 @@ export interface Isolate {
   watch(urls: readonly string[], healthCheck?: object): Promise<void>;
   /** Lets a request pass the breaker and end so. */
   call(breaker: TargetBreaker, end: CallEnd): void;
+  /** How much of what its requests left behind is not over yet. */
+  left(): number;
   /** Resolves when every report so far is on its way. */
   said(): Promise<void>;
   /** Resolves when every report so far has its answer, and that has been taken in. */
@@ -91,6 +93,13 @@ export function newIsolate(between: Between = (_, proceed) => proceed(), configV
   const known = createTargets(self);
   const sent: Sent[] = [];
   const calls: Promise<unknown>[] = [];
+  let left = 0;
+  const work = {
+    push(promise: Promise<unknown>) {
+      left += 1;
+      void promise.finally(() => (left -= 1));
+    },
+  };
 
   function pass(one: Sent, owner: DurableObjectStub<CircuitBreaker>): Promise<unknown> {
     sent.push(one);
@@ -111,7 +120,7 @@ export function newIsolate(between: Between = (_, proceed) => proceed(), configV
   } as unknown as Env["CIRCUIT_BREAKER"];
   const caller: BreakerCaller = {
     env: { ...env, CIRCUIT_BREAKER: namespace },
-    ctx: contextFor([]),
+    ctx: contextFor(work),
     configVersion,
     notes: {},
   };
@@ -144,6 +153,7 @@ export function newIsolate(between: Between = (_, proceed) => proceed(), configV
     call(breaker, end) {
       breaker.settle(caller, passed(breaker.admit(caller, Date.now())), end, Date.now());
     },
+    left: () => left,
     said,
     async answered() {
       await said();
@@ -154,7 +164,7 @@ export function newIsolate(between: Between = (_, proceed) => proceed(), configV
   };
 }
 
-function contextFor(work: Promise<unknown>[]): ExecutionContext {
+function contextFor(work: { push(promise: Promise<unknown>): unknown }): ExecutionContext {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- nothing else of the context is used
   return { waitUntil: (promise: Promise<unknown>) => void work.push(promise) } as ExecutionContext;
 }
