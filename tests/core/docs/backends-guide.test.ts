@@ -22,12 +22,8 @@ it("the guide lists every algorithm, in the order of the schema", () => {
 });
 
 it("the guide's links to its own headings lead somewhere", () => {
-  const headings = [...guide.matchAll(/^## (.+)$/gm)].map(([, heading = ""]) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\w ]/g, "")
-      .replaceAll(" ", "-"),
-  );
+  const headings = [...guide.matchAll(/^## (.+)$/gm)].map(([, heading = ""]) => heading.toLowerCase());
+  const anchors = new Set(headings.map((heading) => heading.replaceAll(/[^\w ]/g, "").replaceAll(" ", "-")));
   const links = [...guide.matchAll(/\]\(#([\w-]+)\)/g)].map(([, anchor = ""]) => anchor);
-  expect(links.filter((anchor) => !headings.includes(anchor))).toEqual([]);
+  expect(links.filter((anchor) => !anchors.has(anchor))).toEqual([]);
 });
