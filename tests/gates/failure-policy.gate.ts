@@ -1,8 +1,9 @@
 import { DEADLINE_MS, LIMIT, routeOf, startFailingOwners, type Trial, trials } from "../support/failing-owner.ts";
 import type { Fault } from "../support/faults.ts";
-import { type FaultyGateway, LANES, type Outcomes, together } from "../support/faulty-gateway.ts";
+import { type FaultyGateway, LANES, type LoggedOutcomes, p99Of, together } from "../support/faulty-gateway.ts";
 import { Origin } from "../support/origin/origin.ts";
 import type { Proof } from "../support/proof.ts";
+import { proveWithoutTargetOwners } from "./failing-target-owner.ts";
 
 const ISOLATES = 2;
 const REQUESTS = 40 * LANES;
@@ -18,8 +19,12 @@ const LOCAL_TOLD = requestsPerWindow;
 /** Faults behind which some calls are answered all the same. */
 const SOMETIMES: ReadonlySet<Fault> = new Set(["late", "busy"]);
 
-/** A failing limiter costs a request its deadline and no more, and lets nobody pass uncounted, whatever is declared. */
+/** A failing owner costs a request its deadline and no more, and lets nobody pass uncounted but where that is declared. */
 export async function run(): Promise<Proof[]> {
+  return [...(await proveWithoutLimitOwners()), ...(await proveWithoutTargetOwners())];
+}
+
+async function proveWithoutLimitOwners(): Promise<Proof[]> {
   const origin = await Origin.start();
   const owners = await startFailingOwners(origin.url, ISOLATES);
   try {
@@ -81,29 +86,30 @@ async function lent(owners: FaultyGateway, trial: Trial): Promise<Proof> {
 
 async function evicted(owners: FaultyGateway, trial: Trial): Promise<Proof> {
   const { mode, policy } = trial;
-  const all: Outcomes[] = [];
+  const all: LoggedOutcomes[] = [];
   for (let eviction = 0; eviction < EVICTIONS; eviction += 1) {
     await owners.arm(true);
     all.push(await owners.ask(routeOf(trial), 1));
     await owners.arm(false);
     all.push(await owners.ask(routeOf(trial), BETWEEN_EVICTIONS));
   }
-  const outcomes = together(all);
+  const degraded = all.reduce((sum, one) => sum + one.degraded, 0);
+  const outcomes = { ...together(all), degraded };
   const known = (outcomes.statuses[200] ?? 0) - outcomes.degraded;
   const isWanted = outcomes.degraded <= EVICTIONS && known <= requestsPerWindow && known >= requestsPerWindow / 2;
   const bound = `<= ${EVICTIONS} degraded, <= ${requestsPerWindow} by the owner`;
   return judge(`${mode}, the owner is evicted ${EVICTIONS} times, declared ${policy}`, bound, isWanted, outcomes);
 }
 
-async function askKillable(owners: FaultyGateway): Promise<ReadonlyMap<Trial, Outcomes>> {
-  const before = new Map<Trial, Outcomes>();
+async function askKillable(owners: FaultyGateway): Promise<ReadonlyMap<Trial, LoggedOutcomes>> {
+  const before = new Map<Trial, LoggedOutcomes>();
   for (const trial of trials()) {
     if (trial.scene === "killed") before.set(trial, await owners.ask(routeOf(trial), FIRST_REQUESTS));
   }
   return before;
 }
 
-async function killed(owners: FaultyGateway, before: ReadonlyMap<Trial, Outcomes>): Promise<Proof[]> {
+async function killed(owners: FaultyGateway, before: ReadonlyMap<Trial, LoggedOutcomes>): Promise<Proof[]> {
   await owners.killRuntime();
   const proofs: Proof[] = [];
   for (const [trial, first] of before) {
@@ -117,15 +123,16 @@ async function killed(owners: FaultyGateway, before: ReadonlyMap<Trial, Outcomes
   return proofs;
 }
 
-async function failingOutcomes(owners: FaultyGateway, trial: Trial): Promise<Outcomes> {
+async function failingOutcomes(owners: FaultyGateway, trial: Trial): Promise<LoggedOutcomes> {
   await owners.arm(true);
   const outcomes = await owners.ask(routeOf(trial), REQUESTS);
   await owners.arm(false);
   return outcomes;
 }
 
-function judge(promise: string, bound: string, isWanted: boolean, { statuses, degraded, times }: Outcomes): Proof {
-  const p99 = times.toSorted((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1] ?? Number.POSITIVE_INFINITY;
+function judge(promise: string, bound: string, isWanted: boolean, outcomes: LoggedOutcomes): Proof {
+  const { statuses, degraded } = outcomes;
+  const p99 = p99Of(outcomes);
   const answers = Object.entries(statuses).map(([status, many]) => `${many} x ${status}`);
   return {
     promise,

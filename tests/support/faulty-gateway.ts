@@ -9,10 +9,14 @@ export const LANES = 6;
 export interface Outcomes {
   /** How many ended with each status. */
   readonly statuses: Readonly<Record<number, number>>;
-  /** Of those that passed, how many no owner of a limit had decided about, as the log has it. */
-  readonly degraded: number;
   /** How long each answer took, in ms. */
   readonly times: readonly number[];
+}
+
+/** The same with what the log says. */
+export interface LoggedOutcomes extends Outcomes {
+  /** Of those that passed, how many no owner of a limit had decided about. */
+  readonly degraded: number;
 }
 
 /** A gateway whose owners fail when they are armed; see faulty-entry.ts for how a route or a target says by what. */
@@ -51,7 +55,7 @@ export class FaultyGateway {
   }
 
   /** Sends so many requests to a route, whose prefix is its id, from each lane as many, and from the lanes to all isolates in turn. */
-  async ask(route: string, requests: number, path = "/a"): Promise<Outcomes> {
+  async send(route: string, requests: number, path = "/a"): Promise<Outcomes> {
     const { urls } = this.gateway;
     const statuses: Record<number, number> = {};
     const times: number[] = [];
@@ -66,9 +70,15 @@ export class FaultyGateway {
       connection.close();
     };
     await Promise.all(Array.from({ length: LANES }, (_, place) => lane(place)));
+    return { statuses, times };
+  }
+
+  /** Does as `send`, and waits for the log. One at a time. */
+  async ask(route: string, requests: number): Promise<LoggedOutcomes> {
+    const outcomes = await this.send(route, requests);
     const lines = await this.#logsOf(route, requests);
     const degraded = lines.filter((line) => line["status"] === 200 && line["degraded"] !== undefined).length;
-    return { statuses, degraded, times };
+    return { ...outcomes, degraded };
   }
 
   async stop(): Promise<void> {
@@ -101,6 +111,10 @@ export function together(all: readonly Outcomes[]): Outcomes {
       statuses[Number(status)] = (statuses[Number(status)] ?? 0) + many;
     }
   }
-  const degraded = all.reduce((sum, outcomes) => sum + outcomes.degraded, 0);
-  return { statuses, degraded, times: all.flatMap(({ times }) => times) };
+  return { statuses, times: all.flatMap(({ times }) => times) };
+}
+
+/** The time that 99 of 100 answers did not exceed, in ms. */
+export function p99Of({ times }: Outcomes): number {
+  return times.toSorted((a, b) => a - b)[Math.ceil(times.length * 0.99) - 1] ?? Number.POSITIVE_INFINITY;
 }
