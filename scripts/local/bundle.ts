@@ -15,12 +15,18 @@ export interface Bundle {
   readonly bytes: number;
 }
 
+/** How to bundle. */
+export interface BundleOptions {
+  /** As `wrangler deploy` does, which uploads a source map beside it. Default false, so that stacks of a local run read well. */
+  readonly minify?: boolean;
+}
+
 /**
- * Bundles a Worker in memory, as `wrangler deploy` does: not minified, so that stacks read well, without Node's modules.
- * Throws StartError with every problem when it does not build.
+ * Bundles a Worker in memory from the modules that `wrangler deploy` would take, without Node's. Throws StartError with
+ * every problem when it does not build.
  */
-export function bundleWorker(entry: string = workerEntry): Bundle {
-  const [file] = build(entry);
+export function bundleWorker(entry: string = workerEntry, { minify = false }: BundleOptions = {}): Bundle {
+  const [file] = build(entry, minify);
   if (file === undefined) throw new StartError(`${entry} builds to nothing`);
   return { code: file.text, bytes: file.contents.byteLength };
 }
@@ -31,12 +37,14 @@ export async function gzipSize(bundle: Bundle): Promise<number> {
   return packed.byteLength;
 }
 
-function build(entry: string): readonly OutputFile[] {
+function build(entry: string, minify: boolean): readonly OutputFile[] {
   try {
     // Synchronous, because the other way keeps a process of esbuild's for as long as the gateway runs.
     return buildSync({
       entryPoints: [entry],
       bundle: true,
+      minify,
+      keepNames: minify,
       write: false,
       format: "esm",
       target: "es2024",
