@@ -83,6 +83,13 @@ describe("a new client", () => {
 describe("a client that is bound", () => {
   const backend = backendOf("abcde", { sticky: "cookie" });
 
+  it("is bound to the target that it met, among many clients that meet others", async () => {
+    const bound = [];
+    for (let client = 0; client < 40; client++) bound.push(await bindNew(backend));
+    expect(new Set(bound.map(({ index }) => index)).size).toBeGreaterThan(1);
+    for (const { index, token } of bound) expect((await meetAnew(backend, token)).index).toBe(index);
+  });
+
   it("meets its target each time, and is told nothing more", async () => {
     const { index, token } = await bindNew(backend);
     const balancer = balancerOf(backend);
@@ -131,9 +138,12 @@ describe("a client that is bound", () => {
   it("stays bound when its target failed it once and another one answered", async () => {
     const { index, token } = await bindNew(backend);
     const exchange = requestWith({ cookie: `sluice_target=${token}` });
-    const choice = await chosen(balancerOf(backend).choose(exchange, NOW, asked({ tried: [index] })));
-    expect(choice.index).not.toBe(index);
-    expect([choice.sticky, choice.bind]).toEqual(["kept", undefined]);
+    for (const hours of [0, 14]) {
+      const now = NOW + hours * HOUR_MS;
+      const choice = await chosen(balancerOf(backend).choose(exchange, now, asked({ tried: [index] })));
+      expect(choice.index).not.toBe(index);
+      expect([choice.sticky, choice.bind]).toEqual(["kept", undefined]);
+    }
   });
 
   it("is bound to another one when its own refuses, is down or is gone", async () => {
