@@ -143,12 +143,12 @@ describe("one backend", () => {
         hedge: null,
       },
       targets: [
-        { ...quiet(`${host}/a`), events: [], policy: null },
+        { ...quiet(`${host}/a`), events: [], circuitBreaker: null },
         {
           url: `${host}/b`,
           isDraining: true,
           breaker: { state: "forced-open" },
-          policy: { failureThreshold: 5 },
+          circuitBreaker: { failureThreshold: 5, timeoutMs: 60_000, halfOpenRequests: 3 },
           events: [
             { at: TIME, kind: "circuit", from: "closed", to: "forced-open", cause: "operator", by: "admin" },
             { at: TIME, kind: "drain", from: "off", to: "on", cause: "operator", by: "admin" },

@@ -42,8 +42,8 @@ interface HealthView {
 
 /** What is shown of one target alone. */
 export interface TargetDetails extends TargetView {
-  /** How its breaker judges, as its owner last heard. */
-  readonly policy?: BreakerPolicy | null;
+  /** How its breaker judges, as its owner last heard; null: it was told of none. Names as in the configuration. */
+  readonly circuitBreaker?: Readonly<Record<string, number>> | null;
   /** The newest first. */
   readonly events?: readonly TargetEvent[];
 }
@@ -78,7 +78,12 @@ export function viewDetails(watched: Watched, answer: Answered<TargetStatus | nu
   const view = viewTarget(watched, answer);
   if (answer?.kind !== "answered") return view;
   const { reply: status } = answer;
-  return { ...view, policy: watched.byBreaker ? (status?.policy ?? null) : null, events: status?.events ?? [] };
+  const circuitBreaker = watched.byBreaker && status !== null ? settingsOf(status.policy) : null;
+  return { ...view, circuitBreaker, events: status?.events ?? [] };
+}
+
+function settingsOf({ openMs, openMaxMs, halfOpenPermits, ...rest }: BreakerPolicy): Readonly<Record<string, number>> {
+  return { ...rest, timeoutMs: openMs, maxTimeoutMs: openMaxMs, halfOpenRequests: halfOpenPermits };
 }
 
 function breakerOf(status: TargetStatus | null): BreakerView {
