@@ -1,6 +1,8 @@
 import * as v from "valibot";
 
 const WANTED = "an absolute http or https URL";
+/** What names a target in messages, in storage and to operators. */
+const LONGEST = 2_048;
 
 /**
  * The URL of an origin server, kept as written: that is how the admin API names it. User info would end up in logs; a
@@ -16,6 +18,7 @@ export const targetUrl = v.pipe(
 );
 
 function faultOf(written: string): string | undefined {
+  if (written.length > LONGEST) return `${WANTED} of at most 2,048 characters`;
   // The parser drops tabs and line breaks, reads a backslash as a slash, and does without slashes altogether.
   if (/[\s\\\p{Cc}]/u.test(written)) return `${WANTED} without spaces, control characters and backslashes`;
   if (!/^https?:\/\/[^/]/i.test(written) || !URL.canParse(written))

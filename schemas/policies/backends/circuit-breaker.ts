@@ -49,7 +49,8 @@ export const CircuitBreakerSchema = v.pipe(
     maxTimeout: v.optional(openTime),
     jitter: v.optional(spread),
     successThreshold: v.optional(integer(1, MOST)),
-    halfOpenRequests: v.optional(integer(1, MOST)),
+    // Each probe in flight is a part of the row that is stored with every permit.
+    halfOpenRequests: v.optional(integer(1, 100)),
     halfOpenMaxFailures: v.optional(integer(0, MOST)),
     operationTimeout: v.optional(duration("ms", { min: 10, max: 3_600_000 })),
     failureStatuses: v.optional(errorStatuses),

@@ -5,6 +5,22 @@ import { BREAKER_DEFAULTS, ROUTE, configOf, problemsOf, routeOf, routeProblems }
 const DURATION = 'a duration such as "500ms", "30s", "5m", "1h" or "1d" or a number of milliseconds';
 const STATUSES = 'a status from 400 to 599 or a class such as "5xx"';
 
+const FIELDS = [
+  "failureThreshold",
+  "failureRate",
+  "minimumCalls",
+  "window",
+  "slowCall",
+  "slowCallRate",
+  "timeout",
+  "maxTimeout",
+  "jitter",
+  "successThreshold",
+  "halfOpenRequests",
+  "halfOpenMaxFailures",
+  "operationTimeout",
+];
+
 /** The breaker of a route that says this of it. */
 function breakerOf(circuitBreaker: unknown, topLevel: object = {}): unknown {
   return routeOf({ circuitBreaker }, topLevel).circuitBreaker;
@@ -18,6 +34,14 @@ describe("a breaker", () => {
   it("has the defaults of the core that judges, which takes them", () => {
     expect(BREAKER_DEFAULTS.policy).toEqual(DEFAULT_BREAKER);
     expect(policyProblem(routeOf({ circuitBreaker: true }).circuitBreaker?.policy)).toBeUndefined();
+  });
+
+  it.each([
+    ["least", [1, 0.01, 1, 1_000, 1, 0.01, 100, 100, 0, 1, 1, 0, 10]],
+    ["most", [10_000, 1, 1_000_000, "1h", "1h", 1, "1d", "1d", 0.9, 10_000, 100, 10_000, "1h"]],
+  ])("is taken by its target's owner with the %s of each field", (_, values) => {
+    const circuitBreaker = Object.fromEntries(FIELDS.map((field, index) => [field, values[index]]));
+    expect(policyProblem(routeOf({ circuitBreaker }).circuitBreaker?.policy)).toBeUndefined();
   });
 
   it("has every field that is written", () => {
@@ -124,7 +148,7 @@ describe("a breaker is refused with", () => {
     ["maxTimeout", "2d", `${DURATION}, from 100ms to 1d`],
     ["jitter", 1, "a number from 0 to 0.9 with at most 3 decimal places"],
     ["successThreshold", 0, "a whole number from 1 to 10000"],
-    ["halfOpenRequests", 0, "a whole number from 1 to 10000"],
+    ["halfOpenRequests", 101, "a whole number from 1 to 100"],
     ["halfOpenMaxFailures", -1, "a whole number from 0 to 10000"],
     ["operationTimeout", "5ms", `${DURATION}, from 10ms to 1h`],
     ["failureStatuses", 200, `${STATUSES}, or an array of these`],

@@ -1,7 +1,29 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_BREAKER } from "../../../objects/circuit-breaker/breaker-policy.ts";
+import { targetReportProblem } from "../../../objects/circuit-breaker/target-messages.ts";
+import { MAX_POLICY_LENGTH } from "../../../objects/message-checks.ts";
 import { ROUTE, configOf, problemsOf, routeOf, routeProblems } from "./documents.ts";
 
 const { target } = ROUTE;
+
+/** What an isolate tells the owner of a target. */
+const REPORT = {
+  v: 1,
+  isolate: "i",
+  configVersion: 1,
+  seq: 1,
+  epoch: 1,
+  isolates: 1,
+  ok: 1,
+  failed: 0,
+  slow: 0,
+  isFailing: false,
+  wantsPermit: false,
+  policy: DEFAULT_BREAKER,
+  probes: [],
+  target,
+  health: null,
+} as const;
 
 function idOf(match: object): string | undefined {
   return configOf({ routes: [{ target, ...match }] }).routes[0]?.id;
@@ -171,6 +193,31 @@ describe("a route without an id", () => {
     [{ prefix: "/a", query: { beta: "1" } }, "/a~07ab6ee3"],
   ])("gets a readable one: %j", (match, id) => {
     expect(idOf(match)).toBe(id);
+  });
+
+  it("gets a short one however long its match is, and another for each", () => {
+    const long = `/${"a".repeat(600)}`;
+    const matches = [
+      { prefix: long },
+      { prefix: `${long}b` },
+      { path: long },
+      { prefix: long, methods: ["GET"] },
+      { prefix: "/", hosts: Array.from({ length: 9 }, (_, index) => `${"h".repeat(60)}${index}.example.com`) },
+      { prefix: long, headers: { a: "1" } },
+    ];
+    const ids = matches.map(idOf);
+    expect(ids.map((id) => id?.length)).toEqual(matches.map(() => 200));
+    expect(new Set(ids).size).toBe(matches.length);
+    expect(matches.map(idOf)).toEqual(ids);
+  });
+
+  it("has limits and a backend whose names their owners take", () => {
+    const name = "n".repeat(32);
+    const limit = { name, requestsPerWindow: 5, window: "1s", cost: 0.5 };
+    const route = routeOf({ prefix: `/${"a".repeat(1_000)}`, rateLimits: [limit] });
+    expect(route.rateLimits[0]?.id).toBe(`route:${route.id}:${name}/1000`);
+    expect(route.rateLimits[0]?.id.length).toBeLessThanOrEqual(MAX_POLICY_LENGTH);
+    expect(targetReportProblem({ ...REPORT, backend: route.backend })).toBeUndefined();
   });
 
   it("keeps it when other routes come and go, and when its conditions change places", () => {

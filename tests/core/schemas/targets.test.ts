@@ -56,6 +56,7 @@ describe("a target", () => {
     ["https://:@example.com", USER_INFO],
     ["https://example.com/?a=1", "an absolute http or https URL without a query"],
     ["https://example.com?", "an absolute http or https URL without a query"],
+    [`https://example.com/${"a".repeat(2_029)}`, "an absolute http or https URL of at most 2,048 characters"],
     ["https://example.com/#top", "an absolute http or https URL without a fragment"],
     ["https://example.com#", "an absolute http or https URL without a fragment"],
   ])("is refused, private or not, when it is %j", (target, wanted) => {
