@@ -1,4 +1,4 @@
-import type { BreakerSettings, Config } from "../../../schemas/index.ts";
+import type { Config } from "../../../schemas/index.ts";
 
 /** By what the gateway can tell how a target is, and what an operator's order reaches. */
 export interface Watched {
@@ -40,22 +40,16 @@ export function watchedTargets(config: Config): ReadonlyMap<string, Watched> {
   return watched;
 }
 
-/** Those whose targets some request meets by a breaker: by its route's, or by their own when it comes as a fallback. */
+/** Those whose targets some request meets by a breaker: by its route's, or by their own when they stand in for another. */
 function guardedBackends({ routes, backends }: Config): ReadonlySet<string> {
   const guarded = new Set<string>();
-  const standIns = new Set<string>();
-  function follow({ fallback }: BreakerSettings): void {
-    if (fallback?.kind !== "backend" || standIns.has(fallback.backend)) return;
-    standIns.add(fallback.backend);
-    const own = backends.get(fallback.backend)?.circuitBreaker;
-    if (own === undefined) return;
-    guarded.add(fallback.backend);
-    follow(own);
-  }
   for (const { backend, circuitBreaker } of routes) {
     if (circuitBreaker === undefined) continue;
     guarded.add(backend);
-    follow(circuitBreaker);
+    const { fallback } = circuitBreaker;
+    if (fallback?.kind !== "backend") continue;
+    // Nobody stands in for one that stands in.
+    if (backends.get(fallback.backend)?.circuitBreaker !== undefined) guarded.add(fallback.backend);
   }
   return guarded;
 }
