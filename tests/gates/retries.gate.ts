@@ -1,9 +1,11 @@
 import { type BackendFleet, eventually } from "../support/backend-fleet.ts";
+import { loseOne, startOutageFleet } from "../support/outage-fleet.ts";
 import type { Proof } from "../support/proof.ts";
 import { amplify, BUDGET, FAILURES, post, startRetryFleet, timesReceived } from "../support/retry-fleet.ts";
 
 const POSTS = 1_000;
 const REQUESTS = 20_000;
+const OUTAGE_REQUESTS = 40_000;
 
 /** Nothing is done twice that may be done once, and who fails is not buried under retries. */
 export async function run(): Promise<Proof[]> {
@@ -17,7 +19,23 @@ export async function run(): Promise<Proof[]> {
       proofs.push(postProof(`POSTs sent twice where each target ${failure}`, fleet, path));
     }
     proofs.push(await killedProof(fleet), await budgetProof(fleet));
-    return proofs;
+    return [...proofs, await outageProof()];
+  } finally {
+    await fleet.stop();
+  }
+}
+
+async function outageProof(): Promise<Proof> {
+  const fleet = await startOutageFleet();
+  try {
+    const { statuses, received } = await loseOne(fleet, OUTAGE_REQUESTS);
+    const failed = OUTAGE_REQUESTS - (statuses[200] ?? 0);
+    return {
+      promise: `GETs of ${OUTAGE_REQUESTS} that fail when one of two targets is killed under way, and comes back`,
+      bound: "0, and it is used again",
+      figure: `${failed}; it received ${received.before} before and ${received.after} afterwards`,
+      pass: failed === 0 && received.after > 0,
+    };
   } finally {
     await fleet.stop();
   }

@@ -15,8 +15,10 @@ export const FAILURES: readonly (readonly [string, Manner])[] = [
   ["says nothing in time", { kind: "hold" }],
 ];
 
-/** Isolates in front of two targets by turns, whose failures are retried with the default budget; without a breaker. What requests to
- * `/retried` leave of their budget is nothing to `/failing`. */
+/**
+ * Isolates in front of two targets by turns, whose failures are retried with the default budget; without a breaker. What
+ * requests to `/retried` leave of their budget is nothing to `/failing`.
+ */
 export function startRetryFleet(): Promise<BackendFleet> {
   return BackendFleet.start({
     isolates: ISOLATES,
