@@ -104,23 +104,23 @@ export interface HedgePolicy {
   readonly budget: number;
 }
 
-/** How the breaker of a target judges. */
+/** How the breaker of a target judges. Every field is filled in; times in ms. */
 export interface BreakerPolicy {
-  /** Failures in a row, seen by one isolate, that make it a voter for opening. Default 5. */
+  /** Failures in a row, seen by one isolate, that make it a voter for opening. At least 1. Default 5. */
   readonly failureThreshold: number;
   /** Share of failed calls in (0, 1] that opens, where there are `minimumCalls`. Default 0.5. */
   readonly failureRate: number;
-  /** Calls in the window below which no ratio is judged. Default 20. */
+  /** Calls in the window below which no ratio is judged. At least 1. Default 20. */
   readonly minimumCalls: number;
-  /** Default 10 s. */
+  /** The window, cut into ten parts. Default 10 s. */
   readonly windowMs: number;
   /** A call that lasts longer is slow. Default 5 s. */
   readonly slowCallMs: number;
   /** Share of slow calls in (0, 1] that opens; 1 switches the rule off. Default 1. */
   readonly slowCallRate: number;
-  /** Successful probes that close. Default 2. */
+  /** Successful probes that close. At least 1. Default 2. */
   readonly successThreshold: number;
-  /** Probes in flight at once, fleet-wide. Default 3. */
+  /** Probes in flight at once, fleet-wide. At least 1. Default 3. */
   readonly halfOpenPermits: number;
   /** Failed probes that are put up with before it opens again. Default 0. */
   readonly halfOpenMaxFailures: number;
@@ -128,7 +128,7 @@ export interface BreakerPolicy {
   readonly openMs: number;
   /** The longest it stays open, before `jitter`. Default 10 min. */
   readonly openMaxMs: number;
-  /** The longest a call may last. Default 10 s. */
+  /** The longest a call may last. Whoever starts a probe must end it by then, or the promise is void. Default 10 s. */
   readonly operationTimeoutMs: number;
   /** The open time is spread by this share to either side, in [0, 1). Default 0.2. */
   readonly jitter: number;

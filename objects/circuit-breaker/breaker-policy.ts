@@ -1,35 +1,8 @@
+import type { BreakerPolicy } from "../../schemas/index.ts";
 import { isCount } from "../numbers.ts";
 import { wanted, type Unchecked } from "../message-checks.ts";
 
-/** How the breaker of a target judges. Every field is filled in; times in ms. */
-export interface BreakerPolicy {
-  /** Failures in a row, seen by one isolate, that make it a voter for opening. At least 1. */
-  readonly failureThreshold: number;
-  /** Share of failed calls in (0, 1] that opens, where there are `minimumCalls`. */
-  readonly failureRate: number;
-  /** Calls in the window below which no ratio is judged. At least 1. */
-  readonly minimumCalls: number;
-  /** The window, cut into ten parts. */
-  readonly windowMs: number;
-  /** A call that lasts longer is slow. */
-  readonly slowCallMs: number;
-  /** Share of slow calls in (0, 1] that opens; 1 switches the rule off. */
-  readonly slowCallRate: number;
-  /** Successful probes that close. At least 1. */
-  readonly successThreshold: number;
-  /** Probes in flight at once, fleet-wide. At least 1. */
-  readonly halfOpenPermits: number;
-  /** Failed probes that are put up with before it opens again. */
-  readonly halfOpenMaxFailures: number;
-  /** How long it stays open the first time; doubles with each opening in a row. */
-  readonly openMs: number;
-  /** The longest it stays open, before `jitter`. */
-  readonly openMaxMs: number;
-  /** The longest a call may last. Whoever starts a probe must end it by then, or the promise is void. */
-  readonly operationTimeoutMs: number;
-  /** The open time is spread by this share to either side, in [0, 1). */
-  readonly jitter: number;
-}
+export type { BreakerPolicy };
 
 /** What holds where nothing is configured. */
 export const DEFAULT_BREAKER: BreakerPolicy = {
