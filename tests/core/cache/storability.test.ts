@@ -88,6 +88,11 @@ it.each<[string, Received, string]>([
     "no-freshness",
   ],
   [
+    "a targeted field that says nothing of time, and an Expires that is not asked",
+    received({ "cdn-cache-control": "x", expires: dated(60) }),
+    "no-freshness",
+  ],
+  [
     "Pragma: no-cache and a Last-Modified",
     received({ pragma: "no-cache", "last-modified": dated(-1_000) }),
     "no-freshness",

@@ -1,0 +1,92 @@
+import { board } from "./flight-boarding.ts";
+import type { FlightRules } from "./flight-rules.ts";
+import {
+  drop,
+  put,
+  undecidedOf,
+  type FailureCode,
+  type FlightEffect,
+  type FlightState,
+  type Step,
+  type Undecided,
+  type Waiter,
+} from "./flight-state.ts";
+
+/** How a request to the origin failed before its head was there. */
+export interface RequestFailure {
+  readonly code: "upstream-unreachable" | "upstream-timeout";
+  /** Whether the origin may have seen it. */
+  readonly wasSent: boolean;
+}
+
+interface Failure {
+  readonly code: FailureCode;
+  /** Whether one more request may be made in the place of the failed one. */
+  readonly mayRetry: boolean;
+  readonly now: number;
+  readonly rules: FlightRules;
+}
+
+/** A request has failed. Its flight goes on with the other one where there are two. */
+export function fail(state: FlightState, id: number, failure: RequestFailure, rules: FlightRules, now: number): Step {
+  const flight = undecidedOf(state, id);
+  if (flight === undefined) return { state, effects: [] };
+  const requests = flight.requests.filter((request) => request.id !== id);
+  const { code, wasSent } = failure;
+  return failWaiters(state, { ...flight, requests }, { code, mayRetry: !wasSent, now, rules });
+}
+
+/**
+ * What those get who wait for something that failed: what they have that is stale, else one more try, made by one of them, else an error,
+ * the same for all. Where nobody answered it is for a second the error of those who come after them too, or an origin that is down would be
+ * asked by everybody.
+ */
+export function failWaiters(state: FlightState, flight: Undecided, failure: Failure): Step {
+  const { code, mayRetry, now, rules } = failure;
+  if (flight.requests.length > 0) {
+    const left = flight.waiters.length > 0;
+    if (left) return { state: put(state, flight), effects: [] };
+    const effects = flight.requests.map(({ id }) => ({ kind: "abort", request: id }) as const);
+    return { state: drop(state, flight.id), effects };
+  }
+  const effects: FlightEffect[] = [];
+  const stale = flight.waiters.filter(({ hasStale }) => hasStale).map(({ id }) => id);
+  if (stale.length > 0) effects.push({ kind: "stale", waiters: stale });
+  const waiters = flight.waiters.filter(({ hasStale }) => !hasStale);
+  const [first] = waiters;
+  if (flight.isFenced && mayRetry && waiters.some(({ isMoved }) => !isMoved)) {
+    // Others may have asked again since the purge.
+    const moved = moveOn(drop(state, flight.id), waiters, code, rules, now);
+    return { state: moved.state, effects: [...effects, ...moved.effects] };
+  }
+  if (first !== undefined && mayRetry && !flight.isRetried) {
+    const id = state.lastId + 1;
+    const request = { id, owner: first.id, fields: first.fields, begunAt: now };
+    effects.push({ kind: "fetch", request: id, owner: first.id });
+    const next: Undecided = { ...flight, waiters, requests: [request], isRetried: true };
+    return { state: put({ ...state, lastId: id }, next), effects };
+  }
+  if (waiters.length > 0) effects.push({ kind: "refuse", waiters: waiters.map(({ id }) => id), code });
+  // An answer that says "error" is one client's; that nobody answers is everybody's.
+  const failed = code === "upstream-error" ? state.failed : { until: now + rules.failureMs, code };
+  return { state: { ...drop(state, flight.id), failed }, effects };
+}
+
+/** Finds those who wait a place anew, each once; who has had his is refused. */
+function moveOn(
+  state: FlightState,
+  waiters: readonly Waiter[],
+  code: FailureCode,
+  rules: FlightRules,
+  now: number,
+): Step {
+  const refused = waiters.filter(({ isMoved }) => isMoved).map(({ id }) => id);
+  const effects: FlightEffect[] = refused.length > 0 ? [{ kind: "refuse", waiters: refused, code }] : [];
+  let next: Step = { state, effects };
+  for (const waiter of waiters) {
+    if (waiter.isMoved) continue;
+    const boarded = board(next.state, { ...waiter, since: now, isMoved: true }, rules, now);
+    next = { state: boarded.state, effects: [...next.effects, ...boarded.effects] };
+  }
+  return next;
+}

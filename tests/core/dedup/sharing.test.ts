@@ -1,0 +1,85 @@
+import { describe, expect, it } from "vitest";
+import { isEligible, type Eligible } from "../../../objects/dedup/eligible.ts";
+import { sharingOf, type HeadFacts } from "../../../objects/dedup/sharing.ts";
+
+describe("whom a response is for", () => {
+  const FRESH: HeadFacts = {
+    status: 200,
+    vary: ["a"],
+    hasSetCookie: false,
+    isPrivate: false,
+    isNoStore: false,
+    isNoCache: false,
+    isStorable: true,
+    ttlMs: 5_000,
+    staleWhileRevalidateMs: 0,
+  };
+
+  it.each<[string, Partial<HeadFacts>, string, string]>([
+    ["fresh", {}, "all", "all"],
+    ["fresh and not to be kept", { isStorable: false }, "alone", "waiting"],
+    ["stale, within its window", { ttlMs: -1_000, staleWhileRevalidateMs: 5_000 }, "all", "all"],
+    ["stale, after its window", { ttlMs: -5_000, staleWhileRevalidateMs: 5_000 }, "alone", "waiting"],
+    ["with a cookie", { hasSetCookie: true }, "alone", "alone"],
+    ["private", { isPrivate: true }, "alone", "alone"],
+    ["no-store", { isNoStore: true }, "alone", "alone"],
+    ["no-cache", { isNoCache: true }, "alone", "alone"],
+    ["of everything", { vary: "*" }, "alone", "alone"],
+    ["101", { status: 101 }, "alone", "alone"],
+    ["206", { status: 206 }, "alone", "alone"],
+    ["304", { status: 304 }, "alone", "alone"],
+    ["401", { status: 401 }, "alone", "alone"],
+    ["407", { status: 407 }, "alone", "alone"],
+    ["404", { status: 404 }, "all", "all"],
+    ["500", { status: 500 }, "error", "error"],
+    ["503", { status: 503 }, "error", "error"],
+  ])("%s", (_title, head, fresh, waiting) => {
+    const kinds = (["fresh", "arrived-before-headers"] as const).map(
+      (coalesce) => sharingOf({ ...FRESH, ...head }, { coalesce }).kind,
+    );
+    expect(kinds).toEqual([fresh, waiting]);
+  });
+});
+
+it("a response is shared while it is fresh, or while it may be used stale", () => {
+  const facts = { status: 200, vary: [], hasSetCookie: false, isPrivate: false, isNoStore: false, isNoCache: false };
+  const forMs = (ttlMs: number) => {
+    const head = { ...facts, isStorable: true, ttlMs, staleWhileRevalidateMs: 9_000 };
+    const sharing = sharingOf(head, { coalesce: "fresh" });
+    return sharing.kind === "all" ? sharing.forMs : undefined;
+  };
+  expect([forMs(5_000), forMs(-1_000), forMs(-9_000)]).toEqual([5_000, 8_000, undefined]);
+});
+
+describe("a request that may wait for another's", () => {
+  const asking = (others: Partial<Eligible>, fields: Record<string, string> = {}) =>
+    isEligible(
+      {
+        method: "GET",
+        hasBody: false,
+        isImpersonal: true,
+        passUntil: 0,
+        fields: { get: (name) => fields[name] ?? null },
+        ...others,
+      },
+      1_000,
+    );
+
+  it.each<[string, boolean, boolean]>([
+    ["is a GET", asking({}), true],
+    ["is a HEAD", asking({ method: "HEAD" }), true],
+    ["is no POST", asking({ method: "POST" }), false],
+    ["has no body", asking({ hasBody: true }), false],
+    ["is nobody's own", asking({ isImpersonal: false }), false],
+    ["is of a key that is shared", asking({ passUntil: 1_001 }), false],
+    ["is of a key that may be shared again", asking({ passUntil: 1_000 }), true],
+    ["asks for no range", asking({}, { range: "bytes=0-1" }), false],
+    ["asks for no range of a version", asking({}, { "if-range": '"a"' }), false],
+    ["has no precondition", asking({}, { "if-match": '"a"' }), false],
+    ["has no precondition by date", asking({}, { "if-unmodified-since": "x" }), false],
+    ["does not upgrade", asking({}, { upgrade: "websocket" }), false],
+    ["may have what is judged for it alone afterwards", asking({}, { "if-none-match": '"a"' }), true],
+  ])("%s", (_title, got, expected) => {
+    expect(got).toBe(expected);
+  });
+});
