@@ -5,7 +5,8 @@ import { valueOf } from "../support/message-head.ts";
 import { type Act, close, hang, perform, reset, send } from "../support/origin/act.ts";
 import { Origin } from "../support/origin/origin.ts";
 import { problemOf } from "../support/problem.ts";
-import { ask, exchange, type RawAnswer } from "../support/raw-client.ts";
+import { ask, exchange, RawClient, type RawAnswer } from "../support/raw-client.ts";
+import { request } from "../support/raw-request.ts";
 
 let origin: Origin;
 let gateway: Gateway;
@@ -53,6 +54,8 @@ function target(path: string): { readonly url: string } {
 
 const OK = [send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")];
 
+const STREAM = send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+
 function busy(field = ""): readonly Act[] {
   return [send(`HTTP/1.1 503 Busy\r\n${field}Content-Length: 4\r\n\r\nbusy`)];
 }
@@ -77,6 +80,15 @@ function timesSeen(path: string): number {
 
 function seenBelow(start: string, end: string): number {
   return origin.seenAt(start).filter((seen) => seen.target.endsWith(end)).length;
+}
+
+/** Asks for a stream that does not end, and leaves when something has been seen of it. */
+async function whileStreaming(path: string, seen: () => Promise<void>): Promise<void> {
+  const client = await RawClient.open(gateway.url);
+  await client.send(request({ target: path }));
+  await seen();
+  client.reset();
+  await origin.until("nothing is in flight", ({ busy: inFlight }) => inFlight === 0);
 }
 
 /** What the log says of how an exchange was sent. */
@@ -180,7 +192,8 @@ describe("retries", () => {
   });
 
   it("use the connection again of an answer that is not passed on", async () => {
-    origin.answer("/retried/connection", inTurn(busy(), OK));
+    const long = send(`HTTP/1.1 503 Busy\r\nContent-Length: 65536\r\n\r\n${"x".repeat(65_536)}`);
+    origin.answer("/retried/connection", inTurn([long], OK));
     await ask(gateway.url, { target: "/retried/connection" });
     const [first, second] = origin.seenAt("/retried/connection");
     expect(second?.connection).toBe(first?.connection);
@@ -188,10 +201,12 @@ describe("retries", () => {
 
   it("let go of a long answer that is not passed on", async () => {
     const endless = send("HTTP/1.1 503 Busy\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nbusy\r\n");
-    origin.answer("/retried/endless", inTurn([endless, hang], OK));
-    const answer = await ask(gateway.url, { target: "/retried/endless" });
-    expect(outcome(answer)).toBe("200 ok");
-    await origin.until("nothing is in flight", ({ busy: inFlight }) => inFlight === 0);
+    origin.answer("/retried/endless", inTurn([endless, hang], [STREAM, hang]));
+    await whileStreaming("/retried/endless", async () => {
+      await origin.until("only the second try is at work", ({ busy: inFlight }) => {
+        return timesSeen("/retried/endless") === 2 && inFlight === 1;
+      });
+    });
   });
 
   it("wait as long as `Retry-After` asks", async () => {
@@ -281,17 +296,25 @@ describe("an open breaker", () => {
 });
 
 describe("a hedged request", () => {
-  it("is answered by the faster of two targets, and the slower one is left", async () => {
-    origin.answer("/hedged/a/x", hang);
-    origin.answer("/hedged/b/x", ...OK);
-    const answers = [];
-    for (let turn = 0; turn < 2; turn += 1) answers.push(await ask(gateway.url, { target: "/hedged/x" }));
-    expect(answers.map(outcome)).toEqual(["200 ok", "200 ok"]);
-    await origin.until("nothing is in flight", ({ busy: inFlight }) => inFlight === 0);
-    expect(timesSeen("/hedged/b/x")).toBe(2);
-    // By turns, one of two begins at the target that hangs; the other may be hedged too when this machine is slow.
-    const lines = await Promise.all(answers.map(logged));
-    expect(lines.map((line) => line["hedged"])).toContain("won");
+  it("is answered by the faster of two targets", async () => {
+    const slowFirst = inTurn([hang], OK);
+    origin.answer("/hedged/a/x", slowFirst);
+    origin.answer("/hedged/b/x", slowFirst);
+    const answer = await ask(gateway.url, { target: "/hedged/x" });
+    expect(outcome(answer)).toBe("200 ok");
+    expect([timesSeen("/hedged/a/x"), timesSeen("/hedged/b/x")]).toEqual([1, 1]);
+    expect(await logged(answer)).toMatchObject({ hedged: "won" });
+  });
+
+  it("ends at the slower target while the faster one still streams", async () => {
+    const slowFirst = inTurn([hang], [STREAM, hang]);
+    origin.answer("/hedged/a/stream", slowFirst);
+    origin.answer("/hedged/b/stream", slowFirst);
+    await whileStreaming("/hedged/stream", async () => {
+      await origin.until("only the faster one is at work", ({ busy: inFlight }) => {
+        return seenBelow("/hedged/", "/stream") === 2 && inFlight === 1;
+      });
+    });
   });
 
   it("is never a POST", async () => {
