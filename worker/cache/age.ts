@@ -1,4 +1,4 @@
-import { parseHttpDate } from "./http-date.ts";
+import { parseHttpDate } from "../http-date.ts";
 import type { FieldReader } from "./fields.ts";
 
 /** When a response was asked for and came, in ms since the epoch. */

@@ -1,6 +1,6 @@
 import { entityTags, matchesWeakly } from "./entity-tag.ts";
 import type { FieldReader, Fields } from "./fields.ts";
-import { parseHttpDate } from "./http-date.ts";
+import { parseHttpDate } from "../http-date.ts";
 
 /**
  * Whether a requester has what is stored already, so that 304 is enough (RFC 9110, section 13.2.2). Asked for each requester by itself,

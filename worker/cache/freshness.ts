@@ -1,7 +1,8 @@
 import { TTL_STATUSES, type CachePolicy } from "./cache-policy.ts";
-import type { FieldReader } from "./fields.ts";
-import { parseHttpDate } from "./http-date.ts";
-import type { ResponseRules } from "./response-rules.ts";
+import { readerOf, type FieldReader } from "./fields.ts";
+import { parseHttpDate } from "../http-date.ts";
+import { rulesOf, type ResponseRules } from "./response-rules.ts";
+import type { StoredResponse } from "./stored-response.ts";
 
 /** How long a response may be used. Durations in ms. */
 export interface Freshness {
@@ -62,6 +63,13 @@ export function freshnessOf(judged: Judged, policy: CachePolicy): Freshness {
     staleIfErrorMs: isBound ? 0 : (rules.staleIfErrorMs ?? policy.staleIfErrorMs),
     graceMs: isBound ? 0 : policy.graceMs,
   };
+}
+
+/** The same of a response that is kept, by the policy of now: what a route changes holds at once. */
+export function storedFreshness(stored: StoredResponse, policy: CachePolicy): Freshness {
+  const { status, receivedAt } = stored;
+  const fields = readerOf(stored.fields);
+  return freshnessOf({ status, fields, rules: rulesOf(fields, policy.targetedFields), receivedAt }, policy);
 }
 
 /** Whether the origin itself said how long a response is fresh. Where it did not, the response has to prove itself harmless. */

@@ -1,6 +1,6 @@
 import { matchesStrongly } from "./entity-tag.ts";
 import { readerOf, type FieldReader } from "./fields.ts";
-import { parseHttpDate } from "./http-date.ts";
+import { parseHttpDate } from "../http-date.ts";
 import type { StoredResponse } from "./stored-response.ts";
 
 /** What a request for a part of a whole response gets. `last` is within it. */

@@ -1,6 +1,6 @@
 import { ageOnArrival } from "./age.ts";
 import { readerOf, type Fields } from "./fields.ts";
-import { formatHttpDate } from "./http-date.ts";
+import { formatHttpDate } from "../http-date.ts";
 
 /** A response as it is kept, without its body. Times in ms since the epoch, by the clock of whoever fetched it. */
 export interface StoredResponse {

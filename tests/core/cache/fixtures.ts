@@ -1,8 +1,7 @@
 import { ALIVE } from "../../../worker/cache/purge.ts";
 import { DEFAULT_CACHE, type CachePolicy } from "../../../worker/cache/cache-policy.ts";
 import { readerOf, type FieldReader, type Fields } from "../../../worker/cache/fields.ts";
-import { freshnessOf } from "../../../worker/cache/freshness.ts";
-import { rulesOf } from "../../../worker/cache/response-rules.ts";
+import { storedFreshness } from "../../../worker/cache/freshness.ts";
 import { toStored, type StoredResponse } from "../../../worker/cache/stored-response.ts";
 import type { Candidate } from "../../../worker/cache/answer.ts";
 import type { Received } from "../../../worker/cache/storability.ts";
@@ -48,11 +47,5 @@ export function stored(fields: Readonly<Record<string, string>>, status = 200, b
 /** The same, as something that may be answered with. */
 export function candidate(fields: Readonly<Record<string, string>>, policy: CachePolicy = DEFAULT_CACHE): Candidate {
   const kept = stored(fields);
-  const reader = readerOf(kept.fields);
-  const rules = rulesOf(reader, policy.targetedFields);
-  return {
-    stored: kept,
-    freshness: freshnessOf({ status: kept.status, fields: reader, rules, receivedAt: kept.receivedAt }, policy),
-    purge: ALIVE,
-  };
+  return { stored: kept, freshness: storedFreshness(kept, policy), purge: ALIVE };
 }

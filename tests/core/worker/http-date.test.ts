@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, it } from "vitest";
-import { formatHttpDate, parseHttpDate } from "../../../worker/cache/http-date.ts";
-import { NOW } from "./fixtures.ts";
+import { formatHttpDate, parseHttpDate } from "../../../worker/http-date.ts";
+import { NOW } from "../cache/fixtures.ts";
 
 const AT = Date.UTC(2050, 7, 18, 2, 1, 18);
 
