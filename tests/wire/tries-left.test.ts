@@ -20,9 +20,11 @@ beforeAll(async () => {
   };
   // Under a limit of requests in flight an exchange outlives its client for a moment.
   const inFlight = { name: "in-flight", algorithm: "concurrency", by: "route", maxConcurrent: 100, deadline: "20s" };
-  const routes = Object.keys(backends).map((id) => ({ id, prefix: `/${id}`, backend: id }));
-  const limited = routes.map((route) => (route.id === "waiting" ? { ...route, rateLimits: [inFlight] } : route));
-  gateway = await startGateway({ config: { allowPrivateTargets: true, backends, routes: limited } });
+  const routes = Object.keys(backends).map((id) => {
+    const rateLimits = id === "waiting" ? [inFlight] : [];
+    return { id, prefix: `/${id}`, backend: id, rateLimits };
+  });
+  gateway = await startGateway({ config: { allowPrivateTargets: true, backends, routes } });
 });
 
 afterAll(async () => {
@@ -77,20 +79,26 @@ it("an origin that breaks a streamed body off has failed by its breaker", async 
 
 it("a probe whose client leaves gives its permit to the next request", async () => {
   origin.answer("/probed/failing", reset);
-  await ask(gateway.url, { target: "/probed/failing" });
-  expect(problemOf(await ask(gateway.url, { target: "/probed/y" }))?.code).toBe("breaker-open");
-  // Open for a second; then one request at a time may find out.
   await vi.waitFor(
     async () => {
-      const client = await RawClient.open(gateway.url);
-      await client.send(request({ target: "/probed/held" }));
-      const answer = await Promise.race([client.answer(), probing().then(() => undefined)]);
-      expect(answer).toBeUndefined();
-      client.reset();
+      await ask(gateway.url, { target: "/probed/failing" });
+      expect(await circuitOf(`${origin.url}/probed`)).toBe("open");
     },
     { timeout: 15_000, interval: 50 },
   );
-  await origin.until("nothing is in flight", ({ busy }) => busy === 0);
+  // Open for a second; then one request at a time may find out.
+  const held = await vi.waitFor(
+    async () => {
+      const client = await RawClient.open(gateway.url);
+      await client.send(request({ target: "/probed/held" }));
+      const isThere = origin.until("a probe", (at) => at.seenAt("/probed/held").length === 1).then(() => client);
+      expect(await Promise.race([client.answer(), isThere])).toBe(client);
+      return client;
+    },
+    { timeout: 15_000, interval: 50 },
+  );
+  expect(problemOf(await ask(gateway.url, { target: "/probed/y" }))?.code).toBe("breaker-open");
+  held.reset();
   // Long before the permit would have run out, which takes eleven seconds.
   await vi.waitFor(async () => expect((await ask(gateway.url, { target: "/probed/y" })).status).toBe(200), {
     timeout: 5_000,
@@ -98,6 +106,10 @@ it("a probe whose client leaves gives its permit to the next request", async () 
   });
 });
 
-function probing(): Promise<void> {
-  return origin.until("a probe is there", (at) => at.seenAt("/probed/held").length > 0);
+/** The state of a target's breaker, by the word of its owner. */
+async function circuitOf(url: string): Promise<unknown> {
+  const headers = { authorization: `Bearer ${gateway.adminToken}` };
+  const response = await fetch(`${gateway.url}/admin/circuit-breaker-status`, { headers });
+  const { breakers }: { breakers: readonly Record<string, unknown>[] } = JSON.parse(await response.text());
+  return breakers.find(({ target }) => target === url)?.["state"];
 }
