@@ -12,14 +12,24 @@ export interface PurgeEpochs {
   readonly keys: ReadonlyMap<string, Epoch>;
   readonly routes: ReadonlyMap<string, Epoch>;
   readonly tags: ReadonlyMap<string, Epoch>;
-  /** By `METHOD:HOST:PATH`. */
-  readonly prefixes: ReadonlyMap<string, Epoch>;
+  /** By `METHOD:HOST:PATH`. Each costs every hit a comparison. */
+  readonly prefixes: ReadonlyMap<string, Epoch & { readonly of: PurgePrefix }>;
+}
+
+/** What a prefix reaches. */
+export interface PurgePrefix {
+  /** Empty: any. */
+  readonly method: string;
+  /** Lower case, with its port; empty: any. */
+  readonly host: string;
+  readonly path: string;
 }
 
 /** What an operator asks to forget. */
 export type PurgeTarget =
   | { readonly kind: "all" }
-  | { readonly kind: "key" | "route" | "tag" | "prefix"; readonly value: string };
+  | { readonly kind: "key" | "route" | "tag"; readonly value: string }
+  | { readonly kind: "prefix"; readonly prefix: PurgePrefix };
 
 /** What a stored response is known by. */
 export interface Purgeable {
@@ -53,6 +63,9 @@ export const NO_PURGES: PurgeEpochs = {
   prefixes: new Map(),
 };
 
+/** What an isolate can hold and compare with: a thousand prefixes are 4 us a hit. */
+const MOST = { names: 10_000, prefixes: 1_000 };
+
 /** Clocks of two machines differ: what began so shortly after a purge is taken to have begun before it, and fetched once more. */
 const CLOCK_GUARD_MS = 1_000;
 
@@ -69,7 +82,7 @@ export function purgeVerdict(response: Purgeable, epochs: PurgeEpochs): PurgeVer
   take(epochs.keys.get(response.key));
   take(epochs.routes.get(response.route));
   for (const tag of response.tags) take(epochs.tags.get(tag));
-  for (const [prefix, epoch] of epochs.prefixes) if (isBelow(response, prefix)) take(epoch);
+  for (const epoch of epochs.prefixes.values()) if (isBelow(response, epoch.of)) take(epoch);
   const begunAt = response.requestedAt - CLOCK_GUARD_MS;
   if (hardAt > 0 && begunAt <= hardAt) return { kind: "dead" };
   return softAt > 0 && begunAt <= softAt ? { kind: "stale", since: softAt } : ALIVE;
@@ -89,24 +102,33 @@ export function notePurge(epochs: PurgeEpochs, target: PurgeTarget, isSoft: bool
       return { ...epochs, routes: within(epochs.routes, target.value) };
     case "tag":
       return { ...epochs, tags: within(epochs.tags, target.value) };
-    case "prefix":
-      return { ...epochs, prefixes: within(epochs.prefixes, target.value) };
+    case "prefix": {
+      const { method, host, path } = target.prefix;
+      const name = `${method}:${host}:${path}`;
+      const epoch = { ...raised(epochs.prefixes.get(name)), of: target.prefix };
+      return { ...epochs, prefixes: new Map(epochs.prefixes).set(name, epoch) };
+    }
   }
 }
 
 /**
- * Forgets purges that no stored response can be older than, and where there are more than `most` the oldest ones: what they killed must
- * not come back, so everything from before the latest that was forgotten dies with it.
+ * Forgets purges that no stored response can be older than, and where there are too many the oldest ones: what they killed must not come
+ * back, so everything from before the latest that was forgotten dies with it.
  *
  * @param retentionMs how long a response is kept at most.
  */
-export function prunePurges(epochs: PurgeEpochs, now: number, retentionMs: number, most = 10_000): PurgeEpochs {
-  const kinds = [epochs.keys, epochs.routes, epochs.tags, epochs.prefixes];
-  const times = kinds.flatMap((map) => [...map.values()].map(latest)).filter((at) => at > now - retentionMs);
-  const surplus = times.sort((a, b) => b - a).slice(most);
-  const forgotten = surplus[0] ?? 0;
-  const kept = (map: ReadonlyMap<string, Epoch>) =>
-    new Map([...map].filter(([, epoch]) => latest(epoch) > Math.max(forgotten, now - retentionMs)));
+export function prunePurges(
+  epochs: PurgeEpochs,
+  now: number,
+  retentionMs: number,
+  most: { readonly names: number; readonly prefixes: number } = MOST,
+): PurgeEpochs {
+  const over = now - retentionMs;
+  const names = [...epochs.keys.values(), ...epochs.routes.values(), ...epochs.tags.values()];
+  const surplus = [latestBeyond(names, most.names), latestBeyond([...epochs.prefixes.values()], most.prefixes)];
+  const forgotten = Math.max(0, ...surplus.filter((at) => at > over));
+  const kept = <E extends Epoch>(map: ReadonlyMap<string, E>) =>
+    new Map([...map].filter(([, epoch]) => latest(epoch) > Math.max(forgotten, over)));
   return {
     all: { hardAt: Math.max(epochs.all.hardAt, forgotten), softAt: epochs.all.softAt },
     keys: kept(epochs.keys),
@@ -116,19 +138,25 @@ export function prunePurges(epochs: PurgeEpochs, now: number, retentionMs: numbe
   };
 }
 
+/** When the latest of those was that there is no room for; 0: there is for all. */
+function latestBeyond(epochs: readonly Epoch[], most: number): number {
+  return epochs.map(latest).sort((a, b) => b - a)[most] ?? 0;
+}
+
 function latest({ hardAt, softAt }: Epoch): number {
   return Math.max(hardAt, softAt);
 }
 
-/** `METHOD:HOST:PATH`, of which an empty method or host means any. A host may have a port, so the path begins at the first ":/" or at the last ":". */
-function isBelow(response: Purgeable, prefix: string): boolean {
-  const methodEnd = prefix.indexOf(":");
-  const slash = prefix.indexOf(":/", methodEnd);
-  const hostEnd = slash === -1 ? prefix.lastIndexOf(":") : slash;
-  if (methodEnd === -1 || hostEnd < methodEnd) return false;
-  const method = prefix.slice(0, methodEnd);
-  const host = prefix.slice(methodEnd + 1, Math.max(hostEnd, methodEnd + 1));
-  if (method !== "" && method !== response.method) return false;
-  if (host !== "" && host.toLowerCase() !== response.host) return false;
-  return response.path.startsWith(prefix.slice(hostEnd + 1));
+/**
+ * Reads a `METHOD:HOST:PATH`, of which an empty method or host means any; undefined for what is none. A host may have a port: the path
+ * begins at the first ":/".
+ */
+export function parsePurgePrefix(text: string): PurgePrefix | undefined {
+  const [, method, host, path] = /^([A-Z]*):(?:([^/]*?):)?(\/.*)$/.exec(text) ?? [];
+  return method === undefined || path === undefined ? undefined : { method, host: (host ?? "").toLowerCase(), path };
+}
+
+function isBelow({ method, host, path }: Purgeable, prefix: PurgePrefix): boolean {
+  if (!path.startsWith(prefix.path)) return false;
+  return (prefix.method === "" || prefix.method === method) && (prefix.host === "" || prefix.host === host);
 }

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import {
   NO_PURGES,
   notePurge,
+  parsePurgePrefix,
   prunePurges,
   purgeVerdict,
   type PurgeEpochs,
@@ -25,7 +26,9 @@ const RESPONSE: Purgeable = {
 const HOUR = 3_600_000;
 
 function prefix(value: string): PurgeTarget {
-  return { kind: "prefix", value };
+  const parsed = parsePurgePrefix(value);
+  if (parsed === undefined) throw new Error(`${value} is no prefix`);
+  return { kind: "prefix", prefix: parsed };
 }
 
 it.each<[PurgeTarget, boolean]>([
@@ -45,13 +48,26 @@ it.each<[PurgeTarget, boolean]>([
   [prefix("POST::/api"), false],
   [prefix("GET::/other"), false],
   [prefix("GET::/api/data/1/2"), false],
-  [prefix("nothing"), false],
 ])("a purge of %j reaches it: %s", (target, isReached) => {
   const hard = purgeVerdict(RESPONSE, notePurge(NO_PURGES, target, false, NOW + 1));
   const soft = purgeVerdict(RESPONSE, notePurge(NO_PURGES, target, true, NOW + 1));
   expect([hard, soft]).toEqual(
     isReached ? [{ kind: "dead" }, { kind: "stale", since: NOW + 1 }] : [{ kind: "alive" }, { kind: "alive" }],
   );
+});
+
+it.each([
+  ["GET::/api/data", { method: "GET", host: "", path: "/api/data" }],
+  ["::/", { method: "", host: "", path: "/" }],
+  ["GET:/x", { method: "GET", host: "", path: "/x" }],
+  ["GET:A.test:8080:/x:/y", { method: "GET", host: "a.test:8080", path: "/x:/y" }],
+  ["GET:[::1]:80:/x", { method: "GET", host: "[::1]:80", path: "/x" }],
+  ["/x", undefined],
+  ["GET::x", undefined],
+  ["get::/x", undefined],
+  ["", undefined],
+])("the prefix %j is %j", (text, expected) => {
+  expect(parsePurgePrefix(text)).toEqual(expected);
 });
 
 describe("a purge", () => {
@@ -107,12 +123,13 @@ describe("a purge", () => {
           let pruned: PurgeEpochs = NO_PURGES;
           for (const { target: of, isSoft, at } of purges) {
             epochs = notePurge(epochs, of, isSoft, NOW + at);
-            pruned = prunePurges(notePurge(pruned, of, isSoft, NOW + at), NOW + 60_000, HOUR, most);
-            const kept = [pruned.keys, pruned.routes, pruned.tags, pruned.prefixes].reduce(
-              (sum, map) => sum + map.size,
-              0,
-            );
-            expect(kept).toBeLessThanOrEqual(most);
+            pruned = prunePurges(notePurge(pruned, of, isSoft, NOW + at), NOW + 60_000, HOUR, {
+              names: most,
+              prefixes: most % 3,
+            });
+            const names = pruned.keys.size + pruned.routes.size + pruned.tags.size;
+            expect(names).toBeLessThanOrEqual(most);
+            expect(pruned.prefixes.size).toBeLessThanOrEqual(most % 3);
           }
           const kept = { ...RESPONSE, ...some };
           const before = severity[purgeVerdict(kept, epochs).kind];
