@@ -43,6 +43,7 @@ function config(): unknown {
       },
     },
     hedged: { ...pair("hedged"), hedge: { after: 50, budget: 1 } },
+    "hedged-once": { ...pair("hedged-once"), hedge: { after: 20, budget: 0.001 }, timeouts: { headers: 500 } },
   };
   const routes = Object.keys(backends).map((id) => ({ id, prefix: `/${id}`, backend: id }));
   return { allowPrivateTargets: true, backends, routes };
@@ -315,6 +316,33 @@ describe("a hedged request", () => {
         return seenBelow("/hedged/", "/stream") === 2 && inFlight === 1;
       });
     });
+  });
+
+  it("waits for the other answer when the first to come is an error", async () => {
+    const [fails, succeeds] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const when =
+      (promise: Promise<void>): Act =>
+      () =>
+        promise.then(() => true);
+    const errorFirst = inTurn([when(fails.promise), ...busy()], [when(succeeds.promise), ...OK]);
+    origin.answer("/hedged/a/error", errorFirst);
+    origin.answer("/hedged/b/error", errorFirst);
+    const asked = ask(gateway.url, { target: "/hedged/error" });
+    await origin.until("both are asked", () => seenBelow("/hedged/", "/error") === 2);
+    fails.resolve();
+    await origin.until("the error is sent", ({ busy: inFlight }) => inFlight === 1);
+    succeeds.resolve();
+    expect(outcome(await asked)).toBe("200 ok");
+  });
+
+  it("is hedged no more when the budget is spent", async () => {
+    const everyOther = inTurn([hang], OK, [hang]);
+    origin.answer("/hedged-once/a/x", everyOther);
+    origin.answer("/hedged-once/b/x", everyOther);
+    const answers = [];
+    for (let turn = 0; turn < 2; turn += 1) answers.push(await ask(gateway.url, { target: "/hedged-once/x" }));
+    expect(answers.map(({ status }) => status)).toEqual([200, 504]);
+    expect(seenBelow("/hedged-once/", "/x")).toBe(3);
   });
 
   it("is never a POST", async () => {

@@ -24,7 +24,7 @@ export interface Race {
   /** The first flight; the second is added to it, and shares its deadline. */
   readonly flights: Flight[];
   readonly watch: Watch;
-  /** Answers that are worth another try. */
+  /** Answers that are worth another try, beside 5xx. */
   readonly retried: ReadonlySet<number>;
 }
 
@@ -101,7 +101,7 @@ function headIn(end: Ended): Head {
 }
 
 function isWorthHaving(end: Ended, retried: ReadonlySet<number>): boolean {
-  return "response" in end && !retried.has(end.response.status);
+  return "response" in end && end.response.status < 500 && !retried.has(end.response.status);
 }
 
 function landFailed({ exchange }: Outgoing, end: Ended): void {
