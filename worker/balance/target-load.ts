@@ -6,7 +6,7 @@ import {
   emptyHistogram,
   quantile,
   type LatencyHistogram,
-} from "./latency-histogram.ts";
+} from "../../objects/latency-histogram.ts";
 
 /** What one isolate has seen of how busy and how fast a target is. Changed in place; one for the life of the isolate. */
 export interface TargetLoad {

@@ -7,7 +7,7 @@ import {
   emptyHistogram,
   quantile,
   type LatencyHistogram,
-} from "../../../worker/balance/latency-histogram.ts";
+} from "../../../objects/latency-histogram.ts";
 import {
   beginCall,
   callsInFlight,
