@@ -22,15 +22,17 @@ const UNKEYED: readonly string[] = [
   "x-rewrite-url",
 ];
 
-/** A client's conditions and ranges are judged here, for each client, once the whole response is there. */
+/** Judged here, for each client by itself, once the whole response is there. */
 const CONDITIONS: readonly string[] = ["if-none-match", "if-modified-since", "if-range", "range"];
 
 /**
- * The fields to take out of a request before it is sent to the origin for the cache: the golden rule is to forward exactly what was keyed.
- * `Accept` and its kin are sent as `selectingValue` gives them, and a body never.
+ * The fields to take out of a request that the cache sends to its origin: the golden rule is to forward exactly what was keyed. `Accept`
+ * and its kin are sent as `selectingValue` gives them, cookies as `keyedCookies` does where they are keyed, and a body never.
+ *
+ * @param isFill whether its response is to be kept. Else, which is a range that nothing stored answers, its conditions are the client's.
  */
-export function withheldFields(policy: CachePolicy): readonly string[] {
-  const withheld = [...UNKEYED, ...CONDITIONS];
+export function withheldFields(policy: CachePolicy, isFill: boolean): readonly string[] {
+  const withheld = isFill ? [...UNKEYED, ...CONDITIONS] : [...UNKEYED];
   if (policy.cookies.kind === "strip") withheld.push("cookie");
   return withheld;
 }
