@@ -12,8 +12,9 @@ import {
   type OriginRequest,
   type Step,
   type Undecided,
+  type Waiter,
 } from "./flight-state.ts";
-import { sharingOf, type HeadFacts } from "./sharing.ts";
+import { isKeepable, sharingOf, type HeadFacts } from "./sharing.ts";
 
 /** Decides, when the head of a response is there, who gets it, once and for all. */
 export function land(state: FlightState, id: number, head: HeadFacts, rules: FlightRules, now: number): Step {
@@ -21,31 +22,38 @@ export function land(state: FlightState, id: number, head: HeadFacts, rules: Fli
   const request = flight?.requests.find((one) => one.id === id);
   if (flight === undefined || request === undefined) return { state, effects: [{ kind: "abort", request: id }] };
   const sharing = sharingOf(head, rules);
+  const landed = { flight, request, isStorable: isKeepable(head) };
   switch (sharing.kind) {
     case "all":
-      return share(state, { flight, request, vary: sharing.vary, forMs: sharing.forMs, isStorable: true }, rules, now);
+      return share(state, { ...landed, vary: sharing.vary, forMs: sharing.forMs }, rules, now);
     case "waiting":
-      return share(state, { flight, request, vary: sharing.vary, forMs: 0, isStorable: false }, rules, now);
+      return share(state, { ...landed, vary: sharing.vary, forMs: 0 }, rules, now);
     case "alone":
-      return keepApart(state, flight, request, rules, now);
+      return keepApart(state, landed, rules, now);
     case "error":
-      return failOthers(state, flight, request, now, rules);
+      return failOthers(state, landed, rules, now);
   }
 }
 
-interface Shared {
+interface Landed {
   readonly flight: Undecided;
   readonly request: OriginRequest;
+  readonly isStorable: boolean;
+}
+
+interface Shared extends Landed {
   readonly vary: readonly string[];
   readonly forMs: number;
-  readonly isStorable: boolean;
 }
 
 function share(state: FlightState, shared: Shared, rules: FlightRules, now: number): Step {
   const { flight, request, vary, forMs, isStorable } = shared;
   const variant = variantOfValues(vary, request.fields);
-  const ours = flight.waiters.filter(({ fields }) => variantOfValues(vary, fields) === variant);
-  const others = flight.waiters.filter((waiter) => !ours.includes(waiter));
+  const ours: Waiter[] = [];
+  const others: Waiter[] = [];
+  for (const waiter of flight.waiters) {
+    (variantOfValues(vary, waiter.fields) === variant ? ours : others).push(waiter);
+  }
   const decided: Decided = {
     kind: "streaming",
     id: flight.id,
@@ -76,15 +84,10 @@ function share(state: FlightState, shared: Shared, rules: FlightRules, now: numb
 }
 
 /** The response is its owner's alone. Everybody else is let go at once, in parallel; one that has a request of its own keeps that. */
-function keepApart(
-  state: FlightState,
-  flight: Undecided,
-  request: OriginRequest,
-  rules: FlightRules,
-  now: number,
-): Step {
+function keepApart(state: FlightState, landed: Landed, rules: FlightRules, now: number): Step {
+  const { flight, request } = landed;
   const until = now + rules.hitForMissMs;
-  const step = serveOwner(state, flight, request);
+  const step = serveOwner(state, landed);
   const effects: FlightEffect[] = [...step.effects];
   let next = { ...step.state, passUntil: until };
   const rest = flight.requests.filter(({ id }) => id !== request.id);
@@ -104,14 +107,9 @@ function keepApart(
 }
 
 /** The origin failed: its answer is its owner's. The others wait for the second request if there is one. */
-function failOthers(
-  state: FlightState,
-  flight: Undecided,
-  request: OriginRequest,
-  now: number,
-  rules: FlightRules,
-): Step {
-  const step = serveOwner(state, flight, request);
+function failOthers(state: FlightState, landed: Landed, rules: FlightRules, now: number): Step {
+  const { flight, request } = landed;
+  const step = serveOwner(state, landed);
   const waiters = flight.waiters.filter(({ id }) => id !== request.owner);
   const requests = flight.requests.filter(({ id }) => id !== request.id);
   // The owner's response lives on under the number of its request, the flight of the others under one that is still free.
@@ -127,7 +125,7 @@ function failOthers(
 }
 
 /** Takes the flight away and gives the response to the one that it was made for; where he has gone, to nobody. */
-function serveOwner(state: FlightState, flight: Undecided, request: OriginRequest): Step {
+function serveOwner(state: FlightState, { flight, request, isStorable }: Landed): Step {
   const rest = drop(state, flight.id);
   if (!flight.waiters.some(({ id }) => id === request.owner)) {
     return { state: rest, effects: [{ kind: "abort", request: request.id }] };
@@ -139,9 +137,9 @@ function serveOwner(state: FlightState, flight: Undecided, request: OriginReques
     vary: [],
     readers: [request.owner],
     admitsUntil: 0,
-    isStorable: false,
+    isStorable,
     isFenced: flight.isFenced,
-    isWhole: false,
+    isWhole: isStorable,
     bytes: 0,
   };
   return { state: put(rest, decided), effects: served(decided) };

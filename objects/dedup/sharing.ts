@@ -34,10 +34,22 @@ export type Sharing =
 export function sharingOf(head: HeadFacts, rules: Pick<FlightRules, "coalesce">): Sharing {
   const { status, vary } = head;
   if (status >= 500) return { kind: "error" };
-  const isPart = status < 200 || status === 206 || status === 304;
-  const isPersonal = head.hasSetCookie || head.isPrivate || status === 401 || status === 407;
-  if (isPart || isPersonal || head.isNoStore || head.isNoCache || vary === "*") return { kind: "alone" };
+  const isRefusal = status === 401 || status === 407;
+  if (!isForOthers(head) || isRefusal || head.isNoCache || vary === "*") return { kind: "alone" };
   const forMs = head.ttlMs > 0 ? head.ttlMs : head.ttlMs + head.staleWhileRevalidateMs;
   if (head.isStorable && forMs > 0) return { kind: "all", forMs, vary };
   return rules.coalesce === "arrived-before-headers" ? { kind: "waiting", vary } : { kind: "alone" };
+}
+
+/**
+ * Whether a response may be kept, also one that is its owner's alone now: what has to be validated before each use, or an error that says
+ * how long it is one. Whatever the head's reader says, nothing personal is.
+ */
+export function isKeepable(head: HeadFacts): boolean {
+  return head.isStorable && isForOthers(head) && head.vary !== "*";
+}
+
+function isForOthers({ status, hasSetCookie, isPrivate, isNoStore }: HeadFacts): boolean {
+  const isPart = status < 200 || status === 206 || status === 304;
+  return !isPart && !hasSetCookie && !isPrivate && !isNoStore;
 }

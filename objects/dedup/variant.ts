@@ -29,6 +29,8 @@ export function varyOf(field: string | null): Vary {
 /**
  * Which variant a request asks for: equal for two requests exactly if every field that the response varies by has the same value, or is
  * absent, in both (RFC 9111, section 4.1). Each part has its length before it, so that no value can look like two.
+ *
+ * @param fields as they are sent to the origin: it varies by what it sees, and not by what was taken out.
  */
 export function variantOf(vary: readonly string[], fields: SelectingFields): string {
   let key = "";

@@ -32,11 +32,12 @@ const personal: fc.Arbitrary<Partial<HeadFacts>> = fc.constantFrom<Partial<HeadF
   { vary: "*" },
   { isStorable: false, ttlMs: 0 },
 );
-const broken = fc.constantFrom<OriginReply["head"]>("unreachable", "reset", {
-  status: 500,
-  isStorable: false,
-  ttlMs: 0,
-});
+const broken = fc.constantFrom<OriginReply["head"]>(
+  "unreachable",
+  "reset",
+  { status: 500, isStorable: false, ttlMs: 0 },
+  { status: 500 },
+);
 const timing = {
   afterMs: fc.oneof(
     { weight: 8, arbitrary: fc.integer({ min: 0, max: 900 }) },
@@ -159,7 +160,10 @@ describe("in a world where everything happens", () => {
         expect(new Set(seen.stored).size).toBe(seen.stored.length);
         for (const id of seen.stored) {
           const asked = seen.asked.find((one) => one.id === id);
-          expect(asked?.head?.isStorable).toBe(true);
+          const { isStorable, isPrivate, isNoStore, hasSetCookie } = asked?.head ?? {};
+          expect([isStorable, isPrivate, isNoStore, hasSetCookie]).toEqual([true, false, false, false]);
+          expect(asked?.head?.vary).not.toBe("*");
+          expect([200, 401, 404, 500]).toContain(asked?.head?.status);
           expect(asked?.reply.isCut).toBe(false);
           expect(asked?.reply.bytes).toBeLessThanOrEqual(FLIGHT_RULES.maxRetainedBytes);
         }

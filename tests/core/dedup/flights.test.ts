@@ -169,6 +169,19 @@ describe("a body that takes 2 s", () => {
   });
 });
 
+describe("what is its owner's alone", () => {
+  it.each<[string, OriginReply["head"], readonly number[]]>([
+    ["is kept where it only has to be validated", { isNoCache: true }, [1]],
+    ["is kept where it is an error that says for how long", { status: 503 }, [1]],
+    ["is not kept where it is private, whatever else is said of it", { isPrivate: true }, []],
+    ["is not kept with a cookie, whatever else is said of it", { hasSetCookie: true }, []],
+    ["is not kept where it is no-store, whatever else is said of it", { isNoStore: true }, []],
+    ["is not kept where it is a part, whatever else is said of it", { status: 206 }, []],
+  ])("%s", (_title, head, expected) => {
+    expect(fly({ clients: crowd(1), origin: () => ({ afterMs: 10, head }) }).stored).toEqual(expected);
+  });
+});
+
 describe("after a response that can't be shared", () => {
   const personal: OriginReply = { afterMs: 300, head: { isPrivate: true } };
 
