@@ -5,22 +5,29 @@ import type { BackendFleet } from "../support/backend-fleet.ts";
 import {
   comeHalfOpen,
   failuresUntilRefused,
+  HASTY_MS,
   ISOLATES,
   OPEN_MS,
   openAt,
   openEverywhere,
   passedEverywhere,
+  type Place,
   PROBES,
   startBreakerFleet,
   targetOf,
   THRESHOLD,
   toldOf,
 } from "../support/breaker-fleet.ts";
+import type { Manner } from "../support/origin/manner.ts";
+import type { TargetProcess } from "../support/origin/target-process.ts";
 import type { Proof } from "../support/proof.ts";
 
 const CLIENTS = 200;
-const ROUNDS = 5;
+const ROUNDS = 4;
 const OPENS_WITHIN_MS = 1_000;
+const UNAVAILABLE: Manner = { kind: "answer", status: 503 };
+const HANGING: Manner = { kind: "hold" };
+const WELL: Manner = { kind: "answer", status: 200 };
 const RECOVERS_WITHIN_MS = OPEN_MS + 1_000;
 
 /** One breaker for all isolates, on real sockets: opens everywhere, probes by the number, recovers, survives kill -9. */
@@ -28,31 +35,58 @@ export async function run(): Promise<Proof[]> {
   const state = mkdtempSync(join(tmpdir(), "sluice-state-"));
   const fleet = await startBreakerFleet(state);
   try {
-    return [...(await outages(fleet)), await probes(fleet), ...(await survival(fleet))];
+    return [
+      ...(await outages(fleet, "a killed target", "short", { mostMs: OPENS_WITHIN_MS, ...killed(targetOf(fleet, 0)) })),
+      ...(await outages(fleet, "one that answers 503", "hasty", {
+        mostMs: OPENS_WITHIN_MS,
+        ...behaving(targetOf(fleet, 2), UNAVAILABLE),
+      })),
+      ...(await outages(fleet, "one that hangs", "hasty", {
+        mostMs: HASTY_MS + OPENS_WITHIN_MS,
+        ...behaving(targetOf(fleet, 2), HANGING),
+      })),
+      await probes(fleet),
+      ...(await survival(fleet)),
+    ];
   } finally {
     await fleet.stop();
     rmSync(state, { recursive: true, force: true });
   }
 }
 
-/** Killed and brought back, some times, while clients come to every isolate. */
-async function outages(fleet: BackendFleet): Promise<readonly Proof[]> {
-  const target = targetOf(fleet, 0);
+/** An outage: how it begins and ends, and how long until all isolates refuse. */
+interface Outage {
+  readonly target: TargetProcess;
+  begin(): Promise<void>;
+  end(): Promise<void>;
+  readonly mostMs: number;
+}
+
+function killed(target: TargetProcess): Omit<Outage, "mostMs"> {
+  return { target, begin: () => target.kill(), end: () => target.restart() };
+}
+
+function behaving(target: TargetProcess, manner: Manner): Omit<Outage, "mostMs"> {
+  return { target, begin: () => target.behave(manner), end: () => target.behave(WELL) };
+}
+
+/** Some outages, while clients come to every isolate. */
+async function outages(fleet: BackendFleet, what: string, place: Place, outage: Outage): Promise<readonly Proof[]> {
   const opened: number[] = [];
   const recovered: number[] = [];
   for (let round = 0; round <= ROUNDS; round += 1) {
-    await passedEverywhere(fleet, "/short/a");
-    await target.kill();
-    opened.push(await openEverywhere(fleet, "short", target));
-    await target.restart();
-    recovered.push(await passedEverywhere(fleet, "/short/a"));
+    await passedEverywhere(fleet, `/${place}/a`);
+    await outage.begin();
+    opened.push(await openEverywhere(fleet, place, outage.target));
+    await outage.end();
+    recovered.push(await passedEverywhere(fleet, `/${place}/a`));
   }
   // An owner that has just started learns for a second who its isolates are.
   opened.shift();
   recovered.shift();
   return [
-    within(`a killed target: until the breaker is open for all of ${ISOLATES} isolates`, opened, OPENS_WITHIN_MS),
-    within(`from its return until all pass; open for ${OPEN_MS} ms at a time`, recovered, RECOVERS_WITHIN_MS),
+    within(`${what}: until the breaker is open for all of ${ISOLATES} isolates`, opened, outage.mostMs),
+    within(`${what}, from its return until all pass; open for ${OPEN_MS} ms at a time`, recovered, RECOVERS_WITHIN_MS),
   ];
 }
 

@@ -128,8 +128,8 @@ export class BackendFleet {
   }
 
   async stop(): Promise<void> {
-    await this.#gateway.stop();
     await Promise.all(this.targets.map((target) => target.stop()));
+    await this.#gateway.stop();
   }
 }
 

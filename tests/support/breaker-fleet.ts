@@ -9,25 +9,36 @@ export const THRESHOLD = 50;
 export const OPEN_MS = 3_000;
 export const ISOLATES = 4;
 
+/** Clients of each isolate that find an outage: as many as failures in a row open a breaker by default. */
+const CLIENTS_EACH = 5;
 /** How often a client that is refused comes again. */
 const COMES_AGAIN_MS = 200;
 /** How often clients come again while probes are under way, before it is looked how many those are. */
 const REFUSALS = 3;
 
-/** Isolates in front of two targets with a breaker each: one behind `/short`, one behind `/long` that stays open for an hour. */
+/** How long the target of `/hasty` may take. */
+export const HASTY_MS = 300;
+/** The name of a backend, and its prefix. */
+export type Place = "short" | "long" | "hasty";
+
+/**
+ * Isolates in front of three targets with a breaker each: behind `/short` and `/hasty` one that is open for a while, behind
+ * `/long` one that stays open for an hour.
+ */
 export async function startBreakerFleet(state: string): Promise<BackendFleet> {
   const common = { halfOpenRequests: PROBES, successThreshold: 2, jitter: 0 };
   const short = { ...common, timeout: OPEN_MS, maxTimeout: OPEN_MS };
   const long = { ...common, failureThreshold: THRESHOLD, timeout: "1h", maxTimeout: "1h" };
   return BackendFleet.start({
     isolates: ISOLATES,
-    targets: 2,
+    targets: 3,
     state,
-    document: ([first, second]) => ({
+    document: ([first, second, third]) => ({
       logging: { enabled: false },
-      routes: ["short", "long"].map((name) => ({ id: name, prefix: `/${name}`, backend: name })),
+      routes: ["short", "long", "hasty"].map((name) => ({ id: name, prefix: `/${name}`, backend: name })),
       backends: {
         short: { targets: [{ url: first }], circuitBreaker: short },
+        hasty: { targets: [{ url: third }], circuitBreaker: short, timeouts: { headers: HASTY_MS } },
         long: { targets: [{ url: second }], circuitBreaker: long },
       },
     }),
@@ -71,16 +82,14 @@ export async function failuresUntilRefused(fleet: BackendFleet, isolate: number,
 }
 
 /**
- * Asks every isolate until all refuse and the breaker itself is open: an isolate refuses by itself for a second, whatever the others
+ * Asks every isolate, by some clients, until all refuse and the breaker itself is open: an isolate refuses by itself for a second, whatever the others
  * say. Resolves to how long that took, in ms.
  */
-export async function openEverywhere(
-  fleet: BackendFleet,
-  backend: "short" | "long",
-  target: TargetProcess,
-): Promise<number> {
+export async function openEverywhere(fleet: BackendFleet, backend: Place, target: TargetProcess): Promise<number> {
   return eventually("the breaker to be open for every isolate", async () => {
-    const answers = await fleet.everywhere(`/${backend}/a`);
+    // At once: a target that hangs is noticed when so many calls have timed out.
+    const clients = Array.from({ length: CLIENTS_EACH }, () => fleet.everywhere(`/${backend}/a`));
+    const answers = (await Promise.all(clients)).flat();
     if (answers.some((what) => what !== "breaker-open")) return false;
     const { breaker } = await fleet.detailsOf(backend, target);
     return JSON.stringify(breaker).includes('"state":"open"');
