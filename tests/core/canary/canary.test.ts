@@ -1,0 +1,241 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import {
+  compileRelease,
+  type CompiledRelease,
+  type Release,
+  type ReleaseVerdict,
+} from "../../../worker/canary/choose-variant.ts";
+import { layOutBands, sharesProblem, variantAt } from "../../../worker/canary/variant-bands.ts";
+
+const RUNNING: ReleaseVerdict = { promoted: null, aborted: [] };
+const CLIENTS = 100_000;
+
+function compile(percents: readonly number[], changes: Partial<Release> = {}): CompiledRelease {
+  const variants = percents.map((percent, index) => ({ name: `v${index + 1}`, percent }));
+  const compiled = compileRelease({
+    name: "checkout",
+    variants: [{ name: "control", percent: 0 }, ...variants],
+    overrides: new Map(),
+    forced: undefined,
+    ...changes,
+  });
+  if (!compiled.ok) throw new Error(compiled.problems.join("; "));
+  return compiled.release;
+}
+
+const drawn = (release: CompiledRelease, key: string) => release.choose(key, null, RUNNING).index;
+
+describe("a share of the clients", () => {
+  const kinds: readonly (readonly [string, (client: number) => string])[] = [
+    ["numbers", (client) => String(client)],
+    ["addresses", (client) => `ip\n10.${client >> 16}.${(client >> 8) & 255}.${client & 255}`],
+    ["networks of IPv6", (client) => `ip\n2001:db8:${(client >> 8).toString(16)}:${(client & 255).toString(16)}::`],
+    ["names", (client) => `header:x-user\nuser-${client}@example.com`],
+    ["long tokens", (client) => `cookie:session\n${"0".repeat(40)}${client.toString(36)}`],
+  ];
+
+  it.each(kinds)("of %s is what was asked for within 0.3 %% of all", (_what, keyOf) => {
+    for (const name of ["checkout", "search", "a", ""]) {
+      const release = compile([5, 25], { name });
+      const counts = [0, 0, 0];
+      for (let client = 0; client < CLIENTS; client++) {
+        const index = drawn(release, keyOf(client));
+        counts[index] = (counts[index] ?? 0) + 1;
+      }
+      const [control = 0, small = 0, large = 0] = counts.map((count) => (100 * count) / CLIENTS);
+      expect(Math.abs(small - 5)).toBeLessThan(0.3);
+      expect(Math.abs(large - 25)).toBeLessThan(0.45);
+      expect(control + small + large).toBeCloseTo(100, 9);
+    }
+  });
+
+  it("is another one in another release: of the 5 % of one, 5 % are in the other's", () => {
+    const [one, other] = [compile([5], { name: "one" }), compile([5], { name: "other" })];
+    let inBoth = 0;
+    for (let client = 0; client < CLIENTS; client++) {
+      if (drawn(one, String(client)) === 1 && drawn(other, String(client)) === 1) inBoth += 1;
+    }
+    expect(Math.abs(inBoth / CLIENTS - 0.0025)).toBeLessThan(0.0007);
+  });
+
+  it("holds the same clients in every isolate", () => {
+    fc.assert(
+      fc.property(fc.string(), fc.double({ min: 0, max: 100, noNaN: true }), (key, percent) => {
+        expect(drawn(compile([percent]), key)).toBe(drawn(compile([percent]), key));
+      }),
+    );
+    const release = compile([30]);
+    const chosen = Array.from({ length: 12 }, (_, client) => drawn(release, `client-${client}`));
+    // Written down: after an update of the gateway the clients must be where they were.
+    expect(chosen.join("")).toBe("100010010000");
+  });
+
+  it.each([
+    [0, 0],
+    [100, CLIENTS / 10],
+  ])("of %d %% is nobody or everybody", (percent, expected) => {
+    const release = compile([percent]);
+    let count = 0;
+    for (let client = 0; client < CLIENTS / 10; client++) count += drawn(release, String(client));
+    expect(count).toBe(expected);
+  });
+});
+
+describe("growing", () => {
+  const anyPoint = fc.nat(9_999).map((part) => (part + 0.5) / 10_000);
+  const anyShares = (count: number) =>
+    fc
+      .array(fc.nat(1_000), { minLength: count, maxLength: count })
+      .map((parts) => parts.map((part) => ({ percent: part / (10 * count) })));
+
+  it("sends nobody back to the control, whichever of however many variants grow", () => {
+    let moved = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }).chain((count) => fc.tuple(anyShares(count), anyShares(count))),
+        fc.array(anyPoint, { maxLength: 20 }),
+        ([some, others], points) => {
+          const before = some.map(({ percent }, index) => ({
+            percent: Math.min(percent, others[index]?.percent ?? 0),
+          }));
+          const after = some.map(({ percent }, index) => ({ percent: Math.max(percent, others[index]?.percent ?? 0) }));
+          if (sharesProblem(after) !== undefined) return;
+          for (const point of points) {
+            if (variantAt(layOutBands(before), point) === 0) continue;
+            moved += 1;
+            expect(variantAt(layOutBands(after), point)).toBeGreaterThan(0);
+          }
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+    expect(moved).toBeGreaterThan(500);
+  });
+
+  it("moves nobody but to the one that grows, with one or two variants beside the control", () => {
+    let grown = 0;
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 2 }).chain((count) => fc.tuple(anyShares(count), fc.nat(count - 1), fc.nat(500))),
+        fc.array(anyPoint, { maxLength: 20 }),
+        ([before, growing, by], points) => {
+          const after = before.map(({ percent }, index) => ({ percent: percent + (index === growing ? by / 10 : 0) }));
+          if (sharesProblem(after) !== undefined) return;
+          for (const point of points) {
+            const [from, to] = [variantAt(layOutBands(before), point), variantAt(layOutBands(after), point)];
+            if (from === to) continue;
+            grown += 1;
+            expect([from, to]).toEqual([0, growing + 1]);
+          }
+        },
+      ),
+      { numRuns: 2_000 },
+    );
+    expect(grown).toBeGreaterThan(500);
+  });
+
+  it("leaves bands as long as the percentages, without a gap", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }).chain((count) => anyShares(count)),
+        (shares) => {
+          const bands = layOutBands(shares);
+          const steps = 2_000;
+          const counts = Array<number>(shares.length + 1).fill(0);
+          for (let step = 0; step < steps; step++) {
+            const index = variantAt(bands, (step + 0.5) / steps);
+            counts[index] = (counts[index] ?? 0) + 1;
+          }
+          for (const [index, { percent }] of shares.entries()) {
+            expect(Math.abs((counts[index + 1] ?? 0) - (percent / 100) * steps)).toBeLessThanOrEqual(1);
+          }
+        },
+      ),
+    );
+  });
+});
+
+describe("a request", () => {
+  const overrides = new Map([
+    ["try-v1", "v1"],
+    ["try-v2", "v2"],
+    ["old", "control"],
+  ]);
+  const inV1 = keyOf(1);
+  const inV2 = keyOf(2);
+  const inControl = keyOf(0);
+
+  function keyOf(index: number): string {
+    const release = compile([20, 20]);
+    for (let client = 0; ; client++) if (drawn(release, String(client)) === index) return String(client);
+  }
+
+  it.each<[string, string, string | null, Partial<ReleaseVerdict>, string | undefined, string, string, boolean]>([
+    ["by its share", inV1, null, {}, undefined, "v1", "share", true],
+    ["by its share, the control's", inControl, null, {}, undefined, "control", "share", true],
+    ["with an override", inControl, "try-v2", {}, undefined, "v2", "override", false],
+    ["with an override to the control", inV1, "old", {}, undefined, "control", "override", false],
+    ["with an override to what it would get anyway", inV1, "try-v1", {}, undefined, "v1", "override", false],
+    ["with an override to nothing", inV1, "try-v3", {}, undefined, "v1", "share", true],
+    ["with an empty override", inV1, "", {}, undefined, "v1", "share", true],
+    ["of an aborted variant", inV1, null, { aborted: ["v1"] }, undefined, "control", "aborted", false],
+    ["of another than the aborted", inV2, null, { aborted: ["v1"] }, undefined, "v2", "share", true],
+    ["of the control, one aborted", inControl, null, { aborted: ["v1"] }, undefined, "control", "share", true],
+    ["with an override to the aborted", inV1, "try-v1", { aborted: ["v1"] }, undefined, "control", "aborted", false],
+    ["with it from another variant", inV2, "try-v1", { aborted: ["v1"] }, undefined, "v2", "share", true],
+    ["of a promoted release", inControl, null, { promoted: "v1" }, undefined, "v1", "promoted", false],
+    ["of a promoted release, in the variant", inV1, null, { promoted: "v1" }, undefined, "v1", "promoted", false],
+    ["of a promoted release, overridden", inV1, "old", { promoted: "v1" }, undefined, "control", "override", false],
+    ["promoted to the control", inV1, null, { promoted: "control" }, undefined, "control", "promoted", false],
+    ["promoted to a variant that is gone", inV1, null, { promoted: "v9" }, undefined, "v1", "share", true],
+    ["that is forced", inV1, "old", { promoted: "v1" }, "v2", "v2", "forced", false],
+    ["forced to the aborted", inControl, null, { aborted: ["v1"] }, "v1", "v1", "forced", false],
+  ])("%s", (_what, key, asked, verdict, forced, name, why, counts) => {
+    const release = compile([20, 20], { overrides, forced });
+    const index = ["control", "v1", "v2"].indexOf(name);
+    expect(release.choose(key, asked, { ...RUNNING, ...verdict })).toEqual({ index, name, why, counts });
+  });
+
+  it("gets the same value each time, so that it costs no memory", () => {
+    const release = compile([20, 20]);
+    expect(release.choose(inV1, null, RUNNING)).toBe(release.choose(inV1, null, RUNNING));
+  });
+});
+
+describe("a release that can't be", () => {
+  it("is told with all that is wrong", () => {
+    expect(
+      compileRelease({
+        name: "checkout",
+        variants: [
+          { name: "control", percent: 0 },
+          { name: "v1", percent: 60 },
+          { name: "v1", percent: 50 },
+        ],
+        overrides: new Map([["yes", "v3"]]),
+        forced: "v4",
+      }),
+    ).toEqual({
+      ok: false,
+      problems: [
+        "percent: got 110 in all, wanted at most 100",
+        "variants: got v1 twice, wanted each name once",
+        "variant: got v3, wanted one of control, v1",
+        "variant: got v4, wanted one of control, v1",
+      ],
+    });
+  });
+
+  it.each([
+    [[-1], "percent: got -1, wanted a number from 0 to 100"],
+    [[101], "percent: got 101, wanted a number from 0 to 100"],
+    [[Number.NaN], "percent: got NaN, wanted a number from 0 to 100"],
+    [[50, 50.1], "percent: got 100.1 in all, wanted at most 100"],
+    [Array<number>(10).fill(10), undefined],
+    [[33.3, 66.7], undefined],
+    [[], undefined],
+  ])("has percentages such as %j: %s", (percents, expected) => {
+    expect(sharesProblem(percents.map((percent) => ({ percent })))).toBe(expected);
+  });
+});
