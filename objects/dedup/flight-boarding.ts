@@ -29,6 +29,18 @@ export function board(state: FlightState, waiter: Waiter, rules: FlightRules, no
   return underWay >= rules.maxFlights ? release(state, waiter, now) : lead(state, waiter, now);
 }
 
+/** Finds places for several, one after the other. */
+export function boardAll(state: FlightState, waiters: readonly Waiter[], rules: FlightRules, now: number): Step {
+  let next = state;
+  const effects: FlightEffect[] = [];
+  for (const waiter of waiters) {
+    const step = board(next, waiter, rules, now);
+    next = step.state;
+    effects.push(...step.effects);
+  }
+  return { state: next, effects };
+}
+
 /** Begins a flight with a request of its first waiter. */
 function lead(state: FlightState, waiter: Waiter, now: number): Step {
   const id = state.lastId + 1;
@@ -38,7 +50,7 @@ function lead(state: FlightState, waiter: Waiter, now: number): Step {
     id,
     waiters: [{ ...waiter, since: now }],
     requests: [request],
-    isRetried: false,
+    isRetried: waiter.isRetried,
     isFenced: false,
   };
   return {

@@ -1,4 +1,4 @@
-import { board } from "./flight-boarding.ts";
+import { boardAll } from "./flight-boarding.ts";
 import type { FlightRules } from "./flight-rules.ts";
 import {
   drop,
@@ -53,40 +53,15 @@ export function failWaiters(state: FlightState, flight: Undecided, failure: Fail
   const stale = flight.waiters.filter(({ hasStale }) => hasStale).map(({ id }) => id);
   if (stale.length > 0) effects.push({ kind: "stale", waiters: stale });
   const waiters = flight.waiters.filter(({ hasStale }) => !hasStale);
-  const [first] = waiters;
-  if (flight.isFenced && mayRetry && waiters.some(({ isMoved }) => !isMoved)) {
-    // Others may have asked again since the purge.
-    const moved = moveOn(drop(state, flight.id), waiters, code, rules, now);
-    return { state: moved.state, effects: [...effects, ...moved.effects] };
-  }
-  if (first !== undefined && mayRetry && !flight.isRetried) {
-    const id = state.lastId + 1;
-    const request = { id, owner: first.id, fields: first.fields, begunAt: now };
-    effects.push({ kind: "fetch", request: id, owner: first.id });
-    const next: Undecided = { ...flight, waiters, requests: [request], isRetried: true };
-    return { state: put({ ...state, lastId: id }, next), effects };
-  }
-  if (waiters.length > 0) effects.push({ kind: "refuse", waiters: waiters.map(({ id }) => id), code });
+  const isTriedAgain = (waiter: Waiter) => mayRetry && !flight.isRetried && !waiter.isRetried;
+  const refused = waiters.filter((waiter) => !isTriedAgain(waiter)).map(({ id }) => id);
+  if (refused.length > 0) effects.push({ kind: "refuse", waiters: refused, code });
+  // Others of their variant may have asked meanwhile, and more may be known of what the variants are.
+  const again = waiters.filter(isTriedAgain).map((waiter) => Object.assign({}, waiter, { isRetried: true }));
+  const boarded = boardAll(drop(state, flight.id), again, rules, now);
+  effects.push(...boarded.effects);
   // An answer that says "error" is one client's; that nobody answers is everybody's.
-  const failed = code === "upstream-error" ? state.failed : { until: now + rules.failureMs, code };
-  return { state: { ...drop(state, flight.id), failed }, effects };
-}
-
-/** Finds those who wait a place anew, each once; who has had his is refused. */
-function moveOn(
-  state: FlightState,
-  waiters: readonly Waiter[],
-  code: FailureCode,
-  rules: FlightRules,
-  now: number,
-): Step {
-  const refused = waiters.filter(({ isMoved }) => isMoved).map(({ id }) => id);
-  const effects: FlightEffect[] = refused.length > 0 ? [{ kind: "refuse", waiters: refused, code }] : [];
-  let next: Step = { state, effects };
-  for (const waiter of waiters) {
-    if (waiter.isMoved) continue;
-    const boarded = board(next.state, { ...waiter, since: now, isMoved: true }, rules, now);
-    next = { state: boarded.state, effects: [...next.effects, ...boarded.effects] };
-  }
-  return next;
+  const isEverybodys = again.length === 0 && code !== "upstream-error";
+  const failed = isEverybodys ? { until: now + rules.failureMs, code } : boarded.state.failed;
+  return { state: { ...boarded.state, failed }, effects };
 }

@@ -1,4 +1,4 @@
-import { board } from "./flight-boarding.ts";
+import { regroup, sendOn } from "./flight-regrouping.ts";
 import { failWaiters } from "./flight-failure.ts";
 import type { FlightRules } from "./flight-rules.ts";
 import {
@@ -72,15 +72,13 @@ function share(state: FlightState, shared: Shared, rules: FlightRules, now: numb
     next = drop(next, flight.id);
     effects.push({ kind: "abort", request: request.id });
   }
-  for (const waiter of others) {
-    // Who has been sent on before would be so for ever by an origin that varies by another field each time.
-    const step = waiter.isMoved
-      ? { state: next, effects: [{ kind: "release" as const, waiters: [waiter.id], until: now }] }
-      : board(next, { ...waiter, since: now, isMoved: true }, rules, now);
-    next = step.state;
-    effects.push(...step.effects);
+  if (vary.join() !== state.vary.join()) {
+    const regrouped = regroup(next, rules, now);
+    next = regrouped.state;
+    effects.push(...regrouped.effects);
   }
-  return { state: next, effects };
+  const sent = sendOn(next, others, rules, now);
+  return { state: sent.state, effects: [...effects, ...sent.effects] };
 }
 
 /** The response is its owner's alone. Everybody else is let go at once, in parallel; one that has a request of its own keeps that. */

@@ -15,6 +15,8 @@ export interface Waiter {
   readonly since: number;
   /** Whether it was sent from one flight to another already, as its variant turned out to be different. */
   readonly isMoved: boolean;
+  /** Whether a request that it waited for has failed already, and this is its second. */
+  readonly isRetried: boolean;
 }
 
 /** A request that is under way to the origin. */
@@ -36,7 +38,7 @@ export interface Undecided {
   readonly waiters: readonly Waiter[];
   /** One; two after the lock's age. */
   readonly requests: readonly OriginRequest[];
-  /** Whether the second request was made that a slow or failed first one is worth. */
+  /** Whether it has had its second request, or is the second of one that failed. */
   readonly isRetried: boolean;
   /** Began before a purge: it is delivered, and neither stored nor joined. */
   readonly isFenced: boolean;

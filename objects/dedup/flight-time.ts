@@ -1,5 +1,5 @@
-import { board } from "./flight-boarding.ts";
 import { fail } from "./flight-failure.ts";
+import { isExpected, sendOn, without } from "./flight-regrouping.ts";
 import type { FlightRules } from "./flight-rules.ts";
 import {
   drop,
@@ -46,9 +46,10 @@ export function nextDue(state: FlightState, rules: FlightRules): number {
     if (flight.kind === "finished") due = Math.min(due, flight.admitsUntil);
     if (flight.kind !== "undecided") continue;
     const followers = followersOf(flight);
+    const hasSeconder = seconderOf(state, flight) !== undefined;
     for (const { begunAt } of flight.requests) {
       due = Math.min(due, begunAt + rules.headersMs);
-      if (followers.length > 0 && !isDoubled(flight)) due = Math.min(due, begunAt + rules.lockAgeMs);
+      if (hasSeconder) due = Math.min(due, begunAt + rules.lockAgeMs);
     }
     for (const { since } of followers) due = Math.min(due, since + rules.followerWaitMs);
   }
@@ -58,22 +59,19 @@ export function nextDue(state: FlightState, rules: FlightRules): number {
 function letGo(step: Step, flight: Undecided, rules: FlightRules, now: number): Step {
   const over = followersOf(flight).filter(({ since }) => now >= since + rules.followerWaitMs);
   if (over.length === 0) return step;
-  const waiters = flight.waiters.filter((waiter) => !over.includes(waiter));
   const stale = over.filter(({ hasStale }) => hasStale).map(({ id }) => id);
   const refused = over.filter(({ hasStale }) => !hasStale).map(({ id }) => id);
   const effects: FlightEffect[] = [];
   if (stale.length > 0) effects.push({ kind: "stale", waiters: stale });
   if (refused.length > 0) effects.push({ kind: "refuse", waiters: refused, code: "upstream-timeout" });
-  if (waiters.length > 0) return then(step, put(step.state, { ...flight, waiters }), effects);
-  effects.push(...flight.requests.map(({ id }) => ({ kind: "abort", request: id }) as const));
-  return then(step, drop(step.state, flight.id), effects);
+  const left = without(step.state, flight, over);
+  return then(step, left.state, [...effects, ...left.effects]);
 }
 
 function sendSecond(step: Step, flight: Undecided, rules: FlightRules, now: number): Step {
   const [request] = flight.requests;
-  const follower = flight.waiters.find(({ id }) => id !== request?.owner);
-  if (request === undefined || follower === undefined || isDoubled(flight)) return step;
-  if (now < request.begunAt + rules.lockAgeMs) return step;
+  const follower = seconderOf(step.state, flight);
+  if (request === undefined || follower === undefined || now < request.begunAt + rules.lockAgeMs) return step;
   if (flight.isFenced) return moveOn(step, flight, rules, now);
   const id = step.state.lastId + 1;
   const second = { id, owner: follower.id, fields: follower.fields, begunAt: now };
@@ -81,33 +79,23 @@ function sendSecond(step: Step, flight: Undecided, rules: FlightRules, now: numb
   return then(step, state, [{ kind: "fetch", request: id, owner: follower.id }]);
 }
 
+/** Who would send a second request for a flight that may have one: somebody who waits for the first, and for that very variant. */
+function seconderOf(state: FlightState, flight: Undecided): Waiter | undefined {
+  if (flight.isRetried) return undefined;
+  return followersOf(flight).find((waiter) => flight.isFenced || isExpected(state, flight, waiter));
+}
+
 /** What a request from before a purge brings late is of less worth than what others have asked for since: who waits for it goes there. */
 function moveOn(step: Step, flight: Undecided, rules: FlightRules, now: number): Step {
   const moved = followersOf(flight).filter(({ isMoved }) => !isMoved);
-  const waiters = flight.waiters.filter((waiter) => !moved.includes(waiter));
-  let next =
-    waiters.length > 0
-      ? then(step, put(step.state, { ...flight, waiters, isRetried: true }), [])
-      : then(
-          step,
-          drop(step.state, flight.id),
-          flight.requests.map(({ id }) => ({ kind: "abort", request: id })),
-        );
-  for (const waiter of moved) {
-    const boarded = board(next.state, { ...waiter, since: now, isMoved: true }, rules, now);
-    next = then(next, boarded.state, boarded.effects);
-  }
-  return next;
+  const left = without(step.state, { ...flight, isRetried: true }, moved);
+  const sent = sendOn(left.state, moved, rules, now);
+  return then(step, sent.state, [...left.effects, ...sent.effects]);
 }
 
 /** Those who wait for a request of somebody else's. */
 function followersOf({ waiters, requests }: Undecided): readonly Waiter[] {
   return waiters.filter(({ id }) => !requests.some(({ owner }) => owner === id));
-}
-
-/** One request more than the first is all that a flight ever gets. */
-function isDoubled({ isRetried }: Undecided): boolean {
-  return isRetried;
 }
 
 function then(step: Step, state: FlightState, effects: readonly FlightEffect[]): Step {

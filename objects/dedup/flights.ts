@@ -33,7 +33,7 @@ export function step(state: FlightState, event: FlightEvent, rules: FlightRules,
   switch (event.kind) {
     case "join": {
       const { waiter: id, fields, hasStale } = event;
-      return board(state, { id, fields, hasStale, since: now, isMoved: false }, rules, now);
+      return board(state, { id, fields, hasStale, since: now, isMoved: false, isRetried: false }, rules, now);
     }
     case "leave":
       return leave(state, event.waiter);
