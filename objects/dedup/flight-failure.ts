@@ -9,7 +9,6 @@ import {
   type FlightState,
   type Step,
   type Undecided,
-  type Waiter,
 } from "./flight-state.ts";
 
 /** How a request to the origin failed before its head was there. */
@@ -53,12 +52,13 @@ export function failWaiters(state: FlightState, flight: Undecided, failure: Fail
   const stale = flight.waiters.filter(({ hasStale }) => hasStale).map(({ id }) => id);
   if (stale.length > 0) effects.push({ kind: "stale", waiters: stale });
   const waiters = flight.waiters.filter(({ hasStale }) => !hasStale);
-  const isTriedAgain = (waiter: Waiter) => mayRetry && !flight.isRetried && !waiter.isRetried;
-  const refused = waiters.filter((waiter) => !isTriedAgain(waiter)).map(({ id }) => id);
-  if (refused.length > 0) effects.push({ kind: "refuse", waiters: refused, code });
+  const again = mayRetry && !flight.isRetried ? waiters : [];
+  if (again.length === 0 && waiters.length > 0) {
+    effects.push({ kind: "refuse", waiters: waiters.map(({ id }) => id), code });
+  }
   // Others of their variant may have asked meanwhile, and more may be known of what the variants are.
-  const again = waiters.filter(isTriedAgain).map((waiter) => Object.assign({}, waiter, { isRetried: true }));
-  const boarded = boardAll(drop(state, flight.id), again, rules, now);
+  const retried = again.map((waiter) => Object.assign({}, waiter, { isRetried: true }));
+  const boarded = boardAll(drop(state, flight.id), retried, rules, now);
   effects.push(...boarded.effects);
   // An answer that says "error" is one client's; that nobody answers is everybody's.
   const isEverybodys = again.length === 0 && code !== "upstream-error";

@@ -33,7 +33,7 @@ export function regroup(state: FlightState, rules: FlightRules, now: number): St
     // As it is now: those sent on before may have come to it.
     const flight = next.flights.find((one) => one.id === id);
     if (flight?.kind !== "undecided") continue;
-    const strangers = flight.waiters.filter((waiter) => !waiter.isMoved && !isExpected(state, flight, waiter));
+    const strangers = flight.waiters.filter((waiter) => !isExpected(state, flight, waiter));
     if (strangers.length === 0) continue;
     const left = without(next, flight, strangers);
     const sent = sendOn(left.state, strangers, rules, now);
@@ -44,7 +44,7 @@ export function regroup(state: FlightState, rules: FlightRules, now: number): St
 }
 
 /** Whether a flight's requests are of a waiter's variant, by what is known of the key. */
-export function isExpected({ vary }: FlightState, { requests }: Undecided, waiter: Waiter): boolean {
+function isExpected({ vary }: FlightState, { requests }: Undecided, waiter: Waiter): boolean {
   const variant = variantOfValues(vary, waiter.fields);
   return requests.some(({ fields }) => variantOfValues(vary, fields) === variant);
 }

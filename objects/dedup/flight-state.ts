@@ -15,7 +15,7 @@ export interface Waiter {
   readonly since: number;
   /** Whether it was sent from one flight to another already, as its variant turned out to be different. */
   readonly isMoved: boolean;
-  /** Whether a request that it waited for has failed already, and this is its second. */
+  /** Whether a request that it waited for has failed: one that it makes itself is the second, after which there is none. */
   readonly isRetried: boolean;
 }
 

@@ -1,5 +1,5 @@
 import { fail } from "./flight-failure.ts";
-import { isExpected, sendOn, without } from "./flight-regrouping.ts";
+import { sendOn, without } from "./flight-regrouping.ts";
 import type { FlightRules } from "./flight-rules.ts";
 import {
   drop,
@@ -46,7 +46,7 @@ export function nextDue(state: FlightState, rules: FlightRules): number {
     if (flight.kind === "finished") due = Math.min(due, flight.admitsUntil);
     if (flight.kind !== "undecided") continue;
     const followers = followersOf(flight);
-    const hasSeconder = seconderOf(state, flight) !== undefined;
+    const hasSeconder = seconderOf(flight) !== undefined;
     for (const { begunAt } of flight.requests) {
       due = Math.min(due, begunAt + rules.headersMs);
       if (hasSeconder) due = Math.min(due, begunAt + rules.lockAgeMs);
@@ -70,7 +70,7 @@ function letGo(step: Step, flight: Undecided, rules: FlightRules, now: number): 
 
 function sendSecond(step: Step, flight: Undecided, rules: FlightRules, now: number): Step {
   const [request] = flight.requests;
-  const follower = seconderOf(step.state, flight);
+  const follower = seconderOf(flight);
   if (request === undefined || follower === undefined || now < request.begunAt + rules.lockAgeMs) return step;
   if (flight.isFenced) return moveOn(step, flight, rules, now);
   const id = step.state.lastId + 1;
@@ -79,10 +79,9 @@ function sendSecond(step: Step, flight: Undecided, rules: FlightRules, now: numb
   return then(step, state, [{ kind: "fetch", request: id, owner: follower.id }]);
 }
 
-/** Who would send a second request for a flight that may have one: somebody who waits for the first, and for that very variant. */
-function seconderOf(state: FlightState, flight: Undecided): Waiter | undefined {
-  if (flight.isRetried) return undefined;
-  return followersOf(flight).find((waiter) => flight.isFenced || isExpected(state, flight, waiter));
+/** Who would send a second request for a flight that may have one; nobody where nobody waits for the first but its owner. */
+function seconderOf(flight: Undecided): Waiter | undefined {
+  return flight.isRetried ? undefined : followersOf(flight)[0];
 }
 
 /** What a request from before a purge brings late is of less worth than what others have asked for since: who waits for it goes there. */

@@ -2,7 +2,7 @@ import { FLIGHT_RULES, type FlightRules } from "../../../objects/dedup/flight-ru
 import { NO_FLIGHTS, type FlightEffect, type FlightState } from "../../../objects/dedup/flight-state.ts";
 import { nextDue } from "../../../objects/dedup/flight-time.ts";
 import { step, type FlightEvent } from "../../../objects/dedup/flights.ts";
-import type { HeadFacts } from "../../../objects/dedup/sharing.ts";
+import { sharingOf, type HeadFacts } from "../../../objects/dedup/sharing.ts";
 
 /** Somebody who asks for the key. Times in ms from the beginning. */
 export interface Client {
@@ -149,6 +149,7 @@ export function fly(world: World): Seen {
       one.decidedAt = now;
       if (typeof head === "string") return;
       one.head = { ...SHAREABLE, ...head };
+      if (sharingOf(one.head, rules).kind === "all") tell({ kind: "shareable" });
     });
   };
   const perform = (effect: FlightEffect) => {

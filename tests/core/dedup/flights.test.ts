@@ -136,6 +136,7 @@ describe("a body that takes 2 s", () => {
       origin: () => ({ ...streamed, bytes: 10 << 20 }),
     });
     expect([seen.asked.length, seen.stored]).toEqual([2, []]);
+    expect(seen.effects).toContainEqual({ at: 2_300, effect: { kind: "forget", request: 1 } });
   });
 
   it("is read to its end and stored although its reader has gone", () => {
@@ -189,6 +190,12 @@ describe("after a response that can't be shared", () => {
     const clients = [{ at: 0 }, { at: 10_299 }, { at: 10_300 }];
     const seen = fly({ clients, origin: () => personal });
     expect([...seen.outcomes.values()].map(({ kind }) => kind)).toEqual(["leader", "released", "leader"]);
+  });
+
+  it("somebody leads again as soon as one who went by himself got what can be shared", () => {
+    const clients = [{ at: 0 }, { at: 400 }, { at: 800 }, { at: 801 }];
+    const seen = fly({ clients, origin: (_fields, nth) => (nth === 1 ? personal : SOON) });
+    expect([...seen.outcomes.values()].map(({ kind }) => kind)).toEqual(["leader", "released", "leader", "follower"]);
   });
 
   it("whoever is let go is told until when", () => {
