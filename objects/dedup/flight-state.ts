@@ -3,7 +3,7 @@ import { variantOf } from "./variant.ts";
 /** Header fields by lower-case name. */
 export type FieldValues = Readonly<Record<string, string>>;
 
-/** Somebody who waits for a response. Times in ms since the epoch. */
+/** Somebody who waits for a response. Times in ms, by the steady clock of the object. */
 export interface Waiter {
   /** Never used twice in the life of an object. */
   readonly id: number;

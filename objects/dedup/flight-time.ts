@@ -39,7 +39,7 @@ export function pass(state: FlightState, rules: FlightRules, now: number): Step 
   return step;
 }
 
-/** When something is due next, in ms since the epoch; Infinity: never. */
+/** When something is due next, in ms by the steady clock; Infinity: never. */
 export function nextDue(state: FlightState, rules: FlightRules): number {
   let due = Infinity;
   for (const flight of state.flights) {

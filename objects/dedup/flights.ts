@@ -27,7 +27,8 @@ export type FlightEvent =
  *
  * The caller does what `effects` say in their order, tells what came of it, and sends a `tick` at `nextDue`.
  *
- * @param now in ms since the epoch.
+ * @param now in ms, by a steady clock (`steady-clock.ts`): those who wait would else wait for as long as the clock stepped back. So are all
+ * times of the state and of the effects.
  */
 export function step(state: FlightState, event: FlightEvent, rules: FlightRules, now: number): Step {
   switch (event.kind) {
