@@ -233,6 +233,9 @@ describe("an order", () => {
     ["", { target: "" }, /^target: got .*, wanted the URL of a target, as the configuration writes it\.$/],
     ["", { targets: [] }, /^targets: got .*, wanted a known key; did you mean "target"\?\.$/],
     ["target=x", { target: "y" }, /^target: got "x" in the query and "y" in the body, wanted one\.$/],
+    // Taken for none, either would be an order for every target.
+    ["tagret=x", undefined, /^query: got "tagret", wanted "target" alone\.$/],
+    ["target=x&target=y", undefined, /^target: got 2 in the query, wanted one\.$/],
   ])("with the query %j and the body %j is refused and says why", async (query, body, detail) => {
     const answer = await ask("POST", `/admin/backends/pair/open?${query}`, body);
     expect(answer).toMatchObject({
@@ -244,6 +247,12 @@ describe("an order", () => {
   it("says which URL was meant by one that is written otherwise", async () => {
     const { body } = await ask("POST", `/admin/backends/pair/open?target=${host.toUpperCase()}:443/a`);
     expect(body).toMatchObject({ detail: expect.stringContaining(`did you mean "${host}/a"?`) });
+  });
+
+  it("of another name is not found, and it is said where those are that there are", async () => {
+    const { status, body } = await ask("POST", "/admin/backends/pair/opn");
+    expect([status, body]).toMatchObject([404, { detail: "Nothing is here; GET /admin lists what there is." }]);
+    expect((await ask("GET", "/admin")).status).toBe(200);
   });
 
   it.each(["open", "close", "auto", "drain"])("to %s is a POST", async (order) => {
@@ -280,6 +289,7 @@ describe("the breakers", () => {
 
   it.each([
     ["", 400, /^backend: got nothing, wanted the name of a backend or the URL of a target, .*\.$/],
+    ["?backend=pair&target=x", 400, /^query: got "target", wanted "backend" alone\.$/],
     ["?backend=pari", 404, /^backend: got "pari", wanted the name of a backend or .*: did you mean "pair"\?$/],
   ])("are not reset by %j", async (query, status, detail) => {
     const answer = await ask("POST", `/admin/circuit-breaker-reset${query}`);

@@ -33,7 +33,7 @@ export async function admin(
   env: Env,
   active: ActiveConfig,
 ): Promise<Response> {
-  if (adminToken(env) === undefined) throw notFound();
+  if (adminToken(env) === undefined) throw new GatewayError("not-found", { detail: "Nothing is here." });
   if (!(await isAdmin(request, env))) {
     throw new GatewayError("unauthorized", {
       detail: "The admin API wants its token as Authorization: Bearer TOKEN or X-Admin-Key: TOKEN.",
@@ -49,7 +49,10 @@ export async function admin(
   );
   if (response instanceof Response) return response;
   const allow = allowedMethods(path);
-  if (allow.length === 0) throw notFound();
+  if (allow.length === 0) {
+    const detail = `Nothing is here; GET ${active.config.admin.prefix} lists what there is.`;
+    throw new GatewayError("not-found", { detail });
+  }
   throw new GatewayError("method-not-allowed", {
     detail: `${canonical.method} is not allowed here; allowed: ${allow.join(", ")}.`,
     headers: { allow: allow.join(", ") },
@@ -120,8 +123,4 @@ function nameOf({ params }: Routable): string {
 function allowedMethods(path: string): readonly string[] {
   const methods = resources.routes.filter(([, pattern]) => pattern.test(path)).map(([method]) => method);
   return methods.includes("GET") ? [...methods, "HEAD"] : methods;
-}
-
-function notFound(): GatewayError {
-  return new GatewayError("not-found", { detail: "Nothing is here." });
 }

@@ -41,7 +41,7 @@ export async function orderBackend(
   const { config } = context.active;
   const backend = backendNamed(config, name);
   const { target } = await readOptionalBody(context.request, OrderBody);
-  const url = oneOf("target", context.query.get("target"), target);
+  const url = oneOf("target", only("target", context.query), target);
   const urls = targetsOf(backend, url).map((one) => one.url);
   const targets = await carryOut(order, urls, context);
   return json({ backend: name, order, targets });
@@ -55,7 +55,7 @@ export async function orderBackend(
  */
 export async function resetBreakers(context: AdminContext): Promise<Response> {
   const body = await readOptionalBody(context.request, ResetBody);
-  const backend = oneOf("backend", context.query.get("backend"), body.backend);
+  const backend = oneOf("backend", only("backend", context.query), body.backend);
   if (backend === undefined) {
     throw new GatewayError("invalid-request", { detail: `backend: got nothing, wanted ${BACKEND}.` });
   }
@@ -63,8 +63,20 @@ export async function resetBreakers(context: AdminContext): Promise<Response> {
   return json({ backend, order: "reset", targets });
 }
 
-function oneOf(name: string, inQuery: string | null, inBody: string | undefined): string | undefined {
-  if (inQuery === null || inBody === undefined || inQuery === inBody) return inQuery ?? inBody;
+/** The only parameter that an order has: a misspelt one, or two, would turn an order for one target into one for others. */
+function only(name: string, query: URLSearchParams): string | undefined {
+  const stranger = [...query.keys()].find((key) => key !== name);
+  const values = query.getAll(name);
+  if (stranger === undefined && values.length <= 1) return values[0];
+  const detail =
+    stranger === undefined
+      ? `${name}: got ${values.length} in the query, wanted one.`
+      : `query: got ${JSON.stringify(stranger)}, wanted "${name}" alone.`;
+  throw new GatewayError("invalid-request", { detail });
+}
+
+function oneOf(name: string, inQuery: string | undefined, inBody: string | undefined): string | undefined {
+  if (inQuery === undefined || inBody === undefined || inQuery === inBody) return inQuery ?? inBody;
   throw new GatewayError("invalid-request", {
     detail: `${name}: got ${JSON.stringify(inQuery)} in the query and ${JSON.stringify(inBody)} in the body, wanted one.`,
   });
