@@ -32,7 +32,7 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "dependency-unavailable":
     'The owner of a limit with `onError: "closed"` does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
   "breaker-open":
-    "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
+    "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
   "no-healthy-target":
     "Health checks or weights leave no target of the backend that could answer. Come back after `Retry-After`.",
   "upstream-timeout":

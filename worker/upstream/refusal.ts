@@ -61,7 +61,7 @@ function staticAnswer({ status, headers, body }: Extract<Fallback, { kind: "resp
 }
 
 const DETAILS = {
-  "breaker-open": "Requests to this origin have been failing, so none is sent for now",
+  "breaker-open": "Requests to this origin are held back for now",
   "no-healthy-target": "No target of this backend is fit to take a request",
 } as const satisfies Record<NoTarget["why"], string>;
 
