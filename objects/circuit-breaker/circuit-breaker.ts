@@ -165,9 +165,12 @@ function ordered(record: TargetRecord, kind: OrderKind): TargetRecord {
 }
 
 /** An operator who watches the log alone is to see what happens to a target. */
-function tell(target: string | undefined, { kind, from, to, cause, by }: TargetEvent): void {
-  const level = to === "open" || to === "forced-open" || to === "down" ? "warn" : "info";
-  console.log(JSON.stringify({ level, event: "target-changed", target, kind, from, to, cause, by }));
+function tell(target: string | undefined, { at, kind, from, to, cause, by }: TargetEvent): void {
+  const isWorse = to === "open" || to === "forced-open" || to === "down";
+  const time = new Date(at).toISOString();
+  const line = { event: "target-changed", time, target, kind, from, to, cause, by: by ?? undefined };
+  if (isWorse) console.warn(JSON.stringify({ level: "warn", ...line }));
+  else console.log(JSON.stringify({ level: "info", ...line }));
 }
 
 function insist(what: string, problem: string | undefined): void {

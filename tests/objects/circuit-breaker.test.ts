@@ -22,6 +22,7 @@ beforeEach(() => {
   // A day ahead, so that the runtime's own clock, which alarms go by, reaches none of the times that objects set.
   vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + DAY_MS });
   vi.spyOn(console, "log").mockImplementation(() => {});
+  vi.spyOn(console, "warn").mockImplementation(() => {});
 });
 
 afterEach(() => {
@@ -110,15 +111,17 @@ describe("the owner of a target", () => {
     ]);
   });
 
-  it("logs each change once, as a warning when it is for the worse", async () => {
-    const logged = vi.spyOn(console, "log").mockImplementation(() => {});
+  it("logs each change once, where warnings go when it is for the worse", async () => {
+    const noted = vi.spyOn(console, "log").mockImplementation(() => {});
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
     const owner = await openOwner();
     await owner.report(report({ epoch: 2, isolate: "b" }));
     await owner.order(order("reset", "ann"));
-    const line = { event: "target-changed", target: TARGET, kind: "circuit" };
-    expect(logged.mock.calls.map(([text]) => JSON.parse(String(text)))).toEqual([
-      { level: "warn", ...line, from: "closed", to: "open", cause: "consecutive-failures", by: null },
-      { level: "info", ...line, from: "open", to: "closed", cause: "reset", by: "ann" },
+    const lines = [warned, noted].map(({ mock }) => mock.calls.map(([text]) => JSON.parse(String(text))));
+    const line = { event: "target-changed", time: new Date().toISOString(), target: TARGET, kind: "circuit" };
+    expect(lines).toEqual([
+      [{ level: "warn", ...line, from: "closed", to: "open", cause: "consecutive-failures" }],
+      [{ level: "info", ...line, from: "open", to: "closed", cause: "reset", by: "ann" }],
     ]);
   });
 

@@ -116,6 +116,12 @@ async function wakeFor(
 export function complain(state: TargetState, error: unknown, now: number): void {
   if (now - state.complainedAt < COMPLAINT_MS) return;
   state.complainedAt = now;
-  const reason = error instanceof Error ? error.message : String(error);
-  console.warn(JSON.stringify({ level: "warn", message: "breaker not heard of", target: state.url, error: reason }));
+  const line = {
+    level: "warn",
+    message: "breaker not heard of",
+    time: new Date(now).toISOString(),
+    target: state.url,
+    error: error instanceof Error ? error.message : String(error),
+  };
+  console.warn(JSON.stringify(line));
 }
