@@ -134,11 +134,13 @@ export function land(exchange: Exchange, flight: Flight, end: CallEnd): void {
 }
 
 /** Watches the streamed body of a flight that has landed: one that its target cuts off is one failure more. */
-export function watchBody(exchange: Exchange, { target, attempt }: Flight): void {
+export function watchBody({ exchange, body: sent }: Outgoing, { target, attempt }: Flight): void {
   const { body } = exchange.notes;
   if (attempt === undefined || body === undefined) return;
   void body.then((end) => {
     const isCut = end.kind === "source-failed" || (end.kind === "idle" && end.waitedFor === "source");
-    if (isCut) target.breaker?.settle(exchange, attempt, { kind: "error", error: "body-cut" }, Date.now());
+    // A target that is cut off in the middle of a request breaks its answer off as well.
+    if (!isCut || sent.isOwed()) return;
+    target.breaker?.settle(exchange, attempt, { kind: "error", error: "body-cut" }, Date.now());
   });
 }

@@ -10,6 +10,7 @@ import { headOf, land, watchBody, type Flight, type Outgoing } from "./flight.ts
 import type { Race } from "./hedge.ts";
 import { originFailure } from "./origin-failure.ts";
 import { BUFFER_BYTES, relayAnswer } from "./relay-answer.ts";
+import { isUnwatched } from "./request-body.ts";
 
 /** How a try ended. */
 export type TryEnd =
@@ -69,7 +70,8 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
     const how = stopReason(exchange.stop?.signal) === undefined ? originFailure(error) : undefined;
     if (how === undefined) throw error;
     const by = head?.flight ?? flight;
-    const counts = head !== undefined || hadItsTime(flight, outgoing, terms);
+    const { body } = outgoing;
+    const counts = head === undefined ? !isUnwatched(body) && hadItsTime(flight, outgoing, terms) : !body.isOwed();
     land(exchange, by, counts ? { kind: "error", error: head === undefined ? how : "body-cut" } : { kind: "aborted" });
     const passOn = () => Promise.reject<Response>(error);
     return { kind: "failed", why: codeOf(error), failure: { kind: "unanswered" }, flight: by, passOn, drop: nothing };
@@ -81,10 +83,11 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
 
 /** Takes a head for the client's answer, or for a failure. */
 async function take(
-  { exchange }: Outgoing,
+  outgoing: Outgoing,
   { response, flight }: Head,
   { watch, retried }: { readonly watch: Watch; readonly retried: ReadonlySet<number> },
 ): Promise<TryEnd> {
+  const { exchange } = outgoing;
   // Its time was over in the same moment.
   if (flight.isOver) throw new Error("a try that was given up has been answered");
   const { status, headers } = response;
@@ -108,7 +111,7 @@ async function take(
   const relayed = relay();
   const answer = relayed instanceof Promise ? await relayed : relayed;
   land(exchange, flight, end);
-  if (answer === relayed) watchBody(exchange, flight);
+  if (answer === relayed) watchBody(outgoing, flight);
   return { kind: "answered", answer, flight };
 }
 

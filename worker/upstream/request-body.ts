@@ -22,10 +22,17 @@ export interface OutgoingBody {
   readonly sent: Promise<GatewayError | undefined> | undefined;
   /** For a streamed body that is not all sent: the failure of whoever is waited for at this moment. */
   readonly overdue: (() => GatewayError) | undefined;
+  /** Whether the client may still owe some of it, or has broken it off: what then becomes of the call says nothing of the target. */
+  readonly isOwed: () => boolean;
 }
 
 /** No body at all. */
-export const NOTHING: OutgoingBody = { body: null, sent: undefined, overdue: undefined };
+export const NOTHING: OutgoingBody = { body: null, sent: undefined, overdue: undefined, isOwed: () => false };
+
+/** Whether nobody but its target sees how a body goes, so that a client that stands still looks like a target that does. */
+export function isUnwatched({ body, sent, isOwed }: OutgoingBody): boolean {
+  return body !== null && sent === undefined && isOwed();
+}
 
 /** What a body has to keep to. */
 export interface BodyTerms {
@@ -52,7 +59,7 @@ export async function outgoingBody(request: Request, terms: BodyTerms): Promise<
     const bytes = await readWhole(isBodiless ? request.clone() : request, length, terms);
     return { ...NOTHING, body: isBodiless ? request : bytes };
   }
-  if (isBodiless) return { ...NOTHING, body: request };
+  if (isBodiless) return { ...NOTHING, body: request, isOwed: () => true };
   // A plain TransformStream would turn a truncated upload into a complete chunked one; a fixed length keeps it visible.
   const pipe = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
   const turn: PumpTurn = { waitsFor: "source" };
@@ -62,11 +69,13 @@ export async function outgoingBody(request: Request, terms: BodyTerms): Promise<
     turn,
     ...(limits === undefined ? {} : { maxBytes: limits.maxBodySize }),
   });
-  return {
-    body: pipe.readable,
-    sent: moved.then((end) => failureOf(end, terms)),
-    overdue: () => tooSlow(turn.waitsFor, timeouts),
-  };
+  let isOwed = true;
+  const sent = moved.then((end) => {
+    const failure = failureOf(end, terms);
+    isOwed = failure !== undefined && failure.code !== "upstream-timeout";
+    return failure;
+  });
+  return { body: pipe.readable, sent, overdue: () => tooSlow(turn.waitsFor, timeouts), isOwed: () => isOwed };
 }
 
 /** 413 for a body of `bytes`, or of more than the limit when the length was not declared. */

@@ -1,4 +1,5 @@
 import type { Connection } from "../connection.ts";
+import { isWhole } from "../message-body.ts";
 import { type Act, perform, send } from "./act.ts";
 import { faults, isFault } from "./faults.ts";
 import { patternBytes } from "./pattern-bytes.ts";
@@ -27,6 +28,7 @@ const healthy: readonly (readonly [path: RegExp, endpoint: Endpoint])[] = [
   [/\/held$/, held],
   [/\/unread$/, unread],
   [/\/early$/, early],
+  [/\/two-way$/, twoWay],
   [/\/counts$/, counts],
 ];
 
@@ -102,6 +104,12 @@ async function early(peer: Connection, request: IncomingRequest): Promise<boolea
   const answered = await perform(peer, [send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno")]);
   await request.readBody();
   return answered;
+}
+
+/** Answers while it reads the body; its answer breaks off where the body does. */
+async function twoWay(peer: Connection, request: IncomingRequest): Promise<boolean> {
+  await peer.send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+  return isWhole(await request.readBody()) && peer.send("0\r\n\r\n");
 }
 
 async function counts(peer: Connection, request: IncomingRequest, context: OriginContext): Promise<boolean> {
