@@ -15,12 +15,15 @@ import { targetUrl } from "./values/target-url.ts";
 const REGIONS = "an array of region names";
 
 /** One origin server of a backend. */
-export const TargetSchema = closedObject({
-  url: targetUrl,
-  weight: v.optional(integer(0, 1_000_000)),
-  drain: v.optional(flag),
-  regions: v.optional(listOf(v.string(REGIONS), REGIONS)),
-});
+export const TargetSchema = closedObject(
+  {
+    url: targetUrl,
+    weight: v.optional(integer(0, 1_000_000)),
+    drain: v.optional(flag),
+    regions: v.optional(listOf(v.string(REGIONS), REGIONS)),
+  },
+  { wanted: 'an object with "url"' },
+);
 
 /** A named group of origin servers. */
 export const BackendSchema = closedObject({
@@ -34,10 +37,19 @@ export const BackendSchema = closedObject({
       (targets) => targets.every(({ weight }) => weight === 0) || targets.some((target) => takesNewClients(target)),
       'at least one target with a "weight" above 0 that does not drain: new clients have to go somewhere',
     ),
-    v.check(
-      (targets) => new Set(targets.map(({ url }) => url)).size === targets.length,
-      'each "url" once: to send more to a target give it more "weight"',
-    ),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (!dataset.typed) return;
+      const input = dataset.value;
+      const first = new Map<string, number>();
+      for (const [key, value] of input.entries()) {
+        const place = first.get(value.url) ?? key;
+        first.set(value.url, place);
+        if (place === key) continue;
+        const target = { type: "array", origin: "value", input, key, value } as const;
+        const url = { type: "object", origin: "value", input: value, key: "url", value: value.url } as const;
+        addIssue({ message: urlOnce(place), path: [target, url] });
+      }
+    }),
   ),
   timeouts: v.optional(TimeoutsSchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),
@@ -77,6 +89,10 @@ export function resolveBackend(name: string, input: BackendInput, defaults: Back
 function beside(name: string, settings: BreakerSettings | undefined): BreakerSettings | undefined {
   const isItsOwn = settings?.fallback?.kind === "backend" && settings.fallback.backend === name;
   return isItsOwn ? { ...settings, fallback: undefined } : settings;
+}
+
+function urlOnce(place: number): string {
+  return `another "url" than targets[${place}] has: to send more to a target give it more "weight"`;
 }
 
 function takesNewClients({ weight, drain }: v.InferOutput<typeof TargetSchema>): boolean {

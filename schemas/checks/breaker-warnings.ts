@@ -3,6 +3,7 @@ import type { ConfigInput } from "../config.ts";
 import type { Path } from "../document/path.ts";
 import { warning } from "../document/warning.ts";
 import type { CircuitBreakerInput } from "../policies/backends/circuit-breaker.ts";
+import { DEFAULT_TIMEOUTS } from "../policies/timeouts.ts";
 import { formatMs } from "../values/duration.ts";
 import { breakerUses } from "./breaker-uses.ts";
 
@@ -17,8 +18,13 @@ export function breakerWarnings(input: ConfigInput, config: Config): readonly Co
 
 function idleFields(level: Path, policy: CircuitBreakerInput | undefined): readonly ConfigWarning[] {
   if (typeof policy !== "object" || policy.enabled === false) return [];
-  const { shadow, fallback, slowCall, slowCallRate } = policy;
+  const { shadow, fallback, slowCall, slowCallRate, failureStatuses = [] } = policy;
   const warnings: ConfigWarning[] = [];
+  // A class takes it along and is no mistake.
+  if (failureStatuses.includes(429) && !failureStatuses.includes(499)) {
+    const message = "a 429 asks for less, and is no failure even where it is listed";
+    warnings.push(warning([...level, "circuitBreaker", "failureStatuses"], message));
+  }
   if (shadow === true && fallback !== undefined) {
     const message = "a shadowed breaker refuses nothing, so nothing needs a fallback";
     warnings.push(warning([...level, "circuitBreaker", "fallback"], message));
@@ -38,7 +44,8 @@ function shortCalls(input: ConfigInput, config: Config): readonly ConfigWarning[
     if (timeouts === undefined) continue;
     const longest = Math.min(timeouts.headers, timeouts.total);
     const call = settings.policy.operationTimeoutMs;
-    if (call >= longest) continue;
+    // Beside deadlines that nobody chose, a shorter one was.
+    if (call >= longest || longest === DEFAULT_TIMEOUTS.headers) continue;
     const message = `${formatMs(call)} is less than the ${formatMs(longest)} of timeouts on routes[${route}]: a call that takes longer has failed`;
     const one = warning([...path, "operationTimeout"], message);
     if (!found.has(one.path)) found.set(one.path, one);

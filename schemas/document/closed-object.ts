@@ -1,19 +1,25 @@
 import * as v from "valibot";
 import { nearestName } from "./nearest-name.ts";
 
-const plainObject = v.custom<Record<string, unknown>>(
-  (value) => typeof value === "object" && value !== null && !Array.isArray(value),
-  "an object",
-);
+/** How an object explains itself to whoever wrote something else. */
+export interface ObjectWords {
+  /** What is wanted instead of what is no object. Default "an object". */
+  readonly wanted?: string;
+  /** Keys that are at home in another object, with what to do about each. */
+  readonly elsewhere?: Readonly<Record<string, string>>;
+}
 
 /**
  * An object with these keys and no others. Unlike `v.strictObject` it reports every unknown key, with the known one
  * that was probably meant, and does not take an array for an object.
  */
-export function closedObject<const Entries extends v.ObjectEntries>(entries: Entries) {
+export function closedObject<const Entries extends v.ObjectEntries>(
+  entries: Entries,
+  { wanted = "an object", elsewhere = {} }: ObjectWords = {},
+) {
   return v.pipe(
-    plainObject,
-    v.looseObject(entries, (issue) => (issue.path === undefined ? "an object" : "a value: the field is required")),
+    plainObject(wanted),
+    v.looseObject(entries, (issue) => (issue.path === undefined ? wanted : "a value: the field is required")),
     v.rawCheck(({ dataset, addIssue }) => {
       const input: unknown = dataset.value;
       if (typeof input !== "object" || input === null) return;
@@ -22,7 +28,7 @@ export function closedObject<const Entries extends v.ObjectEntries>(entries: Ent
       for (const [key, value] of Object.entries(input)) {
         if (Object.hasOwn(entries, key)) continue;
         addIssue({
-          message: unknownKey(key, Object.keys(entries)),
+          message: Object.hasOwn(elsewhere, key) ? (elsewhere[key] ?? "") : unknownKey(key, Object.keys(entries)),
           path: [{ type: "object", origin: "key", input: record, key, value }],
         });
       }
@@ -36,7 +42,14 @@ export function objectOf<const Key extends v.GenericSchema<string, string>, cons
   value: Value,
   wanted: string,
 ) {
-  return v.pipe(plainObject, v.record(key, value, wanted));
+  return v.pipe(plainObject("an object"), v.record(key, value, wanted));
+}
+
+function plainObject(wanted: string) {
+  return v.custom<Record<string, unknown>>(
+    (value) => typeof value === "object" && value !== null && !Array.isArray(value),
+    wanted,
+  );
 }
 
 /** What to want instead of an unknown key. */

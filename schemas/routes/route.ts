@@ -26,16 +26,30 @@ export const routePolicies = {
 /** Why a level may not state both. */
 export const ONE_OR_LIST = 'either "rateLimit" or "rateLimits": move the single limit into the list';
 
+const IN_BACKEND = 'a key of a route: this one stands in a backend of "backends", which routes name in "backend"';
+
+/** What is chosen for all targets of a backend together, and so by none of its routes. */
+const OF_BACKENDS = {
+  balance: IN_BACKEND,
+  sticky: IN_BACKEND,
+  healthCheck: IN_BACKEND,
+  hedge: IN_BACKEND,
+  retry: `${IN_BACKEND}, or at the top level`,
+} as const;
+
 /** What a request must look like, where it goes, and what happens on the way. */
 export const RouteSchema = v.pipe(
-  closedObject({
-    id: v.optional(entityName),
-    ...matchEntries,
-    target: v.optional(targetUrl),
-    backend: v.optional(entityName),
-    ...routePolicies,
-    rateLimitMultiplier: v.optional(rateLimitMultiplier),
-  }),
+  closedObject(
+    {
+      id: v.optional(entityName),
+      ...matchEntries,
+      target: v.optional(targetUrl),
+      backend: v.optional(entityName),
+      ...routePolicies,
+      rateLimitMultiplier: v.optional(rateLimitMultiplier),
+    },
+    { elsewhere: OF_BACKENDS },
+  ),
   v.forward(
     v.partialCheck(
       [["prefix"], ["path"]],

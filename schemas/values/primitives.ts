@@ -23,10 +23,13 @@ export function listOf<const Item extends v.GenericSchema>(item: Item, wanted: s
 // RFC 9110 5.6.2: header names and methods are tokens.
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]{1,64}$/;
 
-const HEADER_NAME = 'the name of a header, such as "x-api-key"';
+/** The name of a header or a cookie (RFC 6265 4.1.1 takes the same letters), in the case that it was written in. */
+export function token(wanted: string) {
+  return v.pipe(v.string(wanted), v.regex(TOKEN, wanted));
+}
 
 /** A header's name, in the case that it was written in. */
-export const headerName = v.pipe(v.string(HEADER_NAME), v.regex(TOKEN, HEADER_NAME));
+export const headerName = token('the name of a header, such as "x-api-key"');
 
 // TRACE echoes a request's headers to scripts and CONNECT opens a tunnel: the gateway answers both with 405.
 const NEVER_FORWARDED = new Set(["TRACE", "CONNECT"]);

@@ -44,10 +44,10 @@ export const FallbackResponseSchema = v.pipe(
 
 /** What a request gets that no target may serve. */
 export const FallbackSchema = v.pipe(
-  closedObject({
-    backend: v.optional(entityName),
-    response: v.optional(FallbackResponseSchema),
-  }),
+  closedObject(
+    { backend: v.optional(entityName), response: v.optional(FallbackResponseSchema) },
+    { wanted: 'an object with "backend" or "response"' },
+  ),
   v.partialCheck(
     [["backend"], ["response"]],
     ({ backend, response }) => (backend === undefined) !== (response === undefined),

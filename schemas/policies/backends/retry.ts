@@ -20,7 +20,7 @@ const wait = duration("ms", { min: 1, max: 60_000 });
 
 /** How long to wait before another try. */
 export const BackoffSchema = v.pipe(
-  closedObject({ base: v.optional(wait), max: v.optional(wait) }),
+  closedObject({ base: v.optional(wait), max: v.optional(wait) }, { wanted: 'an object with "base" or "max"' }),
   v.forward(
     v.partialCheck(
       [["base"], ["max"]],
@@ -33,7 +33,10 @@ export const BackoffSchema = v.pipe(
 
 /** How many retries there may be beside requests. */
 export const RetryBudgetSchema = v.pipe(
-  closedObject({ ratio: v.optional(decimal(0, 1)), perSecond: v.optional(decimal(0, 10_000)) }),
+  closedObject(
+    { ratio: v.optional(decimal(0, 1)), perSecond: v.optional(decimal(0, 10_000)) },
+    { wanted: 'an object with "ratio" or "perSecond"' },
+  ),
   v.partialCheck(
     [["ratio"], ["perSecond"]],
     ({ ratio, perSecond }) => ratio !== 0 || perSecond !== 0,

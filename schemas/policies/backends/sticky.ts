@@ -2,7 +2,7 @@ import * as v from "valibot";
 import type { StickyPolicy } from "../../backend-types.ts";
 import { closedObject } from "../../document/closed-object.ts";
 import { duration } from "../../values/duration.ts";
-import { flag, headerName, oneOf } from "../../values/primitives.ts";
+import { flag, oneOf, token } from "../../values/primitives.ts";
 import { isOn } from "../policy.ts";
 
 /** What the cookie or header is called that says nothing else. */
@@ -23,7 +23,7 @@ export const StickySchema = v.pipe(
   closedObject({
     enabled: v.optional(flag),
     by: v.optional(by),
-    name: v.optional(headerName),
+    name: v.optional(token('the name of a cookie or header, such as "shop_target"')),
     ttl: v.optional(duration("s", { min: 0 })),
   }),
   v.forward(

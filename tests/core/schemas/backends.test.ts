@@ -228,10 +228,13 @@ describe("a backend is refused with", () => {
     ],
     [
       { targets: [ONE, TWO, ONE] },
-      "targets",
-      "an array of 3",
-      'each "url" once: to send more to a target give it more "weight"',
+      "targets[2].url",
+      '"https://a.example.com"',
+      'another "url" than targets[0] has: to send more to a target give it more "weight"',
     ],
+    [{ targets: ["https://a.example.com"] }, "targets[0]", '"https://a.example.com"', 'an object with "url"'],
+    [{ retry: { backoff: "fast" } }, "retry.backoff", '"fast"', 'an object with "base" or "max"'],
+    [{ retry: { budget: 0.2 } }, "retry.budget", "0.2", 'an object with "ratio" or "perSecond"'],
     [{ balance: "random" }, "balance", '"random"', `${ALGORITHMS}, or an object with "algorithm"`],
     [{ balance: { algorithm: "hash" } }, "balance.algorithm", '"hash"', `one of ${ALGORITHMS}`],
     [
@@ -251,7 +254,7 @@ describe("a backend is refused with", () => {
     [{ balance: { panicThreshold: -1 } }, "balance.panicThreshold", "-1", `a number from 0 to 1 ${DECIMALS}`],
     [{ sticky: "ip" }, "sticky", '"ip"', '"cookie", "header", true, an object, or false'],
     [{ sticky: { by: "ip" } }, "sticky.by", '"ip"', 'one of "cookie", "header"'],
-    [{ sticky: { name: "a b" } }, "sticky.name", '"a b"', 'the name of a header, such as "x-api-key"'],
+    [{ sticky: { name: "a b" } }, "sticky.name", '"a b"', 'the name of a cookie or header, such as "shop_target"'],
     [
       { sticky: { by: "header", name: "Cookie" } },
       "sticky.name",

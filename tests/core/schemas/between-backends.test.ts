@@ -263,6 +263,11 @@ describe("what loads with a warning", () => {
       'without "slowCallRate" below 1 slow calls do not open the breaker',
     ],
     [
+      backend({ circuitBreaker: { failureStatuses: [429, 503] } }),
+      "backends.b.circuitBreaker.failureStatuses",
+      "a 429 asks for less, and is no failure even where it is listed",
+    ],
+    [
       backend({ circuitBreaker: true }, { timeouts: { headers: "20s" } }),
       "backends.b.circuitBreaker.operationTimeout",
       "10s is less than the 20s of timeouts on routes[0]: a call that takes longer has failed",
@@ -309,6 +314,8 @@ describe("what loads with a warning", () => {
 
   it.each([
     [backend({ circuitBreaker: { operationTimeout: "20s" } }, { timeouts: { headers: "20s" } })],
+    [backend({ circuitBreaker: { operationTimeout: "2s" } })],
+    [backend({ circuitBreaker: { failureStatuses: ["4xx", "5xx"] } })],
     [backend({ circuitBreaker: { slowCall: "5s", slowCallRate: 1 } })],
     [backend({ retry: { perTryTimeout: "2s" } }, { timeouts: { headers: "30s" } })],
     [backend({ hedge: true, balance: { algorithm: "power-of-two", slowStart: "30s" }, sticky: "header" })],
@@ -346,3 +353,11 @@ function twoBackends(one: unknown, other: unknown) {
 function answering() {
   return { fallback: { response: { status: 503, body: "later" } } };
 }
+
+it.each(["balance", "sticky", "healthCheck", "hedge"])(
+  "%s is no default of all backends, and it is said whose it is",
+  (key) => {
+    const wanted = 'a key of the document: this one stands in a backend of "backends"';
+    expect(problemsOf({ [key]: true })).toEqual([{ path: key, got: `the key "${key}"`, wanted }]);
+  },
+);

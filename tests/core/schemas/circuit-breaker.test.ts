@@ -175,6 +175,7 @@ describe("a breaker is refused with", () => {
     ],
     [{ failureStatuses: [500, "2xx"] }, "failureStatuses[1]", '"2xx"', STATUSES],
     [{ fallback: {} }, "fallback", "an empty object", 'exactly one of "backend" and "response"'],
+    [{ fallback: "mirror" }, "fallback", '"mirror"', 'an object with "backend" or "response"'],
     [
       { fallback: { backend: "b", response: { status: 200 } } },
       "fallback",

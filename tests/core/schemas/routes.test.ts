@@ -59,6 +59,18 @@ describe("a route's match", () => {
     [{ prefix: "/a" }, "routes[0].target", "nothing", 'exactly one of "target" and "backend"'],
     [{ ...ROUTE, headers: [] }, "routes[0].headers", "an empty array", "an object"],
     [
+      { ...ROUTE, healthCheck: "/h" },
+      "routes[0].healthCheck",
+      'the key "healthCheck"',
+      'a key of a route: this one stands in a backend of "backends", which routes name in "backend"',
+    ],
+    [
+      { ...ROUTE, retry: true },
+      "routes[0].retry",
+      'the key "retry"',
+      'a key of a route: this one stands in a backend of "backends", which routes name in "backend", or at the top level',
+    ],
+    [
       { ...ROUTE, headers: { "X-A": "1", "x-a": "2" } },
       "routes[0].headers",
       "an object with X-A, x-a",
