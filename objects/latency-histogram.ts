@@ -1,7 +1,7 @@
 /** Four buckets a doubling: a quantile is at most 19 % above the truth. */
 const BUCKETS_PER_DOUBLING = 4;
 /** Up to 2^17 ms, two minutes, longer than any try; the first bucket holds what took less than 1 ms. */
-const BUCKETS = 17 * BUCKETS_PER_DOUBLING + 1;
+export const BUCKETS = 17 * BUCKETS_PER_DOUBLING + 1;
 
 /** How long calls took, in buckets whose edges are the same everywhere, so that two of them can be added. */
 export interface LatencyHistogram {
@@ -42,12 +42,30 @@ export function clearHistogram(histogram: LatencyHistogram): void {
  * @param share in (0, 1].
  * @returns undefined when nothing was seen.
  */
-export function quantile({ counts, total }: LatencyHistogram, share: number): number | undefined {
+export function quantile(histogram: LatencyHistogram, share: number): number | undefined {
+  const bucket = quantileBucket(histogram, share);
+  return bucket === undefined ? undefined : 2 ** (bucket / BUCKETS_PER_DOUBLING);
+}
+
+/** The bucket of `quantile`. */
+export function quantileBucket({ counts, total }: LatencyHistogram, share: number): number | undefined {
   if (total === 0) return undefined;
   let left = Math.ceil(share * total);
   for (let bucket = 0; bucket < BUCKETS; bucket++) {
     left -= counts[bucket] ?? 0;
-    if (left <= 0) return 2 ** (bucket / BUCKETS_PER_DOUBLING);
+    if (left <= 0) return bucket;
   }
-  return 2 ** ((BUCKETS - 1) / BUCKETS_PER_DOUBLING);
+  return BUCKETS - 1;
+}
+
+/** How many calls took longer than those of this bucket. */
+export function countAbove({ counts }: LatencyHistogram, bucket: number): number {
+  let above = 0;
+  for (let index = bucket + 1; index < BUCKETS; index++) above += counts[index] ?? 0;
+  return above;
+}
+
+/** How many buckets further a time is that is `ratio` (>= 1) times as long, rounded up. */
+export function bucketsOf(ratio: number): number {
+  return Math.ceil(Math.log2(ratio) * BUCKETS_PER_DOUBLING);
 }

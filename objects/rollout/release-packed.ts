@@ -1,0 +1,140 @@
+import { isCount, isInteger } from "../numbers.ts";
+import { parsePacked, unpackList } from "../packed.ts";
+import { abortPolicyProblem, type AbortPolicy } from "./abort-policy.ts";
+import { packCounts, unpackCounts } from "./counts-packed.ts";
+import { noCounts, type VariantCounts } from "./variant-counts.ts";
+import type { Case, Judgement } from "./judge.ts";
+import { isEvidence, NO_EVIDENCE, type Evidence, type TrialRound } from "./regression-evidence.ts";
+import type { ReleaseEvent, ReleaseState } from "./release.ts";
+import type { RolloutTerms } from "./rollout-messages.ts";
+
+/** A release's state as one text: some 500 characters, and 500 for each variant. */
+export function packRelease({ epoch, terms, promoted, aborted, history, judgement }: ReleaseState): string {
+  const { totals, usual, cases } = judgement;
+  return JSON.stringify({
+    e: epoch,
+    c: terms === null ? null : [terms.configVersion, terms.release, terms.variants, terms.policy],
+    p: promoted,
+    a: aborted,
+    h: history.map((one) => [one.at, one.epoch, one.kind, one.variant, one.cause, one.by]),
+    t: totals.map(packCounts),
+    u: packCounts({ ...noCounts(), requests: usual.total, times: usual }),
+    k: cases.map(({ errors, times, recent }) => [
+      packEvidence(errors),
+      packEvidence(times),
+      [recent.canary.trials, recent.canary.bad, recent.control.trials, recent.control.bad],
+    ]),
+  });
+}
+
+/**
+ * What `packRelease` packed, or undefined when the text is not a state that this code could have reached. Members and list entries
+ * that it does not know are ignored.
+ */
+export function unpackRelease(text: string): ReleaseState | undefined {
+  const packed = parsePacked(text);
+  if (typeof packed !== "object" || packed === null) return undefined;
+  const { e: epoch, c, p: promoted, a, h, t, u, k }: Packed = packed;
+  const terms = c === null ? null : unpackTerms(c);
+  const aborted = textsOf(a);
+  const history = unpackList(h, unpackEvent);
+  const judgement = unpackJudgement(t, u, k);
+  if (!isCount(epoch) || epoch === 0 || terms === undefined || aborted === undefined) return undefined;
+  if (!(promoted === null || typeof promoted === "string") || history === undefined) return undefined;
+  if (judgement === undefined || judgement.totals.length !== (terms?.variants.length ?? 0)) return undefined;
+  return { epoch, terms, promoted, aborted, history, judgement };
+}
+
+/** The members of a packed state, as they may really be. */
+interface Packed {
+  readonly e?: unknown;
+  readonly c?: unknown;
+  readonly p?: unknown;
+  readonly a?: unknown;
+  readonly h?: unknown;
+  readonly t?: unknown;
+  readonly u?: unknown;
+  readonly k?: unknown;
+}
+
+const KINDS: readonly unknown[] = ["begun", "aborted", "promoted", "resumed"] satisfies readonly ReleaseEvent["kind"][];
+const CAUSES: readonly unknown[] = [
+  "new-release",
+  "more-errors",
+  "slower",
+  "operator",
+  "state-lost",
+] satisfies readonly ReleaseEvent["cause"][];
+
+function packEvidence({ rounds, logs }: Evidence): readonly unknown[] {
+  // Minus infinity has no JSON.
+  return rounds === 0 ? [0] : [rounds, logs];
+}
+
+function unpackEvidence(packed: unknown): Evidence | undefined {
+  if (!Array.isArray(packed)) return undefined;
+  const [rounds, logs]: readonly unknown[] = packed;
+  if (rounds === 0) return NO_EVIDENCE;
+  return isCount(rounds) && Array.isArray(logs) && isEvidence(logs) ? { rounds, logs } : undefined;
+}
+
+function unpackTerms(packed: unknown): RolloutTerms | undefined {
+  if (!Array.isArray(packed)) return undefined;
+  const [configVersion, release, names, policy]: readonly unknown[] = packed;
+  const variants = textsOf(names);
+  if (!isCount(configVersion) || typeof release !== "string" || variants === undefined) return undefined;
+  return isPolicy(policy) ? { configVersion, release, variants, policy } : undefined;
+}
+
+function unpackEvent([at, epoch, kind, variant, cause, by]: readonly unknown[]): ReleaseEvent | undefined {
+  if (!isInteger(at) || !isCount(epoch) || !isKind(kind) || !isCause(cause)) return undefined;
+  return typeof variant === "string" && typeof by === "string" ? { at, epoch, kind, variant, cause, by } : undefined;
+}
+
+function unpackJudgement(totals: unknown, usual: unknown, cases: unknown): Judgement | undefined {
+  const known = Array.isArray(totals) ? totals.map(unpackCounts) : [undefined];
+  const times = unpackCounts(usual)?.times;
+  const against = unpackList(cases, unpackCase);
+  if (!known.every(isKnown) || times === undefined || against === undefined) return undefined;
+  return against.length === Math.max(0, known.length - 1) ? { totals: known, usual: times, cases: against } : undefined;
+}
+
+function unpackCase([packedErrors, packedTimes, packedRecent]: readonly unknown[]): Case | undefined {
+  const errors = unpackEvidence(packedErrors);
+  const times = unpackEvidence(packedTimes);
+  const recent = unpackRecent(packedRecent);
+  return errors === undefined || times === undefined || recent === undefined ? undefined : { errors, times, recent };
+}
+
+function unpackRecent(packed: unknown): TrialRound | undefined {
+  if (!Array.isArray(packed)) return undefined;
+  const [trials, bad, others, othersBad]: readonly unknown[] = packed;
+  if (!isAmount(trials) || !isAmount(bad) || !isAmount(others) || !isAmount(othersBad)) return undefined;
+  return { canary: { trials, bad }, control: { trials: others, bad: othersBad } };
+}
+
+function textsOf(packed: unknown): readonly string[] | undefined {
+  if (!Array.isArray(packed)) return undefined;
+  const list: readonly unknown[] = packed;
+  return list.every((text) => typeof text === "string") ? list : undefined;
+}
+
+function isKnown(counts: VariantCounts | undefined): counts is VariantCounts {
+  return counts !== undefined;
+}
+
+function isAmount(value: unknown): value is number {
+  return typeof value === "number" && value >= 0;
+}
+
+function isPolicy(policy: unknown): policy is AbortPolicy | null {
+  return abortPolicyProblem(policy) === undefined;
+}
+
+function isKind(kind: unknown): kind is ReleaseEvent["kind"] {
+  return KINDS.includes(kind);
+}
+
+function isCause(cause: unknown): cause is ReleaseEvent["cause"] {
+  return CAUSES.includes(cause);
+}

@@ -1,0 +1,26 @@
+import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import type { RolloutOrder, RolloutReport } from "../../../objects/rollout/rollout-messages.ts";
+
+/** What a configuration says of the release of these tests. */
+export const TERMS = {
+  configVersion: 7,
+  release: "r1",
+  variants: ["control", "canary"],
+  policy: DEFAULT_ABORT,
+} as const;
+
+/** Counts of nobody. */
+export const NOTHING = [
+  [0, 0],
+  [0, 0],
+];
+
+/** The first report of an isolate, but for what is said. */
+export function report(changes: Partial<RolloutReport> = {}): RolloutReport {
+  return { v: 1, ...TERMS, isolate: "a", seq: 1, epoch: 1, isolates: 0, counts: NOTHING, ...changes };
+}
+
+/** An operator's order. */
+export function order(kind: RolloutOrder["kind"], variant?: string): RolloutOrder {
+  return { v: 1, kind, by: "ann", ...(variant === undefined ? {} : { variant }) };
+}
