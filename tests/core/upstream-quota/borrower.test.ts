@@ -1,0 +1,125 @@
+import { describe, expect, it } from "vitest";
+import {
+  againInMs,
+  arrive,
+  arriveAgain,
+  giveUpAhead,
+  hearGrant,
+  newBorrower,
+  startOf,
+  toleranceMs,
+  type Borrower,
+  type HeldSlot,
+} from "../../../objects/upstream-quota/quota-borrower.ts";
+import type { AcquireReply } from "../../../objects/upstream-quota/quota-messages.ts";
+
+type Granted = Extract<AcquireReply, { kind: "granted" }>;
+
+function granted(changes: Partial<Granted> = {}): Granted {
+  const slots = [{ id: 1, inMs: 0, forMs: 250 }];
+  return { v: 1, kind: "granted", heldMs: 0, slots, epoch: 1, wantsSuccess: false, ...changes };
+}
+
+/** An isolate that has seen a round trip of so long. */
+function after(tripMs: number): Borrower {
+  return hearGrant(newBorrower(), granted(), { sentAt: 0, receivedAt: tripMs }).borrower;
+}
+
+function slotOf(reply: Granted, times: { sentAt: number; receivedAt: number }): HeldSlot {
+  const { slot } = hearGrant(newBorrower(), reply, times);
+  if (slot === undefined) throw new Error("a grant without a slot");
+  return slot;
+}
+
+describe("a request", () => {
+  it("starts at once when its slot is now, and up to its end as seen from the question", () => {
+    const slot = slotOf(granted({ heldMs: 10_000 }), { sentAt: 1_000, receivedAt: 11_050 });
+    expect(startOf(slot, 11_050)).toEqual({ kind: "start" });
+    // 1,000 + 10,000 + 250, less 0.2 % of 10,250 and 20.
+    expect(slot.latestAt).toBe(11_209.5);
+    expect(startOf(slot, 11_209)).toEqual({ kind: "start" });
+    expect(startOf(slot, 11_210)).toEqual({ kind: "late" });
+  });
+
+  it("does not start by a slot that may be over since its answer was long under way", () => {
+    const slot = slotOf(granted(), { sentAt: 1_000, receivedAt: 1_400 });
+    expect(startOf(slot, 1_400)).toEqual({ kind: "late" });
+  });
+
+  it("waits for a slot that lies ahead until it has surely begun", () => {
+    const slot = slotOf(granted({ slots: [{ id: 1, inMs: 500, forMs: 250 }] }), { sentAt: 1_000, receivedAt: 1_050 });
+    expect(startOf(slot, 1_050)).toEqual({ kind: "wait", ms: 521 });
+    expect(startOf(slot, 1_571)).toEqual({ kind: "start" });
+  });
+
+  it("takes a slot ahead, each once", () => {
+    const slots = [1, 2, 3].map((id) => ({ id, inMs: 0, forMs: 500 }));
+    const { borrower, slot } = hearGrant(newBorrower(), granted({ slots, epoch: 4 }), { sentAt: 0, receivedAt: 20 });
+    expect(slot?.id).toBe(1);
+    const first = arrive(borrower, { now: 30, deadlineAt: 1_000 });
+    const second = arrive(first.borrower, { now: 30, deadlineAt: 1_000 });
+    const third = arrive(second.borrower, { now: 30, deadlineAt: 1_000 });
+    expect([first.step, second.step]).toMatchObject([
+      { kind: "start", slot: { id: 2, epoch: 4 } },
+      { kind: "start", slot: { id: 3 } },
+    ]);
+    expect(third.step.kind).toBe("ask");
+  });
+
+  it("gives slots ahead back whose time is over, and leaves those that begin too late for it", () => {
+    const slots = [
+      { id: 1, inMs: 0, forMs: 250 },
+      { id: 2, inMs: 0, forMs: 250 },
+      { id: 3, inMs: 480, forMs: 500 },
+    ];
+    const { borrower } = hearGrant(newBorrower(), granted({ slots }), { sentAt: 0, receivedAt: 20 });
+    const { step } = arrive(borrower, { now: 400, deadlineAt: 500 });
+    expect(step).toEqual({ kind: "ask", ask: { waitMs: 80, toleranceMs: 80, spare: 0, unused: [2] } });
+  });
+
+  it("asks for as long a wait as leaves the answer time to come", () => {
+    expect(arrive(after(30), { now: 0, deadlineAt: 1_000 }).step).toMatchObject({ ask: { waitMs: 970 } });
+  });
+
+  it("is refused when no answer can come in time", () => {
+    expect(arrive(after(30), { now: 0, deadlineAt: 29 }).step).toEqual({ kind: "refuse" });
+    expect(arriveAgain(after(30), { now: 980, deadlineAt: 1_000 }, [7]).kind).toBe("refuse");
+  });
+
+  it("asks again with what is left of its time, and gives back what it could not use", () => {
+    const step = arriveAgain(after(30), { now: 400, deadlineAt: 1_000 }, [7]);
+    expect(step).toEqual({ kind: "ask", ask: { waitMs: 570, toleranceMs: 100, spare: 0, unused: [7] } });
+    expect([againInMs(0), againInMs(0.999)]).toEqual([0, 99]);
+  });
+});
+
+describe("an isolate", () => {
+  it.each([
+    ["has seen nothing yet", [], 250],
+    ["is near", [5, 8], 60],
+    ["is far", [150, 90], 340],
+    ["is too far", [5_000], 2_000],
+    ["was far nine questions ago", [500, 10, 10, 10, 10, 10, 10, 10, 12], 64],
+  ])("that %s asks for slots of the right length", (_title, trips, wanted) => {
+    let borrower = newBorrower();
+    for (const tripMs of trips) {
+      ({ borrower } = hearGrant(borrower, granted({ heldMs: 1_000 }), { sentAt: 0, receivedAt: 1_000 + tripMs }));
+    }
+    expect(toleranceMs(borrower)).toBe(wanted);
+  });
+
+  it("asks ahead for what it expects to use in half a second, by its last whole second", () => {
+    let borrower = newBorrower();
+    for (let now = 1_000; now < 2_000; now += 50) ({ borrower } = arrive(borrower, { now, deadlineAt: 9_000 }));
+    expect(arrive(borrower, { now: 2_100, deadlineAt: 9_000 }).step).toMatchObject({ ask: { spare: 10 } });
+    expect(arrive(borrower, { now: 3_100, deadlineAt: 9_000 }).step).toMatchObject({ ask: { spare: 0 } });
+  });
+
+  it("gives up what it has ahead when the upstream wants a pause", () => {
+    const slots = [1, 2, 3].map((id) => ({ id, inMs: 0, forMs: 500 }));
+    const { borrower } = hearGrant(newBorrower(), granted({ slots }), { sentAt: 0, receivedAt: 20 });
+    const left = giveUpAhead(borrower);
+    expect(left.unused).toEqual([2, 3]);
+    expect(arrive(left.borrower, { now: 30, deadlineAt: 1_000 }).step.kind).toBe("ask");
+  });
+});
