@@ -1,3 +1,4 @@
 /** The Durable Object classes, as `wrangler.jsonc` names them. */
 export { CircuitBreaker } from "./circuit-breaker/circuit-breaker.ts";
 export { RateLimiter } from "./rate-limiter/rate-limiter.ts";
+export { UpstreamQuota } from "./upstream-quota/upstream-quota.ts";

@@ -11,6 +11,12 @@ export class RateLimiter {
   }
 }
 
+export class UpstreamQuota {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 /** Fetches the URL in the query and answers with what became of it: what a Worker can reach is the runtime's decision. */
 export default {
   async fetch(request: Request): Promise<Response> {
