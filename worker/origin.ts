@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
+import { isOutdated } from "../objects/config-version.ts";
 import { parseCanonical } from "./canonical.ts";
 import { activeConfig } from "./config/active.ts";
 import { GatewayError } from "./errors.ts";
@@ -38,7 +39,8 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
     try {
       const { version, config } = await activeConfig(this.env, this.ctx);
       // Whoever asked for checks knows more than this isolate.
-      if (version < configVersion) return unknown(`configuration ${version} is active here, not yet ${configVersion}`);
+      if (isOutdated(version, configVersion))
+        return unknown(`configuration ${version} is active here, not yet ${configVersion}`);
       const backend = config.backends.get(name);
       const check = backend?.healthCheck;
       const isTarget = backend?.targets.some(({ url }) => url === target) === true;

@@ -11,7 +11,7 @@ import type { ProbeResult } from "./probe-permits.ts";
  */
 export interface BreakerReport extends Counts {
   readonly v: 1;
-  /** The version of the configuration that `policy` comes from; the owner follows the highest, and the latest of those that are equal. */
+  /** The version of the configuration that `policy` comes from; the owner follows the highest, and the latest of those that are equal or 0 (none). */
   readonly configVersion: number;
   readonly policy: BreakerPolicy;
   /** Names the sender for its life; a random id of at most 64 characters. */

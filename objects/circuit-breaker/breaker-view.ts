@@ -1,3 +1,4 @@
+import { isOutdated } from "../config-version.ts";
 import type { BreakerPolicy } from "./breaker-policy.ts";
 import type { CircuitKind } from "./circuit.ts";
 import { emptyWindow, type OutcomeWindow } from "./outcome-window.ts";
@@ -123,7 +124,7 @@ export function newView(
  * may outlast the configuration that it began under.
  */
 export function reconfigure(view: BreakerView, policy: BreakerPolicy, configVersion: number): void {
-  if (configVersion < view.configVersion) return;
+  if (isOutdated(configVersion, view.configVersion)) return;
   // Parts of another length can't be put together with these.
   if (policy.windowMs !== view.policy.windowMs) view.unreported = emptyWindow(policy.windowMs);
   view.policy = policy;

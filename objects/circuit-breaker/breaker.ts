@@ -1,3 +1,4 @@
+import { isOutdated } from "../config-version.ts";
 import { replyTo } from "./breaker-reply.ts";
 import type { BreakerReply, BreakerReport } from "./breaker-messages.ts";
 import { BREAKER_RULES, type BreakerRules } from "./breaker-rules.ts";
@@ -128,9 +129,9 @@ function recovered(state: BreakerState, { epoch }: BreakerReport, now: number): 
   return enter({ ...state, epoch }, { kind: "closed", since: now, openings: 0 }, "state-lost", now);
 }
 
-/** A document without versions has version 0 each time: another policy of the same version is a newer one as well. */
+/** Documents without versions have version 0 each time: another policy of the same version is a newer one as well. */
 function configured(state: BreakerState, { configVersion, policy }: BreakerReport): BreakerState {
-  const isNewer = configVersion > state.configVersion;
-  const isOther = configVersion === state.configVersion && !isSamePolicy(policy, state.policy);
-  return isNewer || isOther ? { ...state, configVersion, policy } : state;
+  if (isOutdated(configVersion, state.configVersion)) return state;
+  const isKnown = configVersion === state.configVersion && isSamePolicy(policy, state.policy);
+  return isKnown ? state : { ...state, configVersion, policy };
 }

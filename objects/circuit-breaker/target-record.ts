@@ -1,3 +1,4 @@
+import { isOutdated } from "../config-version.ts";
 import type { HealthAnswer } from "./health-messages.ts";
 import { judgeCheck, unchecked, type Health } from "./health-verdict.ts";
 import type { HealthTerms, TargetNews, TargetTerms } from "./target-messages.ts";
@@ -52,8 +53,8 @@ export function newRecord(target: string, now: number): TargetRecord {
 
 /**
  * Takes in what a message says of a target; the very record where that is nothing new. The highest version of the
- * configuration counts. A message without checks ends none, since it may be an older one's: the gateway does, which is asked
- * for each check and knows of none any more.
+ * configuration counts, and the latest of those without one. A message without checks ends none, since it may be an older
+ * one's: the gateway does, which is asked for each check and knows of none any more.
  */
 export function heardOf(
   known: TargetRecord | undefined,
@@ -120,10 +121,10 @@ function isNews(
   record: TargetRecord,
   { backend, health, configVersion }: TargetTerms & { readonly configVersion: number },
 ): boolean {
-  if (health === null)
-    return record.health === null && record.backend !== backend && configVersion > record.configVersion;
-  if (configVersion !== record.configVersion) return configVersion > record.configVersion;
-  return record.health === null || !isSame(health, record.health);
+  if (isOutdated(configVersion, record.configVersion)) return false;
+  const isOther = configVersion !== record.configVersion;
+  if (health === null) return isOther && record.health === null && record.backend !== backend;
+  return isOther || record.health === null || !isSame(health, record.health);
 }
 
 function isSame(one: HealthTerms, other: HealthTerms): boolean {

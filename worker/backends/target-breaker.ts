@@ -1,3 +1,4 @@
+import { isOutdated } from "../../objects/config-version.ts";
 import {
   admit,
   isRefusing,
@@ -71,7 +72,7 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
   function viewFor({ configVersion }: BreakerCaller, now: number): BreakerView {
     const { view } = state;
     if (view?.policy === policy && view.configVersion === configVersion) return view;
-    if (view !== undefined && configVersion < view.configVersion) return view;
+    if (view !== undefined && isOutdated(configVersion, view.configVersion)) return view;
     state.terms = terms;
     if (view === undefined) {
       const { isolate } = state;

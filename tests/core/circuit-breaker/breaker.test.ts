@@ -38,6 +38,13 @@ describe("a closed breaker", () => {
     expect(one.state).toBe(before);
   });
 
+  it("follows a configuration without a version, which somebody wrote by hand in place of one that had it", () => {
+    const one = owner();
+    one.hear({ configVersion: 41, policy: DEFAULT_BREAKER });
+    one.hear({ configVersion: 0, policy: { ...DEFAULT_BREAKER, openMs: 5_000 } });
+    expect(one.state).toMatchObject({ configVersion: 0, policy: { openMs: 5_000 } });
+  });
+
   it("asks a voter back before its isolate passes requests again, and others the later the more they are", () => {
     const one = owner({}, newBreaker());
     const [first] = names(200).map((isolate) => one.hear({ isolate }));

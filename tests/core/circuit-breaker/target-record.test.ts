@@ -43,12 +43,17 @@ describe("a message about a target", () => {
   it.each<[string, Partial<ReturnType<typeof said>>, Partial<TargetRecord>]>([
     ["says how to check it", {}, { health: HEALTH }],
     ["of a newer configuration counts", { configVersion: 2, health: MIN_5 }, { configVersion: 2, health: MIN_5 }],
-    ["of an older configuration does not", { configVersion: 0, health: MIN_5 }, { configVersion: 1, health: HEALTH }],
+    ["of one without a version counts", { configVersion: 0, health: MIN_5 }, { configVersion: 0, health: MIN_5 }],
     ["of the same version, as of documents without one, counts", { health: MIN_5 }, { health: MIN_5 }],
     ["without checks ends none", { configVersion: 2, health: null, backend: "b" }, { backend: "api" }],
     ["of another backend with the same checks is no news", { backend: "b" }, { backend: "api" }],
   ])("%s", (_title, changes, expected) => {
     expect(heardOf(known, said(changes), START)).toEqual({ ...known, ...expected });
+  });
+
+  it("of an older configuration changes nothing", () => {
+    const newer = heardOf(known, said({ configVersion: 2 }), START);
+    expect(heardOf(newer, said({ configVersion: 1, health: MIN_5 }), START)).toBe(newer);
   });
 
   it("that says nothing new leaves the very record, for a tenth of the time after which silence matters", () => {

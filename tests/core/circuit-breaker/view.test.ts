@@ -386,6 +386,14 @@ describe("a configuration that is loaded anew", () => {
     expect(dueReport(view, NOW + 1)).toMatchObject({ configVersion: 2, policy, failed: 4, isFailing: true });
   });
 
+  it("follows one without a version, which somebody wrote by hand", () => {
+    const view = told();
+    const policy = { ...DEFAULT_BREAKER, failureThreshold: 4 };
+    reconfigure(view, policy, 0);
+    calls(view, "success", 1, NOW);
+    expect(dueReport(view, NOW + 1_000)).toMatchObject({ configVersion: 0, policy });
+  });
+
   it("with another window forgets what was counted in parts of the old one", () => {
     const view = told();
     calls(view, "success", 3, NOW);
