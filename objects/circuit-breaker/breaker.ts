@@ -3,7 +3,7 @@ import { replyTo } from "./breaker-reply.ts";
 import type { BreakerReply, BreakerReport } from "./breaker-messages.ts";
 import { BREAKER_RULES, type BreakerRules } from "./breaker-rules.ts";
 import { isSamePolicy } from "./breaker-policy.ts";
-import { enter, onClock, open, probe, type BreakerState } from "./circuit.ts";
+import { enter, onClock, open, probe, type BreakerState, type Circuit } from "./circuit.ts";
 import { addOutcomes, emptyWindow, type OutcomeWindow } from "./outcome-window.ts";
 import { ACTIVE_PACES, heardFrom, otherPeers, present, type Heard, type Peer } from "./peers.ts";
 import { expireProbes, grant, settleProbes, type Moment } from "./probe-permits.ts";
@@ -123,10 +123,19 @@ function ofEpoch(memory: BreakerMemory, { epoch, policy }: BreakerState): Breake
   return { ...memory, epoch, peers: memory.peers.map(present), window: emptyWindow(policy.windowMs) };
 }
 
-/** An isolate that knows a higher epoch knows that the record was lost: a lower one would be taken for an old reply. */
+/** No breaker gets there by a transition a millisecond in thirty years; beyond it a number would soon be no epoch any more. */
+const MAX_EPOCH = 2 ** 40;
+
+/**
+ * An isolate that knows a higher epoch knows that the record was lost: a lower one would be taken for an old reply. What an
+ * operator has ordered since then holds.
+ */
 function recovered(state: BreakerState, { epoch }: BreakerReport, now: number): BreakerState {
-  if (epoch <= state.epoch) return state;
-  return enter({ ...state, epoch }, { kind: "closed", since: now, openings: 0 }, "state-lost", now);
+  if (epoch <= state.epoch || epoch > MAX_EPOCH) return state;
+  const { circuit } = state;
+  const isForced = circuit.kind === "forced-open" || circuit.kind === "forced-closed";
+  const next: Circuit = isForced ? circuit : { kind: "closed", since: now, openings: 0 };
+  return enter({ ...state, epoch }, next, "state-lost", now);
 }
 
 /** Documents without versions have version 0 each time: another policy of the same version is a newer one as well. */

@@ -3,6 +3,7 @@ import { hear, newMemory } from "../../../objects/circuit-breaker/breaker.ts";
 import { reportProblem } from "../../../objects/circuit-breaker/breaker-messages.ts";
 import { DEFAULT_BREAKER } from "../../../objects/circuit-breaker/breaker-policy.ts";
 import { statusOf } from "../../../objects/circuit-breaker/breaker-status.ts";
+import { packBreaker, unpackBreaker } from "../../../objects/circuit-breaker/breaker-state.ts";
 import { command, newBreaker } from "../../../objects/circuit-breaker/circuit.ts";
 import { MIDDLE, START, owner, probing, reply, report } from "./fixtures.ts";
 
@@ -219,6 +220,19 @@ describe("a record that was lost", () => {
     const one = owner();
     expect(one.hear({ epoch: 41 })).toMatchObject({ epoch: 42, circuit: "closed" });
     expect(one.state.history).toEqual([{ at: START, epoch: 42, to: "closed", cause: "state-lost" }]);
+  });
+
+  it.each(["open", "closed"] as const)("is no reason to end what an operator has ordered since (%s)", (asked) => {
+    const one = owner({}, command(newBreaker(), asked, START));
+    expect(one.hear({ epoch: 41 })).toMatchObject({ epoch: 42, circuit: `forced-${asked}` });
+    expect(one.state.circuit).toEqual({ kind: `forced-${asked}`, since: START });
+  });
+
+  it("is not to be told from an epoch that no breaker has ever reached", () => {
+    const one = owner();
+    expect(one.hear({ epoch: Number.MAX_SAFE_INTEGER })).toMatchObject({ epoch: 1 });
+    one.hear({ epoch: 1, isFailing: true });
+    expect(unpackBreaker(packBreaker(one.state))).toEqual(one.state);
   });
 });
 
