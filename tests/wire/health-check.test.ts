@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Gateway, startGateway } from "../support/gateway.ts";
-import { send } from "../support/origin/act.ts";
+import { reset, send, trickle } from "../support/origin/act.ts";
 import { Origin, refusingUrl } from "../support/origin/origin.ts";
 
 /** Longer than anything takes that ends by itself. */
@@ -14,6 +14,8 @@ type Case = readonly [title: string, healthCheck: object, finding: object];
 const REDIRECT = "HTTP/1.1 302 Found\r\nLocation: /secret\r\nContent-Length: 0\r\n\r\n";
 const UNAVAILABLE = "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 4\r\n\r\nbusy";
 const LATE = `HTTP/1.1 200 OK\r\nContent-Length: 70005\r\n\r\n${"x".repeat(70_000)}ready`;
+const INTERIM = "HTTP/1.1 103 Early Hints\r\n\r\n";
+const LARGE_HEAD = `HTTP/1.1 200 OK\r\nX-Large: ${"x".repeat(1_000_000)}\r\nContent-Length: 0\r\n\r\n`;
 const IN_TWO_PIECES = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nrea\r\n3\r\ndy.\r\n0\r\n\r\n";
 
 const found = (ok: boolean, status: number | null, detail = `status ${status}`) => ({ ok, status, detail });
@@ -31,6 +33,13 @@ const cases: readonly Case[] = [
   ["a reset", { path: "/fault/reset-before-head" }, found(false, null, "no connection, or no HTTP")],
   ["no HTTP", { path: "/fault/version-nonsense" }, found(false, null, "no connection, or no HTTP")],
   ["a body that nobody wants", { path: "/fault/hang-in-large-body" }, found(true, 200)],
+  ["a body that nobody wants and that breaks off", { path: "/fault/reset-in-large-body" }, found(true, 200)],
+  ["a short body that nobody wants and that breaks off", { path: "/fault/reset-in-small-body" }, found(true, 200)],
+  ["a status out of the range, whose body breaks off", { path: "/breaking" }, found(false, 503)],
+  ["another protocol", { path: "/fault/interim-101" }, found(false, null, "the answer is not valid HTTP")],
+  ["a status that is none", { path: "/fault/status-999" }, found(false, null, "the answer is not valid HTTP")],
+  ["interim answers without end", { path: "/interim", timeout: SHORT }, found(false, null, "no answer in time")],
+  ["a head of a megabyte", { path: "/large" }, found(false, null, "no connection, or no HTTP")],
   ["the expected text", { path: "/well", bodyIncludes: '"method":"GET"' }, found(true, 200)],
   ["the expected text in two pieces", { path: "/pieces", bodyIncludes: "ready" }, found(true, 200)],
   [
@@ -70,6 +79,9 @@ beforeAll(async () => {
     origin.answer(`/${index}/unavailable`, send(UNAVAILABLE));
     origin.answer(`/${index}/pieces`, send(IN_TWO_PIECES));
     origin.answer(`/${index}/late`, send(LATE));
+    origin.answer(`/${index}/breaking`, send(UNAVAILABLE.replace("4", "9")), reset);
+    origin.answer(`/${index}/interim`, trickle(INTERIM.repeat(1_000), 1));
+    origin.answer(`/${index}/large`, send(LARGE_HEAD));
   }
   const checked = cases.map(([, healthCheck], index) => [
     `case-${index}`,
