@@ -107,6 +107,11 @@ export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, wa
   return fetchUpstream(request, watch);
 }
 
+/** How long a flight's target has had by now, in ms, without what the client took for its body; -Infinity: nobody knows. */
+export function timeAtTarget({ body }: Outgoing, { sentAt }: Flight, now: number): number {
+  return now - sentAt - body.clientMs(now);
+}
+
 function signalOf({ cut }: Flight, stop: AbortController | undefined): AbortSignal | undefined {
   if (cut === undefined || stop === undefined) return cut?.signal ?? stop?.signal;
   return AbortSignal.any([cut.signal, stop.signal]);
@@ -116,18 +121,20 @@ function signalOf({ cut }: Flight, stop: AbortController | undefined): AbortSign
  * Notes what came of a flight, once, for its target's breaker and for the balancer. One that brought no answer is ended at its
  * origin too.
  */
-export function land(exchange: Exchange, flight: Flight, end: CallEnd): void {
+export function land(outgoing: Outgoing, flight: Flight, end: CallEnd): void {
   if (flight.isOver) return;
+  const { exchange } = outgoing;
   flight.isOver = true;
-  const { target, attempt, sentAt, cut, call } = flight;
+  const { target, attempt, cut, call } = flight;
   const now = Date.now();
   if (end.kind !== "response") cut?.abort();
   if (attempt !== undefined) target.breaker?.settle(exchange, attempt, end, now);
   if (call === undefined) return;
   const { load } = target.state;
-  if (end.kind === "response" && end.status < 500) noteAnswer(load, end.durationMs, now);
+  const ms = timeAtTarget(outgoing, flight, now);
+  if (end.kind === "response" && end.status < 500 && ms > -Infinity) noteAnswer(load, end.durationMs, now);
   // How long it would have taken is not known, but so long at least.
-  if (end.kind === "error" && end.error === "timeout") noteAnswer(load, now - sentAt, now);
+  if (end.kind === "error" && end.error === "timeout") noteAnswer(load, ms, now);
   const stream = end.kind === "response" ? exchange.notes.body : undefined;
   if (stream === undefined) return endCall(load, call);
   void stream.then(() => endCall(load, call));

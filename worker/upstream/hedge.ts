@@ -70,7 +70,7 @@ export function compileHedge({ name, hedge }: Backend, targets: readonly RouteTa
     if (other === undefined) return headIn(await firstEnd);
     flights.push(other);
     // The time of both was over while a target was looked for.
-    if (first.isOver) land(exchange, other, { kind: "aborted" });
+    if (first.isOver) land(outgoing, other, { kind: "aborted" });
     const otherEnd = endOf(headOf(outgoing, other, UNWATCHED), other);
     const sooner = await Promise.race([firstEnd, otherEnd]);
     const end = isWorthHaving(sooner, retried) ? sooner : await instead(sooner);
@@ -104,14 +104,14 @@ function isWorthHaving(end: Ended, retried: ReadonlySet<number>): boolean {
   return "response" in end && end.response.status < 500 && !retried.has(end.response.status);
 }
 
-function landFailed({ exchange }: Outgoing, end: Ended): void {
+function landFailed(outgoing: Outgoing, end: Ended): void {
   const { flight } = end;
   if ("error" in end) {
     const error = originFailure(end.error);
-    return land(exchange, flight, error === undefined ? { kind: "aborted" } : { kind: "error", error });
+    return land(outgoing, flight, error === undefined ? { kind: "aborted" } : { kind: "error", error });
   }
   const { status, headers, body } = end.response;
   const durationMs = Date.now() - flight.sentAt;
-  land(exchange, flight, { kind: "response", status, hasRetryAfter: headers.has("retry-after"), durationMs });
+  land(outgoing, flight, { kind: "response", status, hasRetryAfter: headers.has("retry-after"), durationMs });
   void body?.cancel().catch(() => {});
 }

@@ -1,4 +1,3 @@
-import type { Timeouts } from "../../schemas/index.ts";
 import type { CallEnd } from "../backends/target-breaker.ts";
 import { codeOf } from "../problem.ts";
 import type { TryFailure } from "../retry/may-retry.ts";
@@ -6,9 +5,9 @@ import { retryAfterMs } from "../retry/retry-after.ts";
 import { stayToTheEnd } from "../stay-to-the-end.ts";
 import { watched, type Watch } from "../watch.ts";
 import { stopReason } from "./fetch.ts";
-import { headOf, land, watchBody, type Flight, type Outgoing } from "./flight.ts";
+import { headOf, land, timeAtTarget, watchBody, type Flight, type Outgoing } from "./flight.ts";
 import type { Race } from "./hedge.ts";
-import { originFailure } from "./origin-failure.ts";
+import { originFailure, type OriginFailure } from "./origin-failure.ts";
 import { BUFFER_BYTES, relayAnswer } from "./relay-answer.ts";
 import { isUnwatched } from "./request-body.ts";
 
@@ -71,12 +70,12 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
     if (how === undefined) throw error;
     const by = head?.flight ?? flight;
     const { body } = outgoing;
-    const counts = head === undefined ? !isUnwatched(body) && hadItsTime(flight, outgoing, terms) : !body.isOwed();
-    land(exchange, by, counts ? { kind: "error", error: head === undefined ? how : "body-cut" } : { kind: "aborted" });
+    const counts = head === undefined ? !isUnwatched(body) && hadItsTime(how, flight, outgoing, terms) : !body.isOwed();
+    land(outgoing, by, counts ? { kind: "error", error: head === undefined ? how : "body-cut" } : { kind: "aborted" });
     const passOn = () => Promise.reject<Response>(error);
     return { kind: "failed", why: codeOf(error), failure: { kind: "unanswered" }, flight: by, passOn, drop: nothing };
   } finally {
-    for (const other of flights) land(exchange, other, { kind: "aborted" });
+    for (const other of flights) land(outgoing, other, { kind: "aborted" });
     letGo?.();
   }
 }
@@ -92,39 +91,41 @@ async function take(
   if (flight.isOver) throw new Error("a try that was given up has been answered");
   const { status, headers } = response;
   const answeredAt = Date.now();
-  const durationMs = answeredAt - flight.sentAt;
-  exchange.notes.upstreamMs = durationMs;
+  exchange.notes.upstreamMs = answeredAt - flight.sentAt;
+  const durationMs = Math.max(0, timeAtTarget(outgoing, flight, answeredAt));
   const asked = status === 429 || status >= 500 ? headers.get("retry-after") : null;
   const end: CallEnd = { kind: "response", status, hasRetryAfter: asked !== null, durationMs };
   const { method } = exchange.canonical;
-  const timeouts = timeoutsOf(flight, answeredAt);
-  const relay = () => relayAnswer({ exchange, method, response, answeredAt, timeouts, watch });
+  const { timeouts } = flight.target;
+  // A probe's short body must have come by the end of its permit, like its head.
+  const wholeBy = flight.attempt?.probe?.deadlineAt ?? Infinity;
+  const relay = () => relayAnswer({ exchange, method, response, answeredAt, timeouts, wholeBy, watch });
   if (retried.has(status)) {
     // Once it is read its connection can be used again: a target in trouble is spared another one.
     const isShort = Number(headers.get("content-length") ?? Infinity) <= BUFFER_BYTES;
     const kept = isShort ? await relay() : undefined;
-    land(exchange, flight, end);
+    land(outgoing, flight, end);
     const failure = { kind: "status", status, retryAfterMs: retryAfterMs(asked, answeredAt) } as const;
     const drop = kept === undefined ? () => void response.body?.cancel().catch(nothing) : nothing;
     return { kind: "failed", why: String(status), failure, flight, passOn: () => kept ?? relay(), drop };
   }
   const relayed = relay();
   const answer = relayed instanceof Promise ? await relayed : relayed;
-  land(exchange, flight, end);
+  land(outgoing, flight, end);
   if (answer === relayed) watchBody(outgoing, flight);
   return { kind: "answered", answer, flight };
 }
 
-/** A target that was given what another try had left of the time has not failed when it was not enough. */
-function hadItsTime({ sentAt, target }: Flight, { exchange }: Outgoing, { isRepeat }: TryTerms): boolean {
-  return !isRepeat || sentAt + target.timeouts.headers <= exchange.deadline;
-}
-
-/** A probe's short body must have come by the end of its permit, like its head. */
-function timeoutsOf({ target, attempt }: Flight, answeredAt: number): Timeouts {
-  const { timeouts } = target;
-  if (attempt?.probe === undefined) return timeouts;
-  return { ...timeouts, idle: Math.min(timeouts.idle, attempt.probe.deadlineAt - answeredAt) };
+/**
+ * Whether a target had the time that it deserves before it was given up. Not where other tries had left it less of the total, or a
+ * client that sent its body slowly more than half of it: else the last byte of a body, sent late, would be a failure of the target.
+ */
+function hadItsTime(how: OriginFailure, flight: Flight, outgoing: Outgoing, { isRepeat }: TryTerms): boolean {
+  if (how !== "timeout") return true;
+  const { headers, total, idle } = flight.target.timeouts;
+  if (isRepeat) return flight.sentAt + headers <= outgoing.exchange.deadline;
+  const longest = Math.min(headers, total, outgoing.body.sent === undefined ? Infinity : idle);
+  return timeAtTarget(outgoing, flight, Date.now()) >= longest / 2;
 }
 
 function nothing(): void {}

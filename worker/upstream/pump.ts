@@ -22,6 +22,20 @@ export interface PumpLimits {
 /** Which side of a transfer has to act next. */
 export interface PumpTurn {
   waitsFor: "source" | "destination";
+  /** How long the source was waited for, in ms, up to `sourceAt`. */
+  sourceMs: number;
+  /** Milliseconds since the epoch. */
+  sourceAt: number;
+}
+
+/** Of a transfer that begins now. */
+export function firstTurn(): PumpTurn {
+  return { waitsFor: "source", sourceMs: 0, sourceAt: Date.now() };
+}
+
+/** How long a transfer has waited for its source by now, in ms. */
+export function waitedForSource({ waitsFor, sourceMs, sourceAt }: PumpTurn, now: number): number {
+  return waitsFor === "source" ? sourceMs + now - sourceAt : sourceMs;
 }
 
 /** Why we ended a transfer that could have gone on. */
@@ -48,7 +62,7 @@ export async function pump(
   let activeAt = startedAt;
   let bytes = 0;
   let cut: (PumpEnd & { readonly kind: Cut }) | undefined;
-  const turn: PumpTurn = limits.turn ?? { waitsFor: "source" };
+  const turn = limits.turn ?? firstTurn();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   function stop(reason: Cut): void {
@@ -76,8 +90,10 @@ export async function pump(
     for (;;) {
       turn.waitsFor = "source";
       const { done, value } = await reader.read(buffer);
-      if (cut !== undefined || done) break;
       activeAt = Date.now();
+      turn.sourceMs += activeAt - turn.sourceAt;
+      turn.sourceAt = activeAt;
+      if (cut !== undefined || done) break;
       bytes += value.byteLength;
       if (limits.maxBytes !== undefined && bytes > limits.maxBytes) {
         stop("too-large");
@@ -86,6 +102,7 @@ export async function pump(
       turn.waitsFor = "destination";
       await writer.write(value);
       activeAt = Date.now();
+      turn.sourceAt = activeAt;
       buffer =
         value.byteLength < CHUNK_BYTES || value.buffer.byteLength > CHUNK_BYTES
           ? new Uint8Array(value.buffer)

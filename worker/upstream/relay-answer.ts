@@ -25,6 +25,8 @@ export interface Relay {
   /** When its head was there, in milliseconds since the epoch. */
   readonly answeredAt: number;
   readonly timeouts: Timeouts;
+  /** By when a short body must be there though `timeouts.idle` would last longer, in ms since the epoch; Infinity: that alone. */
+  readonly wholeBy: number;
   readonly watch: Watch;
 }
 
@@ -89,10 +91,10 @@ function misframed(response: Response, got: string): GatewayError {
 }
 
 async function readWhole(
-  { response, timeouts, watch, answeredAt, exchange }: Relay,
+  { response, timeouts, wholeBy, watch, answeredAt, exchange }: Relay,
   length: number,
 ): Promise<Response> {
-  watch.expect(answeredAt + timeouts.idle, () => late(length, timeouts));
+  watch.expect(Math.min(answeredAt + timeouts.idle, wholeBy), () => late(length));
   let bytes: ArrayBuffer;
   try {
     bytes = await response.arrayBuffer();
@@ -103,9 +105,9 @@ async function readWhole(
   return relayed(bytes, response);
 }
 
-function late(length: number, timeouts: Timeouts): GatewayError {
+function late(length: number): GatewayError {
   return new GatewayError("upstream-timeout", {
-    detail: `The origin's response body of ${length} bytes did not arrive whole within ${timeouts.idle} ms.`,
+    detail: `The origin's response body of ${length} bytes did not arrive whole in time.`,
   });
 }
 

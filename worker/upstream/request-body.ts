@@ -1,7 +1,7 @@
 import type { SizeLimits, Timeouts } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import { within } from "../within.ts";
-import { pump, type PumpEnd, type PumpTurn } from "./pump.ts";
+import { firstTurn, pump, waitedForSource, type PumpEnd, type PumpTurn } from "./pump.ts";
 
 /**
  * Bodies up to this many bytes are read whole before the origin is called: a slow sender then occupies no origin
@@ -24,10 +24,18 @@ export interface OutgoingBody {
   readonly overdue: (() => GatewayError) | undefined;
   /** Whether the client may still owe some of it, or has broken it off: what then becomes of the call says nothing of the target. */
   readonly isOwed: () => boolean;
+  /** For how long of the sending the client was waited for by now, in ms; Infinity: nobody knows. Not the target's time. */
+  readonly clientMs: (now: number) => number;
 }
 
 /** No body at all. */
-export const NOTHING: OutgoingBody = { body: null, sent: undefined, overdue: undefined, isOwed: () => false };
+export const NOTHING: OutgoingBody = {
+  body: null,
+  sent: undefined,
+  overdue: undefined,
+  isOwed: () => false,
+  clientMs: () => 0,
+};
 
 /** Whether nobody but its target sees how a body goes, so that a client that stands still looks like a target that does. */
 export function isUnwatched({ body, sent, isOwed }: OutgoingBody): boolean {
@@ -59,10 +67,10 @@ export async function outgoingBody(request: Request, terms: BodyTerms): Promise<
     const bytes = await readWhole(isBodiless ? request.clone() : request, length, terms);
     return { ...NOTHING, body: isBodiless ? request : bytes };
   }
-  if (isBodiless) return { ...NOTHING, body: request, isOwed: () => true };
+  if (isBodiless) return { ...NOTHING, body: request, isOwed: () => true, clientMs: () => Infinity };
   // A plain TransformStream would turn a truncated upload into a complete chunked one; a fixed length keeps it visible.
   const pipe = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length);
-  const turn: PumpTurn = { waitsFor: "source" };
+  const turn = firstTurn();
   const moved = pump(request.body, pipe.writable, {
     idleMs: timeouts.idle,
     totalMs: receivedAt + timeouts.requestBody - Date.now(),
@@ -75,7 +83,13 @@ export async function outgoingBody(request: Request, terms: BodyTerms): Promise<
     isOwed = failure !== undefined && failure.code !== "upstream-timeout";
     return failure;
   });
-  return { body: pipe.readable, sent, overdue: () => tooSlow(turn.waitsFor, timeouts), isOwed: () => isOwed };
+  return {
+    body: pipe.readable,
+    sent,
+    overdue: () => tooSlow(turn.waitsFor, timeouts),
+    isOwed: () => isOwed,
+    clientMs: (now) => waitedForSource(turn, now),
+  };
 }
 
 /** 413 for a body of `bytes`, or of more than the limit when the length was not declared. */

@@ -113,7 +113,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
       if (flight.kind === "none") return undefined;
       if (flight.attempt?.probe === undefined) return flight;
       // A permit to probe is not for a request that may be cut off at any moment.
-      land(exchange, flight, { kind: "aborted" });
+      land(outgoing, flight, { kind: "aborted" });
       return undefined;
     }
   }
