@@ -16,6 +16,7 @@ import { groupCommit } from "./group-commit.ts";
 import { keepHouse, type Housekeeping } from "./housekeeping.ts";
 import { leaseProblem, type LeaseMessage, type LeaseReply } from "./leases/lease-messages.ts";
 import { wanted } from "../message-checks.ts";
+import { ONE_TRY } from "../one-try.ts";
 import type { BanNotice, OwnerNotices, RefundMessage, RefundReply, TakeMessage, TakeReply } from "./messages.ts";
 import { refundProblem, takeProblem } from "./messages.ts";
 import { openPermitBook, type PermitBook } from "./permits/permit-book.ts";
@@ -197,7 +198,8 @@ const NOTHING_COUNTED = { policies: [], lastDecisions: [] };
 async function tellIndex(env: Env, items: readonly BanNews[]): Promise<void> {
   if (env.NAMING_SECRET === undefined) throw new Error("NAMING_SECRET is not set");
   const { name } = await addresses(env.NAMING_SECRET).banIndex();
-  await env.RATE_LIMITER.getByName(name).noteBans({ v: 1, items });
+  const index = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(name), ONE_TRY);
+  await index.noteBans({ v: 1, items });
 }
 
 function withBan<Reply extends OwnerNotices>(reply: Reply, ban: BanNotice | undefined): Reply {

@@ -2,12 +2,6 @@ import { createLru } from "../../objects/lru.ts";
 import { within } from "../within.ts";
 import { afterFailure, mayCall, type DependencyHealth } from "./dependency-health.ts";
 
-/**
- * Options of a stub: the runtime would retry a failed call up to five times over ten seconds, and a request waits 150 ms.
- * What is overloaded is never asked again: the call that failed was already one too many.
- */
-export const ONE_TRY = { retry: { maxRetries: 0 } };
-
 /** How long a call may take, and what its silence means. */
 export interface CallOptions {
   readonly deadlineMs: number;

@@ -1,4 +1,5 @@
 import { createLru } from "../../lru.ts";
+import { ONE_TRY } from "../../one-try.ts";
 import type { LeaseMessage, LeaseReply } from "../leases/lease-messages.ts";
 import type { ShardNotice } from "../messages.ts";
 import type { RateLimiter } from "../rate-limiter.ts";
@@ -39,8 +40,6 @@ const MAX_BRANCHES = 64;
 const WAIT_MS = 100;
 /** After this a call to the root counts as lost. */
 const CALL_MS = 1_000;
-/** The runtime would repeat a failed call for ten seconds. */
-const ONE_TRY = { retry: { maxRetries: 0 } };
 /** Above every id of a root, which are times; each instance has a range of its own among 2^31. */
 const FIRST_ID = 2 ** 52;
 const RANGE = 2 ** 20;
