@@ -46,6 +46,12 @@ function config(): unknown {
       },
     },
     hedged: { ...pair("hedged"), hedge: { after: 50, budget: 1 } },
+    "hedged-probe": {
+      targets: [target("hedged-probe")],
+      hedge: { after: 20, budget: 1 },
+      circuitBreaker: { ...circuitBreaker, timeout: 1_000, maxTimeout: 1_000 },
+      timeouts: { headers: 300 },
+    },
     "hedged-once": { ...pair("hedged-once"), hedge: { after: 20, budget: 0.001 }, timeouts: { headers: 500 } },
   };
   const routes = Object.keys(backends).map((id) => ({ id, prefix: `/${id}`, backend: id }));
@@ -368,6 +374,22 @@ describe("a hedged request", () => {
     for (let turn = 0; turn < 2; turn += 1) answers.push(await ask(gateway.url, { target: "/hedged-once/x" }));
     expect(answers.map(({ status }) => status)).toEqual([200, 504]);
     expect(seenBelow("/hedged-once/", "/x")).toBe(3);
+  });
+
+  it("is hedged no more when it finds out whether its target is well", async () => {
+    for (const path of ["slow", "probe"]) origin.answer(`/hedged-probe/${path}`, hang);
+    expect((await ask(gateway.url, { target: "/hedged-probe/slow" })).status).toBe(504);
+    expect(timesSeen("/hedged-probe/slow")).toBe(2);
+    await vi.waitFor(
+      async () => {
+        await ask(gateway.url, { target: "/hedged-probe/slow" });
+        expect(await circuitOf(gateway, target("hedged-probe").url)).toBe("open");
+      },
+      { timeout: 15_000, interval: 50 },
+    );
+    const asked = () => ask(gateway.url, { target: "/hedged-probe/probe" });
+    await vi.waitFor(async () => expect((await asked()).status).toBe(504), { timeout: 15_000, interval: 50 });
+    expect(timesSeen("/hedged-probe/probe")).toBe(1);
   });
 
   it("is never a POST", async () => {
