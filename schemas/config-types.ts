@@ -1,4 +1,5 @@
 import type { Backend, BreakerSettings } from "./backend-types.ts";
+import type { CachePolicy } from "./cache-policy.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
 
 /**
@@ -81,6 +82,8 @@ export interface Route {
   readonly rateLimits: readonly RateLimit[];
   /** Of the route, else of its backend, else of the top level; undefined: no breaker. */
   readonly circuitBreaker: BreakerSettings | undefined;
+  /** Undefined: nothing is kept (`cache: false`, or none). */
+  readonly cache: CachePolicy | undefined;
 }
 
 /** A prefix (stripped before the target's path is joined) or a pattern such as `/users/:id` or `/files/*`. */

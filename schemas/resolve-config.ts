@@ -4,6 +4,7 @@ import { resolveClientIp } from "./client-ip.ts";
 import type { Config, Route } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
 import { resolveAdmin, resolveEndpoints } from "./endpoints.ts";
+import { resolveCache } from "./policies/cache.ts";
 import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
 import { resolveRetry } from "./policies/backends/retry.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
@@ -61,6 +62,7 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
       ? resolveRateLimits(route, { id: `route:${id}`, name: "route", multiplier: 1, multipliers: [1] })
       : resolveRateLimits(input, { id: "default", name: "default", multiplier, multipliers }),
     circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
+    cache: resolveCache(route.cache ?? input.cache),
   };
 }
 

@@ -1,5 +1,6 @@
 import type { Config, ConfigWarning } from "./config-types.ts";
 import { backendWarnings } from "./checks/backend-warnings.ts";
+import { cacheWarnings } from "./checks/cache-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
 import { warning } from "./document/warning.ts";
@@ -40,6 +41,7 @@ function levelWarnings(
   return [
     ...pendingWarnings(path, level, pending),
     ...rateLimitWarnings(path, level),
+    ...cacheWarnings(path, level),
     ...(hasShadow ? [warning([...path, "sizeLimits", "shadow"], `${DOES_NOT_ACT}: the limits refuse`)] : []),
   ];
 }

@@ -1,10 +1,10 @@
-import { CacheSchema } from "../policies/cache.ts";
 import { DeduplicationSchema } from "../policies/deduplication.ts";
 import { LoggingSchema } from "../policies/logging.ts";
 import { MetricsSchema } from "../policies/metrics.ts";
 import { DEFAULT_SIZE_LIMITS, HARDENED_SIZE_LIMITS, SizeLimitsSchema } from "../policies/size-limits.ts";
 import { DEFAULT_TIMEOUTS, TimeoutsSchema } from "../policies/timeouts.ts";
 import { formatMs } from "../values/duration.ts";
+import { cacheSections } from "./cache.ts";
 import { rateLimitSections } from "./rate-limit.ts";
 import { enabled, pending, section } from "./section.ts";
 
@@ -65,14 +65,6 @@ const timeouts = section(
   },
 );
 
-const cache = section("Cache", CacheSchema, "Keeping responses. _Accepted, but does not act yet._", {
-  enabled,
-  ttl: pending("How long a response is fresh; a bare number counts seconds."),
-  respectCacheControl: pending(
-    "`true`: the origin's explicit freshness wins and `ttl` counts only where it says nothing. `false`: `ttl` overrides its `max-age`. Private responses are never stored either way.",
-  ),
-});
-
 const deduplication = section(
   "Deduplication",
   DeduplicationSchema,
@@ -95,4 +87,4 @@ const logging = section(
 );
 
 /** The policies, in the order of the reference. */
-export const policySections = [...rateLimitSections, sizeLimits, timeouts, logging, cache, deduplication, metrics];
+export const policySections = [...rateLimitSections, sizeLimits, timeouts, logging, ...cacheSections, deduplication, metrics];

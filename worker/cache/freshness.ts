@@ -1,4 +1,4 @@
-import { TTL_STATUSES, type CachePolicy } from "./cache-policy.ts";
+import { TTL_STATUSES, type CachePolicy } from "../../schemas/cache-policy.ts";
 import { readerOf, type FieldReader } from "./fields.ts";
 import { parseHttpDate } from "../http-date.ts";
 import { rulesOf, type ResponseRules } from "./response-rules.ts";

@@ -1,7 +1,7 @@
 import type { HeadFacts } from "../../objects/dedup/sharing.ts";
 import { varyOf } from "../../objects/dedup/variant.ts";
 import { ageOnArrival } from "./age.ts";
-import type { CachePolicy } from "./cache-policy.ts";
+import type { CachePolicy } from "../../schemas/cache-policy.ts";
 import { readerOf } from "./fields.ts";
 import { freshnessOf } from "./freshness.ts";
 import { rulesOf } from "./response-rules.ts";

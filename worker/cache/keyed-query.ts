@@ -1,4 +1,4 @@
-import type { QueryRule } from "./cache-policy.ts";
+import type { QueryRule } from "../../schemas/cache-policy.ts";
 
 /**
  * The query that is part of the key, and that is sent upstream in the place of the client's: what is not keyed must not be seen by the

@@ -1,4 +1,4 @@
-import type { CachePolicy } from "./cache-policy.ts";
+import type { CachePolicy } from "../../schemas/cache-policy.ts";
 import type { FieldReader } from "./fields.ts";
 import type { RequestRules } from "./request-rules.ts";
 

@@ -1,4 +1,4 @@
-import type { CachePolicy } from "./cache-policy.ts";
+import type { CachePolicy } from "../../schemas/cache-policy.ts";
 import { durationOf, parseCacheControl } from "./cache-control.ts";
 import type { FieldReader } from "./fields.ts";
 

@@ -1,5 +1,5 @@
 import { varyOf } from "../../objects/dedup/variant.ts";
-import type { CachePolicy } from "./cache-policy.ts";
+import type { CachePolicy } from "../../schemas/cache-policy.ts";
 import { looksDeceptive } from "./deception.ts";
 import { readerOf, type Fields } from "./fields.ts";
 import { freshnessOf, isSaidByOrigin, type Freshness } from "./freshness.ts";

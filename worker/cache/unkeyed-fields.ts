@@ -1,4 +1,4 @@
-import type { CachePolicy } from "./cache-policy.ts";
+import type { CachePolicy } from "../../schemas/cache-policy.ts";
 
 /**
  * Fields of a request that origins and frameworks let change the answer and that no key holds: on a route that caches they are never sent

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { ageOnArrival } from "../../../worker/cache/age.ts";
 import { answerOf, answerOnFailure, isErrorStatus, retentionOf, type Answer } from "../../../worker/cache/answer.ts";
-import { DEFAULT_CACHE, type CachePolicy } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
 import type { PurgeVerdict } from "../../../worker/cache/purge.ts";
 import { NO_REQUEST_RULES, requestRulesOf } from "../../../worker/cache/request-rules.ts";
 import { servedFields } from "../../../worker/cache/served-fields.ts";

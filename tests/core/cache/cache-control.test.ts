@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { durationOf, parseCacheControl } from "../../../worker/cache/cache-control.ts";
-import { DEFAULT_CACHE } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE } from "../../../schemas/cache-policy.ts";
 import { rulesOf } from "../../../worker/cache/response-rules.ts";
 import { NO_REQUEST_RULES, requestRulesOf } from "../../../worker/cache/request-rules.ts";
 import { reading } from "./fixtures.ts";

@@ -1,5 +1,5 @@
 import { ALIVE } from "../../../worker/cache/purge.ts";
-import { DEFAULT_CACHE, type CachePolicy } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
 import { readerOf, type FieldReader, type Fields } from "../../../worker/cache/fields.ts";
 import { storedFreshness } from "../../../worker/cache/freshness.ts";
 import { toStored, type StoredResponse } from "../../../worker/cache/stored-response.ts";

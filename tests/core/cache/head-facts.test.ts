@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { sharingOf } from "../../../objects/dedup/sharing.ts";
-import { DEFAULT_CACHE, type CachePolicy } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
 import { headFactsOf } from "../../../worker/cache/head-facts.ts";
 import { keyedCookies } from "../../../worker/cache/keyed-cookies.ts";
 import { storabilityOf } from "../../../worker/cache/storability.ts";

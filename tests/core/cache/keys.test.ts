@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { keyBytes, keyParts } from "../../../worker/cache/cache-key.ts";
-import { DEFAULT_CACHE, type QueryRule } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE, type QueryRule } from "../../../schemas/cache-policy.ts";
 import { keyedQuery } from "../../../worker/cache/keyed-query.ts";
 import { bypassOf, type Bypass, type LookupRequest } from "../../../worker/cache/lookup.ts";
 import { NO_REQUEST_RULES } from "../../../worker/cache/request-rules.ts";

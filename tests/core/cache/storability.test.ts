@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_CACHE, type CachePolicy } from "../../../worker/cache/cache-policy.ts";
+import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
 import { storabilityOf, type Received } from "../../../worker/cache/storability.ts";
 import { storedFields } from "../../../worker/cache/stored-response.ts";
 import { dated, received } from "./fixtures.ts";

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { DEFAULT_CACHE } from "../../../schemas/cache-policy.ts";
 import { defaultDocument } from "../../../schemas/default-config.ts";
 import { parseConfig, parseConfigText } from "../../../schemas/index.ts";
 import {
@@ -49,6 +50,7 @@ describe("a document", () => {
             timeouts: { headers: 10_000, total: 30_000, idle: 60_000, requestBody: 30_000 },
             rateLimits: [SHARED_LIMIT],
             circuitBreaker: BREAKER_DEFAULTS,
+            cache: { ...DEFAULT_CACHE, ttlMs: 300_000 },
           },
         ],
         backends: new Map([

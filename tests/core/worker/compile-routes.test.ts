@@ -9,6 +9,7 @@ const NO_LIMITS = {
   timeouts: { headers: 1, total: 1, idle: 1, requestBody: 1 },
   rateLimits: [],
   circuitBreaker: undefined,
+  cache: undefined,
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {

@@ -23,6 +23,10 @@ export interface CachePolicy {
   readonly stripSetCookie: boolean;
   /** Which parameters of the query the origin sees, and which the key. */
   readonly query: QueryRule;
+  /** Bytes of the largest body that is kept. */
+  readonly maxBytes: number;
+  /** What all of the route can be purged by, beside the tags that its origin names. */
+  readonly tags: readonly string[];
 }
 
 /** What a request's cookies mean: it goes past the cache; they are taken out, upstream too; those named are part of the key. */
@@ -66,4 +70,6 @@ export const DEFAULT_CACHE: CachePolicy = {
   authorization: "bypass",
   stripSetCookie: false,
   query: { kind: "all", isSorted: false },
+  maxBytes: 8 * 2 ** 20,
+  tags: [],
 };
