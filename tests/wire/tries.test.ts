@@ -33,6 +33,8 @@ function config(): unknown {
     patient: { targets: [target("patient")], retry, timeouts: { total: 5_000 } },
     poor: { targets: [target("poor")], retry: { ...retry, budget: { ratio: 0, perSecond: 0.001 } } },
     several: { ...pair("several"), retry },
+    // The first is as good as always chosen where it may be.
+    preferred: { targets: [{ ...target("preferred/a"), weight: 1_000_000 }, target("preferred/b")], retry },
     opening: { targets: [target("opening")], retry, circuitBreaker },
     guarded: { targets: [target("guarded")], circuitBreaker },
     unread: { targets: [target("unread")], circuitBreaker, timeouts: { requestBody: 2_000 } },
@@ -194,6 +196,21 @@ describe("retries", () => {
     expect(await logged(answer)).toMatchObject({ tries: 3, retried: ["503", "503"], retryStop: "exhausted" });
   });
 
+  it.each([
+    ["nothing", ["Idempotency-Key:"]],
+    ["an empty string", ['Idempotency-Key: ""']],
+    ["nothing twice", ["Idempotency-Key:", "Idempotency-Key:"]],
+    ["two keys", ["Idempotency-Key: one", "Idempotency-Key: two"]],
+    ["a key of 256 characters", [`Idempotency-Key: ${"k".repeat(256)}`]],
+    ["a key for the gateway alone", ["Connection: idempotency-key", "Idempotency-Key: one"]],
+  ])("take no %s for the name of a request", async (name, headers) => {
+    const path = `/retried/misnamed/${name.replaceAll(" ", "-")}`;
+    origin.answer(path, inTurn(busy(), OK));
+    const answer = await ask(gateway.url, { method: "POST", target: path, headers, body: "pay" });
+    expect(outcome(answer)).toBe("503 busy");
+    expect(timesSeen(path)).toBe(1);
+  });
+
   it("leave a failure alone that is not in `statuses`", async () => {
     origin.answer("/retried/broken", send("HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n"));
     const answer = await ask(gateway.url, { target: "/retried/broken" });
@@ -245,6 +262,17 @@ describe("retries", () => {
     const answers = [];
     for (let turn = 0; turn < 2; turn += 1) answers.push(await ask(gateway.url, { target: "/several/elsewhere" }));
     expect(answers.map(outcome)).toEqual(["200 ok", "200 ok"]);
+  });
+
+  it("keep what a target asks for when another one has failed since", async () => {
+    origin.answer("/preferred/a/word", ...busy("Retry-After: 3600\r\n"));
+    origin.answer("/preferred/b/word", ...busy());
+    const answers = [];
+    for (let turn = 0; turn < 3; turn += 1) answers.push(await ask(gateway.url, { target: "/preferred/word" }));
+    expect([timesSeen("/preferred/a/word"), timesSeen("/preferred/b/word")]).toEqual([3, 3]);
+    expect((await Promise.all(answers.map(logged))).map(({ retryStop }) => retryStop)).toEqual(
+      Array(3).fill("too-late"),
+    );
   });
 
   it("begin when a try has had its time, and end it at its origin", async () => {

@@ -10,6 +10,8 @@ export interface Try {
   /** Retries made so far. */
   readonly retries: number;
   readonly failure: TryFailure;
+  /** For how long the target of the next try asks to be left alone, in ms; 0: it doesn't. */
+  readonly askedMs: number;
   /** Since the client's request arrived. */
   readonly elapsedMs: number;
 }
@@ -17,9 +19,7 @@ export interface Try {
 /** How a try failed. */
 export type TryFailure =
   /** No answer, or a broken one. `fetch` doesn't tell whether anything was sent, so it may have been done. */
-  | { readonly kind: "unanswered" }
-  /** `retryAfterMs`: what it asks for; undefined: nothing. */
-  | { readonly kind: "status"; readonly status: number; readonly retryAfterMs: number | undefined };
+  { readonly kind: "unanswered" } | { readonly kind: "status"; readonly status: number };
 
 /** When a request may be tried again. */
 export interface RetryPolicy {
@@ -50,20 +50,19 @@ const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT"
  * Whether a request may be sent again: where twice is the same as once, by its method or because the origin was given an
  * Idempotency-Key, and where all of it can be sent.
  *
- * A wait that the origin asks for is kept, and when it is longer than there is time for, there is no retry: sooner would be
+ * A wait that a target asks for is kept, and when it is longer than there is time for, there is no retry: sooner would be
  * against its word. Whether another target, the budget and its breaker allow a retry is asked after this.
  *
  * @param random in [0, 1), for the wait.
  */
 export function mayRetry(tried: Try, policy: RetryPolicy, random: number): RetryDecision {
-  const { failure, retries } = tried;
+  const { failure, retries, askedMs } = tried;
   if (policy.maxRetries === 0) return stop("no-retries");
   if (retries >= policy.maxRetries) return stop("exhausted");
   if (failure.kind === "status" && !policy.statuses.includes(failure.status)) return stop("status");
   if (!isRepeatable(tried)) return stop("not-idempotent");
   if (!tried.isReplayable) return stop("not-replayable");
-  const asked = failure.kind === "status" ? (failure.retryAfterMs ?? 0) : 0;
-  const afterMs = asked + backoff(retries + 1, random, policy.backoff);
+  const afterMs = askedMs + backoff(retries + 1, random, policy.backoff);
   return tried.elapsedMs + afterMs < policy.overallMs ? { kind: "retry", afterMs } : stop("too-late");
 }
 

@@ -5,6 +5,7 @@ import { targetState, type TargetState } from "../backends/target.ts";
 import type { CountedCall } from "../balance/in-flight.ts";
 import { beginCall, endCall, noteAnswer } from "../balance/target-load.ts";
 import type { Exchange } from "../exchange.ts";
+import { retryAfterMs } from "../retry/retry-after.ts";
 import type { Watch } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
 import type { OutgoingBody } from "./request-body.ts";
@@ -41,6 +42,8 @@ export interface Flight {
   /** Ends it at the origin; undefined: it ends with the exchange. */
   readonly cut: AbortController | undefined;
   readonly call: CountedCall | undefined;
+  /** Until when its target has asked to be left alone, in ms since the epoch; 0: it hasn't. */
+  aloneUntil: number;
   /** Whether it has landed: whatever comes of it after that is nobody's. */
   isOver: boolean;
 }
@@ -83,7 +86,7 @@ export function launch(exchange: Exchange, { target, choice, attempt, isCuttable
   // A probe has to be over at its origin when its permit is.
   const cut = isCuttable || attempt?.probe !== undefined ? new AbortController() : undefined;
   const call = target.isMeasured ? beginCall(target.state.load, exchange.deadline - sentAt, sentAt) : undefined;
-  return { kind: "flight", target, choice, attempt, sentAt, cut, call, isOver: false };
+  return { kind: "flight", target, choice, attempt, sentAt, cut, call, aloneUntil: 0, isOver: false };
 }
 
 /**
@@ -138,6 +141,12 @@ export function land(outgoing: Outgoing, flight: Flight, end: CallEnd): void {
   const stream = end.kind === "response" ? exchange.notes.body : undefined;
   if (stream === undefined) return endCall(load, call);
   void stream.then(() => endCall(load, call));
+}
+
+/** Notes what a failed answer asks for by `Retry-After`; garbage asks for nothing. */
+export function noteRetryAfter(flight: Flight, { headers }: Response, now: number): void {
+  const waitMs = retryAfterMs(headers.get("retry-after"), now);
+  if (waitMs !== undefined) flight.aloneUntil = now + waitMs;
 }
 
 /** Watches the streamed body of a flight that has landed: one that its target cuts off is one failure more. */

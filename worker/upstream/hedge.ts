@@ -1,7 +1,7 @@
 import type { Backend } from "../../schemas/index.ts";
 import { p95Of } from "../balance/target-load.ts";
 import type { Watch } from "../watch.ts";
-import { headOf, land, type Flight, type Outgoing, type RouteTarget } from "./flight.ts";
+import { headOf, land, noteRetryAfter, type Flight, type Outgoing, type RouteTarget } from "./flight.ts";
 import { originFailure } from "./origin-failure.ts";
 import type { Head } from "./one-try.ts";
 import { allowance } from "./retry-allowance.ts";
@@ -111,7 +111,9 @@ function landFailed(outgoing: Outgoing, end: Ended): void {
     return land(outgoing, flight, error === undefined ? { kind: "aborted" } : { kind: "error", error });
   }
   const { status, headers, body } = end.response;
-  const durationMs = Date.now() - flight.sentAt;
+  const now = Date.now();
+  const durationMs = now - flight.sentAt;
+  noteRetryAfter(flight, end.response, now);
   land(outgoing, flight, { kind: "response", status, hasRetryAfter: headers.has("retry-after"), durationMs });
   void body?.cancel().catch(() => {});
 }

@@ -1,11 +1,10 @@
 import type { CallEnd } from "../backends/target-breaker.ts";
 import { codeOf } from "../problem.ts";
 import type { TryFailure } from "../retry/may-retry.ts";
-import { retryAfterMs } from "../retry/retry-after.ts";
 import { stayToTheEnd } from "../stay-to-the-end.ts";
 import { watched, type Watch } from "../watch.ts";
 import { stopReason } from "./fetch.ts";
-import { headOf, land, timeAtTarget, watchBody, type Flight, type Outgoing } from "./flight.ts";
+import { headOf, land, noteRetryAfter, timeAtTarget, watchBody, type Flight, type Outgoing } from "./flight.ts";
 import type { Race } from "./hedge.ts";
 import { originFailure, type OriginFailure } from "./origin-failure.ts";
 import { BUFFER_BYTES, relayAnswer } from "./relay-answer.ts";
@@ -93,8 +92,8 @@ async function take(
   const answeredAt = Date.now();
   exchange.notes.upstreamMs = answeredAt - flight.sentAt;
   const durationMs = Math.max(0, timeAtTarget(outgoing, flight, answeredAt));
-  const asked = status === 429 || status >= 500 ? headers.get("retry-after") : null;
-  const end: CallEnd = { kind: "response", status, hasRetryAfter: asked !== null, durationMs };
+  const hasRetryAfter = (status === 429 || status >= 500) && headers.has("retry-after");
+  const end: CallEnd = { kind: "response", status, hasRetryAfter, durationMs };
   const { method } = exchange.canonical;
   const { timeouts } = flight.target;
   // A probe's short body must have come by the end of its permit, like its head.
@@ -105,7 +104,8 @@ async function take(
     const isShort = Number(headers.get("content-length") ?? Infinity) <= BUFFER_BYTES;
     const kept = isShort ? await relay() : undefined;
     land(outgoing, flight, end);
-    const failure = { kind: "status", status, retryAfterMs: retryAfterMs(asked, answeredAt) } as const;
+    noteRetryAfter(flight, response, answeredAt);
+    const failure = { kind: "status", status } as const;
     const drop = kept === undefined ? () => void response.body?.cancel().catch(nothing) : nothing;
     return { kind: "failed", why: String(status), failure, flight, passOn: () => kept ?? relay(), drop };
   }

@@ -1,3 +1,4 @@
+import { readIdempotencyKey } from "../../objects/dedup/idempotency-key.ts";
 import type { Backend } from "../../schemas/index.ts";
 import { isRepeatable, mayRetry, type RetryDecision, type RetryPolicy, type TryFailure } from "../retry/may-retry.ts";
 import type { Outgoing, RouteTarget } from "./flight.ts";
@@ -11,8 +12,17 @@ export interface Retries {
   /** Whether a request may be sent more than once at all. */
   isRepeatable(outgoing: Outgoing): boolean;
   /** Whether to send a request again that failed so, and after how long; the budget is asked after this. */
-  decide(outgoing: Outgoing, failure: TryFailure, made: number): RetryDecision;
+  decide(outgoing: Outgoing, failed: Failed): RetryDecision;
 }
+
+/** What `decide` goes by; as `Try` says. */
+export interface Failed {
+  readonly failure: TryFailure;
+  readonly made: number;
+  readonly askedMs: number;
+}
+
+const FIELD = "idempotency-key";
 
 /** Compiles a backend's retries; undefined: it has none. */
 export function compileRetries({ name, retry }: Backend, targets: readonly RouteTarget[]): Retries | undefined {
@@ -23,7 +33,7 @@ export function compileRetries({ name, retry }: Backend, targets: readonly Route
     statuses: new Set(statuses),
     allowance: allowance(`retry:${name}`, budget, targets),
     isRepeatable: (outgoing) => isReplayable(outgoing) && isRepeatable(askedFor(outgoing)),
-    decide(outgoing, failure, made) {
+    decide(outgoing, { failure, made, askedMs }) {
       const { receivedAt, deadline } = outgoing.exchange;
       const policy: RetryPolicy = { maxRetries, statuses, backoff, overallMs: deadline - receivedAt };
       const tried = {
@@ -31,6 +41,7 @@ export function compileRetries({ name, retry }: Backend, targets: readonly Route
         isReplayable: isReplayable(outgoing),
         retries: made,
         failure,
+        askedMs,
         elapsedMs: Date.now() - receivedAt,
       };
       return mayRetry(tried, policy, Math.random());
@@ -38,10 +49,14 @@ export function compileRetries({ name, retry }: Backend, targets: readonly Route
   };
 }
 
-/** What the origin sees: a key that the client's `Connection` names stays behind, and tells the origin nothing. */
-function askedFor({ exchange }: Outgoing): { readonly method: string; readonly hasIdempotencyKey: boolean } {
-  const key = exchange.fields.endToEnd.get("idempotency-key");
-  return { method: exchange.canonical.method, hasIdempotencyKey: key !== null && key !== "" };
+/**
+ * A key that names nothing, or could be read as two, is none: an origin that doesn't take it does the request again. It is what the
+ * origin gets that counts; the client's fields are looked at first since that costs less.
+ */
+function askedFor({ exchange, headers }: Outgoing): { readonly method: string; readonly hasIdempotencyKey: boolean } {
+  const { method } = exchange.canonical;
+  if (exchange.fields.get(FIELD) === null) return { method, hasIdempotencyKey: false };
+  return { method, hasIdempotencyKey: readIdempotencyKey(headers.get(FIELD)).kind === "key" };
 }
 
 /** A stream is gone when it is sent; so is the body of a GET, which is sent inside the client's own request. */

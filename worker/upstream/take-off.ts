@@ -7,6 +7,8 @@ import { launch, type Flight, type RouteTarget } from "./flight.ts";
 export interface Done extends Asked {
   readonly tried: number[];
   readonly refused: number[];
+  /** Every try that has taken off. */
+  readonly flights: Flight[];
 }
 
 /** What a flight takes off with. */
@@ -57,7 +59,9 @@ export function compileRunway(targets: readonly RouteTarget[], balancer: Balance
       const admitted = asking instanceof Promise ? await asking : asking;
       if (admitted?.kind !== "refused") {
         done.tried.push(chosen.index);
-        return launch(exchange, { target, choice: chosen, attempt: admitted?.attempt, isCuttable });
+        const flight = launch(exchange, { target, choice: chosen, attempt: admitted?.attempt, isCuttable });
+        done.flights.push(flight);
+        return flight;
       }
       done.refused.push(chosen.index);
       if (balancer === undefined) {

@@ -4,7 +4,7 @@ import type { NoTarget } from "../backends/choice.ts";
 import { targetTerms } from "../backends/target.ts";
 import { watchTargets } from "../backends/watch-targets.ts";
 import type { Exchange } from "../exchange.ts";
-import type { RetryStop, TryFailure } from "../retry/may-retry.ts";
+import type { RetryStop } from "../retry/may-retry.ts";
 import { stopReason } from "./fetch.ts";
 import { compileTargets, land, type Flight, type Outgoing } from "./flight.ts";
 import { compileHedge, isHedgeable, type Hedge, type Race } from "./hedge.ts";
@@ -58,7 +58,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     balancer?.strip?.(headers);
     if (isWatched) watchTargets(exchange, watched, now);
     retries?.allowance.note(now);
-    const done: Done = { tried: [], refused: [] };
+    const done: Done = { tried: [], refused: [], flights: [] };
     const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
     const isCuttable = bringHead !== undefined || retries?.isRepeatable(outgoing) === true;
     const first = await runway.takeOff(exchange, { done, isCuttable });
@@ -87,14 +87,15 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
   ): Promise<Flight | RetryStop> {
     if (retries === undefined) return "no-retries";
     const { exchange } = outgoing;
-    const elsewhere = retries.decide(outgoing, withoutWait(failure), made);
+    const elsewhere = retries.decide(outgoing, { failure, made, askedMs: 0 });
     if (elsewhere.kind === "stop") return elsewhere.why;
     const now = Date.now();
     const choice = await runway.choose(exchange, now, done);
     if (choice.kind === "none") return choice.why;
     if (targets[choice.index]?.breaker?.isRefusing(now) === true) return "breaker-open";
-    // The wait that a target asks for is no other target's.
-    const decision = done.tried.includes(choice.index) ? retries.decide(outgoing, failure, made) : elsewhere;
+    // The wait that a target asks for is no other target's, and not over when another one has failed since.
+    const askedMs = Math.max(0, ...done.flights.map((flight) => askedOf(flight, choice.index, now)));
+    const decision = askedMs > 0 ? retries.decide(outgoing, { failure, made, askedMs }) : elsewhere;
     if (decision.kind === "stop") return decision.why;
     if (!retries.allowance.take(Date.now())) return "budget";
     await pause(exchange, decision.afterMs);
@@ -129,8 +130,9 @@ function bound(answer: Response, { choice }: Flight): Response {
   return answer;
 }
 
-function withoutWait(failure: TryFailure): TryFailure {
-  return failure.kind === "status" ? { ...failure, retryAfterMs: undefined } : failure;
+/** For how long the target of a flight asks to be left alone, if it is this one. */
+function askedOf({ choice, aloneUntil }: Flight, index: number, now: number): number {
+  return choice.index === index ? aloneUntil - now : 0;
 }
 
 /** Waits; a step that stops the exchange ends that. */
