@@ -1,7 +1,7 @@
 import { isCount } from "../numbers.ts";
 import { MAX_ID_LENGTH, isText, wanted, type Unchecked } from "../message-checks.ts";
 import { policyProblem, type BreakerPolicy } from "./breaker-policy.ts";
-import type { CircuitKind } from "./circuit.ts";
+import { isCircuitKind, type CircuitKind } from "./circuit.ts";
 import type { Counts } from "./outcome-window.ts";
 import type { ProbeResult } from "./probe-permits.ts";
 
@@ -57,10 +57,12 @@ export interface PermitTerms {
 }
 
 const MAX_PROBES = 32;
+/** While a deployment is under way, either side may meet one that is older or newer. */
+export const VERSION_WANTED = "1; deploy the Worker and its objects together";
 
 /** What is wrong with a report, in words for a log, or undefined. */
 export function reportProblem(report: Unchecked<BreakerReport>): string | undefined {
-  if (report.v !== 1) return wanted("v", report.v, "1; deploy the Worker and its objects together");
+  if (report.v !== 1) return wanted("v", report.v, VERSION_WANTED);
   if (!isText(report.isolate, MAX_ID_LENGTH)) return wanted("isolate", report.isolate, "1 to 64 characters");
   for (const field of ["configVersion", "seq", "epoch", "isolates", "ok", "failed", "slow"] as const) {
     if (!isCount(report[field])) return wanted(field, report[field], "an integer >= 0");
@@ -69,6 +71,24 @@ export function reportProblem(report: Unchecked<BreakerReport>): string | undefi
     if (typeof report[field] !== "boolean") return wanted(field, report[field], "true or false");
   }
   return policyProblem(report.policy) ?? probesProblem(report.probes);
+}
+
+/** What is wrong with a reply, in words for a log, or undefined. A time that is no number would never come, or always be over. */
+export function replyProblem(reply: Unchecked<BreakerReply>): string | undefined {
+  if (reply.v !== 1) return wanted("v", reply.v, VERSION_WANTED);
+  for (const field of ["epoch", "ageMs", "remainingMs", "reportMs", "urgentMs", "isolates"] as const) {
+    if (!isCount(reply[field])) return wanted(field, reply[field], "an integer >= 0");
+  }
+  if (!isCircuitKind(reply.circuit)) return wanted("circuit", reply.circuit, "the name of a state");
+  return permitProblem(reply.permit);
+}
+
+function permitProblem(permit: unknown): string | undefined {
+  if (permit === null) return undefined;
+  if (typeof permit !== "object") return wanted("permit", permit, "an object or null");
+  const { id, deadlineMs }: Unchecked<PermitTerms> = { ...permit };
+  if (isCount(id) && isCount(deadlineMs)) return undefined;
+  return wanted("permit", permit, "an id and a deadline");
 }
 
 function probesProblem(probes: unknown): string | undefined {

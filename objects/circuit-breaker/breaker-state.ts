@@ -2,7 +2,7 @@ import { isInteger } from "../numbers.ts";
 import { parsePacked, unpackList } from "../packed.ts";
 import { isCount } from "../numbers.ts";
 import { packPolicy, unpackPolicy } from "./breaker-policy.ts";
-import { HISTORY, type BreakerState, type Cause, type Circuit, type CircuitKind, type Transition } from "./circuit.ts";
+import { HISTORY, isCircuitKind, type BreakerState, type Cause, type Circuit, type Transition } from "./circuit.ts";
 import type { ProbePermit } from "./probe-permits.ts";
 
 /** A breaker's state as one short text: about 150 characters, and 40 for each transition and permit. */
@@ -50,7 +50,6 @@ interface Packed {
   readonly y?: unknown;
 }
 
-const KINDS: readonly CircuitKind[] = ["closed", "open", "half-open", "forced-open", "forced-closed"];
 const CAUSES: readonly Cause[] = [
   "consecutive-failures",
   "failure-ratio",
@@ -83,7 +82,7 @@ function unpackCircuit(packed: unknown): Circuit | undefined {
   if (!Array.isArray(packed)) return undefined;
   const list: readonly unknown[] = packed;
   const [kind, since, openings, until, failures, lost, neutral] = list;
-  if (!isKind(kind) || !isInteger(since)) return undefined;
+  if (!isCircuitKind(kind) || !isInteger(since)) return undefined;
   if (kind === "forced-open" || kind === "forced-closed") return { kind, since };
   if (!isCount(openings)) return undefined;
   if (kind === "closed") return { kind, since, openings };
@@ -97,11 +96,7 @@ function unpackPermit([id, epoch, endsAt]: readonly unknown[]): ProbePermit | un
 }
 
 function unpackTransition([at, epoch, to, cause]: readonly unknown[]): Transition | undefined {
-  return isInteger(at) && isCount(epoch) && isKind(to) && isCause(cause) ? { at, epoch, to, cause } : undefined;
-}
-
-function isKind(value: unknown): value is CircuitKind {
-  return KINDS.some((kind) => kind === value);
+  return isInteger(at) && isCount(epoch) && isCircuitKind(to) && isCause(cause) ? { at, epoch, to, cause } : undefined;
 }
 
 function isCause(value: unknown): value is Cause {

@@ -26,6 +26,13 @@ export interface ProbeCount {
 /** The name of a state. */
 export type CircuitKind = Circuit["kind"];
 
+const KINDS: readonly CircuitKind[] = ["closed", "open", "half-open", "forced-open", "forced-closed"];
+
+/** Whether a value is the name of a state. */
+export function isCircuitKind(value: unknown): value is CircuitKind {
+  return KINDS.some((kind) => kind === value);
+}
+
 /** Why a state came to be. */
 export type Cause =
   | "consecutive-failures"

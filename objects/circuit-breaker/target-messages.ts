@@ -1,6 +1,12 @@
 import { isCount } from "../numbers.ts";
 import { MAX_ID_LENGTH, isText, wanted, type Unchecked } from "../message-checks.ts";
-import { reportProblem, type BreakerReply, type BreakerReport } from "./breaker-messages.ts";
+import {
+  replyProblem,
+  reportProblem,
+  VERSION_WANTED,
+  type BreakerReply,
+  type BreakerReport,
+} from "./breaker-messages.ts";
 
 /** How a target's health is checked; null where nobody asked for it. Its path and what is expected are the gateway's. */
 export interface HealthTerms {
@@ -75,11 +81,31 @@ export interface TargetOrder {
 
 const MAX_URL_LENGTH = 8_192;
 const MAX_NAME_LENGTH = 256;
-const VERSION_WANTED = "1; deploy the Worker and its objects together";
 
 /** What is wrong with a report, in words for a log, or undefined. */
 export function targetReportProblem(report: Unchecked<TargetReport>): string | undefined {
   return reportProblem(report) ?? termsProblem(report);
+}
+
+/** What is wrong with the answer to a report, in words for a log, or undefined. */
+export function targetReplyProblem(reply: Unchecked<TargetReply>): string | undefined {
+  return replyProblem(reply) ?? newsProblem(reply.news);
+}
+
+/** What is wrong with the answer to a watch message, in words for a log, or undefined. */
+export function watchReplyProblem({ v, isolates, pollMs, news }: Unchecked<WatchReply>): string | undefined {
+  if (v !== 1) return wanted("v", v, VERSION_WANTED);
+  if (!isCount(isolates)) return wanted("isolates", isolates, "an integer >= 0");
+  if (!isCount(pollMs)) return wanted("pollMs", pollMs, "an integer >= 0");
+  return newsProblem(news);
+}
+
+function newsProblem(news: unknown): string | undefined {
+  if (typeof news !== "object" || news === null) return wanted("news", news, "an object");
+  const { downForMs, wellForMs, isDraining }: Unchecked<TargetNews> = news;
+  const isTime = (value: unknown) => value === null || isCount(value);
+  if (isTime(downForMs) && isTime(wellForMs) && typeof isDraining === "boolean") return undefined;
+  return wanted("news", news, "two times or null, and whether it drains");
 }
 
 /** What is wrong with a watch message, in words for a log, or undefined. */

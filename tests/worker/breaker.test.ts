@@ -29,6 +29,7 @@ const LATE_MS = 400;
 
 const SILENCE: Between = () => new Promise(() => {});
 const DEATH: Between = () => Promise.reject(new Error("injected"));
+const STRANGE: Between = async () => ({ v: 2, state: "fine" });
 const PERMIT = { id: 7, deadlineMs: 11_000 };
 
 holdTime();
@@ -130,6 +131,7 @@ describe("a breaker while it is closed", () => {
   it.each<[string, Between]>([
     ["hangs", SILENCE],
     ["throws", DEATH],
+    ["is of another version", STRANGE],
   ])("lets every request pass at once though its owner %s, with a call a second at most", async (_title, between) => {
     const isolate = newIsolate(between);
     const breaker = isolate.breaker(newTarget());
@@ -152,9 +154,12 @@ describe("a breaker while it is closed", () => {
       await isolate.answered();
       await passes(1_000);
     }
-    const line = { level: "warn", message: "breaker not heard of", target: url, error: "injected" };
+    const line = (ms: number) => {
+      const time = new Date(began + ms).toISOString();
+      return { time, level: "warn", message: "breaker not heard of", target: url, error: "injected" };
+    };
     const lines = warn.mock.calls.map(([text]) => JSON.parse(String(text)));
-    expect(lines).toEqual([0, 60_000].map((ms) => ({ ...line, time: new Date(began + ms).toISOString() })));
+    expect(lines).toEqual([line(0), line(60_000)]);
   });
 
   it("says what it counted when the owner said, though no request comes, and is silent then", async () => {
@@ -254,6 +259,7 @@ describe("a breaker whose open time is over", () => {
   it.each<[string, Between]>([
     ["hangs", SILENCE],
     ["throws", DEATH],
+    ["is of another version", STRANGE],
   ])(
     "costs a request the deadline at most when its owner %s, and is closed two seconds later",
     async (_title, between) => {

@@ -103,6 +103,16 @@ describe("targets that are watched", () => {
     }
   });
 
+  it("are asked about no more often where the owner is of another version", async () => {
+    const isolate = newIsolate(async () => ({ v: 2, state: "fine" }));
+    const url = newTarget();
+    for (let request = 0; request < 40; request++) {
+      await isolate.watch([url]);
+      await passes(500);
+    }
+    expect(asked(isolate)).toBe(4);
+  });
+
   it("are asked about again after a call that hangs", async () => {
     let isBroken = true;
     const { promise: reached, resolve: reach } = Promise.withResolvers<void>();

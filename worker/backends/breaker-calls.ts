@@ -3,7 +3,7 @@ import type { BreakerReport } from "../../objects/circuit-breaker/breaker-messag
 import { dueReport, failed, heard, wakeAt } from "../../objects/circuit-breaker/breaker-reporting.ts";
 import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { CircuitBreaker } from "../../objects/circuit-breaker/circuit-breaker.ts";
-import type { TargetReply } from "../../objects/circuit-breaker/target-messages.ts";
+import { targetReplyProblem, type TargetReply } from "../../objects/circuit-breaker/target-messages.ts";
 import { ONE_TRY } from "../../objects/one-try.ts";
 import { createDependency } from "../dependencies/dependency.ts";
 import type { Exchange } from "../exchange.ts";
@@ -68,12 +68,18 @@ export async function sendReport(
   try {
     const told = { ...report, ...state.terms };
     const reply = await callBreaker<TargetReply>(state, caller.env, (owner) => owner.report(told));
+    understood(targetReplyProblem(reply));
     learn(state, view, { seq: report.seq, reply, now: Date.now() });
   } catch (error) {
     failed(view, report.seq, Date.now());
     complain(state, error, Date.now());
   }
   reportDue(state, view, caller, Date.now());
+}
+
+/** An owner of another version that cannot be understood is as good as silent. @throws Error with what is wrong. */
+export function understood(problem: string | undefined): void {
+  if (problem !== undefined) throw new Error(`the answer cannot be used: ${problem}`);
 }
 
 function learn(

@@ -1,6 +1,6 @@
-import type { TargetTerms, WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
+import { watchReplyProblem, type TargetTerms, type WatchReply } from "../../objects/circuit-breaker/target-messages.ts";
 import type { Exchange } from "../exchange.ts";
-import { CALL_MS, callBreaker, complain, type Caller } from "./breaker-calls.ts";
+import { CALL_MS, callBreaker, complain, understood, type Caller } from "./breaker-calls.ts";
 import { learnNews, type TargetState } from "./target.ts";
 
 /** What watching targets needs of a request. */
@@ -40,9 +40,11 @@ export function watchTargets(caller: WatchCaller, targets: readonly WatchedTarge
 async function watch({ state, terms }: WatchedTarget, { env, configVersion }: WatchCaller): Promise<void> {
   const { isolate } = state.isolate;
   try {
-    const { news, isolates, pollMs } = await callBreaker<WatchReply>(state, env, (owner) =>
+    const reply = await callBreaker<WatchReply>(state, env, (owner) =>
       owner.watch({ v: 1, configVersion, isolate, ...terms }),
     );
+    understood(watchReplyProblem(reply));
+    const { news, isolates, pollMs } = reply;
     state.watchMs = pollMs;
     state.isolates = isolates;
     learnNews(state, news, Date.now());
