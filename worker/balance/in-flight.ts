@@ -27,6 +27,8 @@ export function noneInFlight(): InFlight {
  * last: a client that vanishes without an end must not make its target look busy for ever.
  */
 export function begin(inFlight: InFlight, leaseMs: number, now: number): CountedCall {
+  // Few algorithms ever ask how many there are, and clients that vanish would leave an entry a second for the isolate's life.
+  countInFlight(inFlight, now);
   const second = Math.ceil((now + leaseMs) / SECOND_MS);
   inFlight.ends.set(second, (inFlight.ends.get(second) ?? 0) + 1);
   inFlight.count += 1;
