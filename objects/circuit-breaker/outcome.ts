@@ -9,7 +9,7 @@ export type CallEnd =
   | {
       readonly kind: "response";
       readonly status: number;
-      /** Whether it came with `Retry-After`. */
+      /** Whether it came with a `Retry-After` that can be read. */
       readonly hasRetryAfter: boolean;
       /** From the start of the call to its response headers. */
       readonly durationMs: number;

@@ -143,6 +143,11 @@ export function land(outgoing: Outgoing, flight: Flight, end: CallEnd): void {
   void stream.then(() => endCall(load, call));
 }
 
+/** Whether an answer says when to come back. Garbage doesn't, and a target that fails with it has failed. */
+export function saysWhen({ headers }: Response, now: number): boolean {
+  return retryAfterMs(headers.get("retry-after"), now) !== undefined;
+}
+
 /** Notes what a failed answer asks for by `Retry-After`; garbage asks for nothing. */
 export function noteRetryAfter(flight: Flight, { headers }: Response, now: number): void {
   const waitMs = retryAfterMs(headers.get("retry-after"), now);

@@ -1,7 +1,7 @@
 import type { Backend } from "../../schemas/index.ts";
 import { p95Of } from "../balance/target-load.ts";
 import type { Watch } from "../watch.ts";
-import { headOf, land, noteRetryAfter, type Flight, type Outgoing, type RouteTarget } from "./flight.ts";
+import { headOf, land, noteRetryAfter, saysWhen, type Flight, type Outgoing, type RouteTarget } from "./flight.ts";
 import { originFailure } from "./origin-failure.ts";
 import type { Head } from "./one-try.ts";
 import { allowance } from "./retry-allowance.ts";
@@ -110,10 +110,10 @@ function landFailed(outgoing: Outgoing, end: Ended): void {
     const error = originFailure(end.error);
     return land(outgoing, flight, error === undefined ? { kind: "aborted" } : { kind: "error", error });
   }
-  const { status, headers, body } = end.response;
+  const { status, body } = end.response;
   const now = Date.now();
   const durationMs = now - flight.sentAt;
   noteRetryAfter(flight, end.response, now);
-  land(outgoing, flight, { kind: "response", status, hasRetryAfter: headers.has("retry-after"), durationMs });
+  land(outgoing, flight, { kind: "response", status, hasRetryAfter: saysWhen(end.response, now), durationMs });
   void body?.cancel().catch(() => {});
 }

@@ -4,7 +4,16 @@ import type { TryFailure } from "../retry/may-retry.ts";
 import { stayToTheEnd } from "../stay-to-the-end.ts";
 import { watched, type Watch } from "../watch.ts";
 import { stopReason } from "./fetch.ts";
-import { headOf, land, noteRetryAfter, timeAtTarget, watchBody, type Flight, type Outgoing } from "./flight.ts";
+import {
+  headOf,
+  land,
+  noteRetryAfter,
+  saysWhen,
+  timeAtTarget,
+  watchBody,
+  type Flight,
+  type Outgoing,
+} from "./flight.ts";
 import type { Race } from "./hedge.ts";
 import { originFailure, type OriginFailure } from "./origin-failure.ts";
 import { BUFFER_BYTES, relayAnswer } from "./relay-answer.ts";
@@ -92,7 +101,7 @@ async function take(
   const answeredAt = Date.now();
   exchange.notes.upstreamMs = answeredAt - flight.sentAt;
   const durationMs = Math.max(0, timeAtTarget(outgoing, flight, answeredAt));
-  const hasRetryAfter = (status === 429 || status >= 500) && headers.has("retry-after");
+  const hasRetryAfter = (status === 429 || status >= 500) && saysWhen(response, answeredAt);
   const end: CallEnd = { kind: "response", status, hasRetryAfter, durationMs };
   const { method } = exchange.canonical;
   const { timeouts } = flight.target;
