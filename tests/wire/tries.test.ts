@@ -39,6 +39,7 @@ function config(): unknown {
     guarded: { targets: [target("guarded")], circuitBreaker },
     unread: { targets: [target("unread")], circuitBreaker, timeouts: { requestBody: 2_000 } },
     replaced: { targets: [target("replaced")], circuitBreaker: { ...circuitBreaker, fallback: { backend: "spare" } } },
+    bound: { ...pair("bound"), sticky: "header", circuitBreaker: { ...circuitBreaker, fallback: { backend: "spare" } } },
     spare: { targets: [target("spare")] },
     static: {
       targets: [target("static")],
@@ -49,7 +50,7 @@ function config(): unknown {
     },
     hedged: { ...pair("hedged"), hedge: { after: 50, budget: 1 } },
     "hedged-probe": {
-      targets: [target("hedged-probe")],
+      ...pair("hedged-probe"),
       hedge: { after: 20, budget: 1 },
       circuitBreaker: { ...circuitBreaker, timeout: 1_000, maxTimeout: 1_000 },
       timeouts: { headers: 300 },
@@ -299,12 +300,13 @@ describe("retries", () => {
 });
 
 /** Fails at a target until its owner has opened the breaker: what an isolate opens by itself it closes after a second. */
-async function open(backend: string): Promise<void> {
-  origin.answer(`/${backend}/failing`, reset);
+async function open(backend: string, targets: readonly string[] = [backend]): Promise<void> {
+  for (const path of targets) origin.answer(`/${path}/failing`, reset);
   await vi.waitFor(
     async () => {
       await ask(gateway.url, { target: `/${backend}/failing` });
-      expect(await circuitOf(gateway, `${origin.url}/${backend}`)).toBe("open");
+      const states = await Promise.all(targets.map((path) => circuitOf(gateway, `${origin.url}/${path}`)));
+      expect(states).toEqual(targets.map(() => "open"));
     },
     { timeout: 15_000, interval: 50 },
   );
@@ -320,7 +322,8 @@ it("a breaker that opens ends retries", async () => {
 
 describe("an open breaker", () => {
   beforeAll(async () => {
-    await Promise.all(["guarded", "unread", "replaced", "static"].map(open));
+    await Promise.all(["guarded", "unread", "replaced", "static"].map((name) => open(name)));
+    await open("bound", ["bound/a", "bound/b"]);
   });
 
   it("refuses a request, which the origin does not see", async () => {
@@ -343,6 +346,13 @@ describe("an open breaker", () => {
     expect(answer.status).toBe(200);
     expect(JSON.parse(answer.body.toString("utf8"))).toMatchObject({ method: "PUT", target: "/spare/x", bodyBytes: 5 });
     expect(await logged(answer)).toEqual({ refused: "breaker-open", fallback: "spare" });
+  });
+
+  it("tells the backend that answers instead nothing of what binds a client to its own", async () => {
+    const answer = await ask(gateway.url, { target: "/bound/x", headers: ["X-Sluice-Target: 1.token", "X-Other: 1"] });
+    const { headers, target: path }: Record<string, unknown> = JSON.parse(answer.body.toString("utf8"));
+    const names = Array.isArray(headers) ? headers.map(([name]) => String(name).toLowerCase()) : [];
+    expect([path, names.includes("x-other"), names.includes("x-sluice-target")]).toEqual(["/spare/x", true, false]);
   });
 
   it("has a static answer given", async () => {
@@ -405,19 +415,23 @@ describe("a hedged request", () => {
   });
 
   it("is hedged no more when it finds out whether its target is well", async () => {
-    for (const path of ["slow", "probe"]) origin.answer(`/hedged-probe/${path}`, hang);
-    expect((await ask(gateway.url, { target: "/hedged-probe/slow" })).status).toBe(504);
-    expect(timesSeen("/hedged-probe/slow")).toBe(2);
+    for (const path of ["slow", "probe"]) origin.answer(`/hedged-probe/a/${path}`, hang);
+    const slow = [];
+    for (let turn = 0; turn < 2; turn += 1) slow.push(await ask(gateway.url, { target: "/hedged-probe/slow" }));
+    expect(slow.map(({ status }) => status)).toEqual([200, 200]);
+    expect(timesSeen("/hedged-probe/a/slow")).toBe(1);
+    origin.answer("/hedged-probe/a/failing", reset);
     await vi.waitFor(
       async () => {
-        await ask(gateway.url, { target: "/hedged-probe/slow" });
-        expect(await circuitOf(gateway, target("hedged-probe").url)).toBe("open");
+        await ask(gateway.url, { target: "/hedged-probe/failing" });
+        expect(await circuitOf(gateway, target("hedged-probe/a").url)).toBe("open");
       },
       { timeout: 15_000, interval: 50 },
     );
+    // The other target would answer at once.
     const asked = () => ask(gateway.url, { target: "/hedged-probe/probe" });
     await vi.waitFor(async () => expect((await asked()).status).toBe(504), { timeout: 15_000, interval: 50 });
-    expect(timesSeen("/hedged-probe/probe")).toBe(1);
+    expect(timesSeen("/hedged-probe/a/probe")).toBe(1);
   });
 
   it("is never a POST", async () => {
