@@ -37,10 +37,11 @@ function decode(written: string): string {
 
 /**
  * A `Cookie` field without one cookie, every other pair as the client wrote it. A field with quotes in it is left alone: for
- * readers of RFC 2109 a quoted value may hold semicolons, and a piece cut out of one would change what they read.
+ * readers of RFC 2109 a quoted value may hold semicolons, and a piece cut out of one would change what they read. So is one with a
+ * replacement character, where the runtime has read bytes that are no UTF-8: written anew, those are lost.
  */
 export function withoutCookie(field: string, name: string): string {
-  if (field.includes('"')) return field;
+  if (/["\ufffd]/.test(field)) return field;
   const pairs = field.split(";");
   const kept = pairs.filter((pair) => pair.split("=", 1)[0]?.trim() !== name);
   return kept.length === pairs.length ? field : kept.join(";").trim();

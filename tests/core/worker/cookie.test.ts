@@ -60,6 +60,7 @@ describe("a cookie is taken out of a field", () => {
     ["sidx=1; xsid=2; a=sid=3", "sidx=1; xsid=2; a=sid=3"],
     ["sid; a=1", "a=1"],
     ['a="1; sid=2"; b=3', 'a="1; sid=2"; b=3'],
+    ["a=caf\ufffd; sid=2", "a=caf\ufffd; sid=2"],
     ["", ""],
   ])("%s: %s is left", (field, left) => {
     expect(withoutCookie(field, "sid")).toBe(left);
