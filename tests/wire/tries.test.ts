@@ -39,7 +39,11 @@ function config(): unknown {
     guarded: { targets: [target("guarded")], circuitBreaker },
     unread: { targets: [target("unread")], circuitBreaker, timeouts: { requestBody: 2_000 } },
     replaced: { targets: [target("replaced")], circuitBreaker: { ...circuitBreaker, fallback: { backend: "spare" } } },
-    bound: { ...pair("bound"), sticky: "header", circuitBreaker: { ...circuitBreaker, fallback: { backend: "spare" } } },
+    bound: {
+      ...pair("bound"),
+      sticky: "header",
+      circuitBreaker: { ...circuitBreaker, fallback: { backend: "spare" } },
+    },
     spare: { targets: [target("spare")] },
     static: {
       targets: [target("static")],

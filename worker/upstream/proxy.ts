@@ -1,13 +1,14 @@
 import type { Backend, BreakerSettings, Route } from "../../schemas/index.ts";
+import { stickyOf, type Sticky } from "../backends/sticky.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { watched } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
 import { prepareRequest, type Send } from "./prepare-request.ts";
-import { compileRefusal, type Refusal, type StandIn } from "./refusal.ts";
+import { compileRefusal, type StandIn } from "./refusal.ts";
 import { relayAnswer } from "./relay-answer.ts";
 import type { OutgoingBody } from "./request-body.ts";
 import { compileTargetUrl } from "./target-url.ts";
-import { compileTries } from "./tries.ts";
+import { compileTries, type TriesTerms } from "./tries.ts";
 
 /**
  * The end of a route's chain: forwards the exchange to its backend and relays the answer. Part of the tail that objects
@@ -17,33 +18,53 @@ import { compileTries } from "./tries.ts";
  */
 export function proxy(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
   const { circuitBreaker } = route;
-  const refusal = compileRefusal(circuitBreaker?.fallback, (name) => standIn(route, backendOf(backends, name)));
-  return way(route, backendOf(backends, route.backend), circuitBreaker, refusal).handle;
+  const own = backendOf(backends, route.backend);
+  const strip = own.sticky === undefined ? undefined : stickyOf(own.sticky, own).strip;
+  const refusal = compileRefusal(circuitBreaker?.fallback, (name) => standIn(route, backendOf(backends, name), strip));
+  return way(route, own, { breaker: circuitBreaker, refusal }).handle;
 }
 
-/** A backend as another's fallback, by its own breaker. No backend stands in for it: a request meets two at most. */
-function standIn(route: Route, backend: Backend): StandIn {
+/**
+ * A backend as another's fallback, by its own breaker. No backend stands in for it: a request meets two at most.
+ *
+ * @param strip what is between a client and the other backend; undefined: nothing.
+ */
+function standIn(route: Route, backend: Backend, strip: Sticky["strip"] | undefined): StandIn {
   const { circuitBreaker } = backend;
   const own = circuitBreaker?.fallback;
   const refusal = compileRefusal(own?.kind === "response" ? own : undefined, () => {
     throw new Error("a static answer has no backend");
   });
-  return way(route, backend, circuitBreaker, refusal);
+  return way(route, backend, { breaker: circuitBreaker, refusal, strip });
+}
+
+/** What a way goes by beside its route and backend. */
+interface WayTerms extends TriesTerms {
+  /** Takes out what the origins here must not see of a request that no other backend has prepared. Default nothing. */
+  readonly strip?: Sticky["strip"] | undefined;
 }
 
 /** The way of a route's requests to a backend. What is not configured is not on it. */
-function way(route: Route, backend: Backend, breaker: BreakerSettings | undefined, refusal: Refusal): StandIn {
+function way(route: Route, backend: Backend, { breaker, refusal, strip }: WayTerms): StandIn {
   if (isPlain(backend, breaker)) {
     const send = sendOnce(route, backend);
-    return { send, handle: prepareRequest(route, send) };
+    return { send, handle: prepareRequest(route, stripped(send, strip)) };
   }
   const tries = compileTries(route, backend, { breaker, refusal });
-  const prepared = prepareRequest(route, tries.send);
+  const prepared = prepareRequest(route, stripped(tries.send, strip));
   function handle(exchange: Exchange): Promise<Response> {
     const none = tries.refusal(exchange, Date.now());
     return none === undefined ? prepared(exchange) : refusal.handle(exchange, none);
   }
   return { send: tries.send, handle };
+}
+
+function stripped(send: Send, strip: Sticky["strip"] | undefined): Send {
+  if (strip === undefined) return send;
+  return (exchange, headers, body) => {
+    strip(headers);
+    return send(exchange, headers, body);
+  };
 }
 
 /** Whether there is nothing to choose, to judge or to try again. */
