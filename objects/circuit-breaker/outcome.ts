@@ -22,6 +22,8 @@ export type CallEnd =
 /** What of a policy tells outcomes apart. */
 export interface OutcomePolicy {
   readonly slowCallMs: number;
+  /** Who calls ends what takes longer, but in shadow mode, where it is to count all the same. */
+  readonly operationTimeoutMs: number;
   /** Statuses that are failures; default 500, 502, 503 and 504. */
   readonly failureStatuses?: readonly number[];
 }
@@ -33,9 +35,11 @@ const FAILURE_STATUSES: readonly number[] = [500, 502, 503, 504];
  * Judges how a call ended. A 429, and a 503 that says when to come back, are overload: opening for a minute would be
  * longer than the target asks for. An upgrade (101) is a success; what its socket does later is no call.
  */
-export function classify(end: CallEnd, { slowCallMs, failureStatuses = FAILURE_STATUSES }: OutcomePolicy): Outcome {
+export function classify(end: CallEnd, policy: OutcomePolicy): Outcome {
+  const { slowCallMs, operationTimeoutMs, failureStatuses = FAILURE_STATUSES } = policy;
   if (end.kind === "error") return "failure";
   if (end.kind === "aborted") return "none";
+  if (end.durationMs > operationTimeoutMs) return "failure";
   if (end.status === 429 || (end.status === 503 && end.hasRetryAfter)) return "overload";
   if (failureStatuses.includes(end.status)) return "failure";
   if (end.status >= 400) return "neutral";

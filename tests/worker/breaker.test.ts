@@ -341,6 +341,14 @@ describe("a breaker in shadow mode", () => {
     expect(isolate.caller.notes).toEqual({ shadowed: ["circuit-breaker"] });
   });
 
+  it("counts a call as failed that it would have ended", async () => {
+    const url = newTarget();
+    const { isolate, breaker } = await acquainted(url, shadow);
+    const overlong: CallEnd = { kind: "response", status: 200, hasRetryAfter: false, durationMs: 10_001 };
+    for (let call = 0; call < 3; call++) isolate.call(breaker, overlong);
+    expect(isolate.state(url).view).toMatchObject({ trailing: 3 });
+  });
+
   it("probes with requests that neither wait for it nor know of it, and closes", async () => {
     const url = newTarget();
     const { isolate, breaker } = await probing(url, shadow);

@@ -42,6 +42,11 @@ export interface TargetBreaker {
    * failure more.
    */
   settle(caller: BreakerCaller, attempt: Attempt, end: CallEnd, now: number): void;
+  /**
+   * Sees to it that a breaker that refuses is asked about though requests pass it by, since others take them: nobody else would
+   * hear of it when an operator ends that.
+   */
+  lookAfter(caller: BreakerCaller, now: number): void;
   /** Whether `admit` would refuse, as far as this isolate knows; asks nobody and changes nothing. Never in shadow mode. */
   isRefusing(now: number): boolean;
 }
@@ -65,7 +70,8 @@ const REFUSED: Admitted = { kind: "refused", retryAfterMs: 1 };
  */
 export function targetBreaker(state: TargetState, backend: Backend, settings: BreakerSettings): TargetBreaker {
   const { policy, failureStatuses, shadow } = settings;
-  const outcomePolicy = { slowCallMs: policy.slowCallMs, failureStatuses };
+  const { slowCallMs, operationTimeoutMs } = policy;
+  const outcomePolicy = { slowCallMs, operationTimeoutMs, failureStatuses };
   const terms = targetTerms(state.url, backend);
   const shadowProbes = new WeakMap<Attempt, Attempt>();
 
@@ -136,6 +142,10 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
       const call = isCut ? { epoch: started.epoch, isSettled: false } : started;
       settle(view, call, classify(end, outcomePolicy), now);
       reportDue(state, view, caller, now);
+    },
+    lookAfter(caller, now) {
+      const known = state.view;
+      if (known !== undefined && isRefusing(known, now)) reportDue(state, viewFor(caller, now), caller, now);
     },
     isRefusing(now) {
       return !shadow && state.view !== undefined && isRefusing(state.view, now);

@@ -10,7 +10,7 @@ import {
 } from "../../../objects/circuit-breaker/recent-outcomes.ts";
 import { START } from "./fixtures.ts";
 
-const POLICY = { slowCallMs: 5_000 };
+const POLICY = { slowCallMs: 5_000, operationTimeoutMs: 10_000 };
 
 function response(status: number, changes: { hasRetryAfter?: boolean; durationMs?: number } = {}): CallEnd {
   return { kind: "response", status, hasRetryAfter: false, durationMs: 10, ...changes };
@@ -41,6 +41,10 @@ describe("what a call says of its target", () => {
     [response(200, { durationMs: 5_000 }), "success"],
     [response(200, { durationMs: 5_001 }), "slow"],
     [response(500, { durationMs: 5_001 }), "failure"],
+    [response(200, { durationMs: 10_000 }), "slow"],
+    [response(200, { durationMs: 10_001 }), "failure"],
+    [response(404, { durationMs: 10_001 }), "failure"],
+    [response(429, { durationMs: 10_001 }), "failure"],
   ])("%o: %s", (end, outcome) => {
     expect(classify(end, POLICY)).toBe(outcome);
   });
