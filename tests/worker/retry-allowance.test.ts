@@ -51,3 +51,10 @@ it("is one for hedges and another for retries", () => {
   expect(takeAll(allowance("retry:both", BUDGET, [told(0)]), 0)).toBe(1);
   expect(takeAll(allowance("hedge:both", BUDGET, [told(0)]), 0)).toBe(1);
 });
+
+it("is spent however many other backends there are", () => {
+  const first = allowance("retry:first-of-many", BUDGET, [told(0)]);
+  expect(takeAll(first, 0)).toBe(1);
+  for (let other = 0; other < 9_999; other += 1) allowance(`retry:other-${other}`, BUDGET, [told(0)]).note(0);
+  expect(takeAll(first, 0)).toBe(0);
+});

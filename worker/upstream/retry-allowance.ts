@@ -10,8 +10,11 @@ export interface Allowance {
   take(now: number): boolean;
 }
 
-/** Of how many backends an isolate remembers the budget; the one used longest ago starts anew. */
-const REMEMBERED = 1_024;
+/**
+ * Budgets that an isolate remembers; the one used longest ago starts anew. Two for each of ten thousand backends: where requests go
+ * round more of them than are remembered, every budget is a new one, and every request gets the retry that it brings.
+ */
+const REMEMBERED = 20_000;
 /** Of an isolate that nobody has told how many there are, a second. */
 const UNTOLD_PER_SECOND = 1;
 /** Where all isolates have just started, the first are told of few: so long a share is no larger than that of one that isn't told. */
