@@ -4,8 +4,7 @@ import { dueReport, failed, heard, wakeAt } from "../../objects/circuit-breaker/
 import type { BreakerView } from "../../objects/circuit-breaker/breaker-view.ts";
 import type { CircuitBreaker } from "../../objects/circuit-breaker/circuit-breaker.ts";
 import { targetReplyProblem, type TargetReply } from "../../objects/circuit-breaker/target-messages.ts";
-import { ONE_TRY } from "../../objects/one-try.ts";
-import { createDependency } from "../dependencies/dependency.ts";
+import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import type { Exchange } from "../exchange.ts";
 import { namingSecret } from "../limits/client-address.ts";
 import { learnNews, learnWell, type TargetState } from "./target.ts";

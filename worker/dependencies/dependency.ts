@@ -2,6 +2,9 @@ import { createLru } from "../../objects/lru.ts";
 import { within } from "../within.ts";
 import { afterFailure, mayCall, type DependencyHealth } from "./dependency-health.ts";
 
+/** For whoever makes a stub for a call that is made here. */
+export { ONE_TRY } from "../../objects/one-try.ts";
+
 /** How long a call may take, and what its silence means. */
 export interface CallOptions {
   readonly deadlineMs: number;

@@ -1,8 +1,7 @@
 import type { ObjectAddress } from "../../objects/address.ts";
-import { ONE_TRY } from "../../objects/one-try.ts";
 import type { RefundMessage } from "../../objects/rate-limiter/messages.ts";
 import type { RateLimiter } from "../../objects/rate-limiter/rate-limiter.ts";
-import { createDependency, type CallOptions } from "../dependencies/dependency.ts";
+import { createDependency, ONE_TRY, type CallOptions } from "../dependencies/dependency.ts";
 
 /** A continent's pool has 256. */
 const owners = createDependency({ kind: "RateLimiter", remembers: 512 });

@@ -1,7 +1,6 @@
 import { addresses } from "../../../objects/address.ts";
 import type { CircuitBreaker } from "../../../objects/circuit-breaker/circuit-breaker.ts";
-import { ONE_TRY } from "../../../objects/one-try.ts";
-import { createDependency } from "../../dependencies/dependency.ts";
+import { createDependency, ONE_TRY } from "../../dependencies/dependency.ts";
 import { namingSecret } from "../../limits/client-address.ts";
 
 /** An operator waits longer than a request does; so what he finds silent says nothing of what requests may wait for. */
