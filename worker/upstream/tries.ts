@@ -57,6 +57,8 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     const now = Date.now();
     balancer?.strip?.(headers);
     if (isWatched) watchTargets(exchange, watched, now);
+    // One alone is asked whenever a request comes.
+    if (targets.length > 1) for (const { breaker: one } of targets) one?.lookAfter(exchange, now);
     retries?.allowance.note(now);
     const done: Done = { tried: [], refused: [], flights: [] };
     const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
