@@ -11,9 +11,20 @@ export const STICKY_NAMES = { cookie: "sluice_target", header: "x-sluice-target"
 /** A working day and a night: less than a day, so that a client that comes daily is spread anew. */
 export const DEFAULT_STICKY_TTL_MS = 23 * 3_600_000;
 
-/** Fields that mean something by themselves. */
-const TAKEN =
-  /^(?:authorization|connection|cookie|host|set-cookie|content-.*|proxy-.*|x-forwarded-.*|forwarded|te|trailer|transfer-encoding|upgrade)$/i;
+/**
+ * Fields that mean something by themselves, to origins or to clients: the origin would not get them, and an answer would say a
+ * token in their place.
+ */
+const TAKEN = new RegExp(
+  `^(?:${[
+    "accept|accept-.*|access-control-.*|age|allow|authorization|cache-.*|cdn-.*|cf-.*|connection|content-.*|cookie|date",
+    "etag|expect|expires|forwarded|host|idempotency-.*|if-.*|last-modified|link|location|origin|pragma|prefer|proxy-.*|range",
+    "ratelimit.*|referer|retry-after|sec-.*|server-timing|set-cookie|strict-transport-security|te|traceparent|tracestate",
+    "trailer|transfer-encoding|upgrade|user-agent|vary|via|www-authenticate|x-cache|x-forwarded-.*|x-ratelimit-.*|x-real-ip",
+    "x-request-id|x-response-time",
+  ].join("|")})$`,
+  "i",
+);
 
 const WANTED = '"cookie", "header", true, an object, or false';
 const by = oneOf(["cookie", "header"]);

@@ -255,12 +255,14 @@ describe("a backend is refused with", () => {
     [{ sticky: "ip" }, "sticky", '"ip"', '"cookie", "header", true, an object, or false'],
     [{ sticky: { by: "ip" } }, "sticky.by", '"ip"', 'one of "cookie", "header"'],
     [{ sticky: { name: "a b" } }, "sticky.name", '"a b"', 'the name of a cookie or header, such as "shop_target"'],
-    [
-      { sticky: { by: "header", name: "Cookie" } },
-      "sticky.name",
-      '"Cookie"',
-      'the name of a header of its own, such as "x-sluice-target": this one means something else',
-    ],
+    ...["Cookie", "Idempotency-Key", "Location", "X-Request-ID", "If-Match", "Access-Control-Allow-Origin"].map(
+      (name): [object, string, string, string] => [
+        { sticky: { by: "header", name } },
+        "sticky.name",
+        `"${name}"`,
+        'the name of a header of its own, such as "x-sluice-target": this one means something else',
+      ],
+    ),
     [
       { sticky: { ttl: "2y" } },
       "sticky.ttl",
