@@ -28,7 +28,7 @@ const MAX_CLOCK_STEP_BACK_MS = 5_000;
 
 /** Decides about a request without waiting. Nothing is asked while the breaker is closed, open or forced. */
 export function admit(view: BreakerView, now: number, rules: BreakerRules = BREAKER_RULES): Admission {
-  if (view.heardAt - now > MAX_CLOCK_STEP_BACK_MS) forgetTimes(view, now);
+  if (hasSteppedBack(view, now)) forgetTimes(view, now);
   switch (view.kind) {
     case "forced-closed":
       return pass(view);
@@ -48,6 +48,8 @@ export function admit(view: BreakerView, now: number, rules: BreakerRules = BREA
 
 /** Whether `admit` would refuse; changes nothing. A question that it would ask is no refusal: its answer may be a permit. */
 export function isRefusing(view: BreakerView, now: number, rules: BreakerRules = BREAKER_RULES): boolean {
+  // Of several targets one that refuses is not asked: it would refuse until the clock is there again.
+  if (hasSteppedBack(view, now)) return false;
   switch (view.kind) {
     case "forced-closed":
       return false;
@@ -152,6 +154,10 @@ function goAlone(view: BreakerView): Admission {
   view.kind = "closed";
   reclose(view);
   return pass(view);
+}
+
+function hasSteppedBack({ heardAt }: BreakerView, now: number): boolean {
+  return heardAt - now > MAX_CLOCK_STEP_BACK_MS;
 }
 
 function forgetTimes(view: BreakerView, now: number): void {

@@ -206,7 +206,9 @@ describe("open", () => {
   });
 
   it("asks anew when its clock steps back by an hour", () => {
-    expect(admit(told(OPEN), NOW - 3_600_000).kind).toBe("ask");
+    const view = told(OPEN);
+    expect(isRefusing(view, NOW - 3_600_000)).toBe(false);
+    expect(admit(view, NOW - 3_600_000).kind).toBe("ask");
   });
 });
 
