@@ -44,7 +44,7 @@ export function markEligible(
   if (down === 0) return false;
   if (pool - open - down < panicThreshold * pool) return true;
   const most = Math.max(pool > 1 && maxEjection > 0 ? 1 : 0, Math.floor(maxEjection * pool));
-  for (let left = Math.min(down, most - open); left > 0; left--) ejectLongestDown(candidates);
+  ejectLongestDown(candidates, most - open);
   return false;
 }
 
@@ -60,11 +60,13 @@ function markPool(candidates: readonly Eligibility[], bound: number, takesDraini
   return count;
 }
 
-function ejectLongestDown(candidates: readonly Eligibility[]): void {
-  let longest: Eligibility | undefined;
-  for (const candidate of candidates) {
-    if (!candidate.isEligible || candidate.downSince === undefined) continue;
-    if (longest?.downSince === undefined || candidate.downSince < longest.downSince) longest = candidate;
+function ejectLongestDown(candidates: readonly Eligibility[], most: number): void {
+  if (most <= 0) return;
+  const down = candidates.filter(({ isEligible, downSince }) => isEligible && downSince !== undefined);
+  // Seldom more than may go; in a thousand targets to look for the next one again and again took 3 ms a request.
+  if (down.length > most) down.sort((one, other) => (one.downSince ?? 0) - (other.downSince ?? 0));
+  for (let index = 0; index < Math.min(down.length, most); index++) {
+    const candidate = down[index];
+    if (candidate !== undefined) candidate.isEligible = false;
   }
-  if (longest !== undefined) longest.isEligible = false;
 }
