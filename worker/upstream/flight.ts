@@ -8,6 +8,7 @@ import type { Exchange } from "../exchange.ts";
 import { retryAfterMs } from "../retry/retry-after.ts";
 import type { Watch } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
+import { isBrokenBySource } from "./pump.ts";
 import type { OutgoingBody } from "./request-body.ts";
 import { compileTargetUrl, type TargetUrl } from "./target-url.ts";
 
@@ -159,9 +160,8 @@ export function watchBody({ exchange, body: sent }: Outgoing, { target, attempt 
   const { body } = exchange.notes;
   if (attempt === undefined || body === undefined) return;
   void body.then((end) => {
-    const isCut = end.kind === "source-failed" || (end.kind === "idle" && end.waitedFor === "source");
     // A target that is cut off in the middle of a request breaks its answer off as well.
-    if (!isCut || sent.isOwed()) return;
+    if (!isBrokenBySource(end) || sent.isOwed()) return;
     target.breaker?.settle(exchange, attempt, { kind: "error", error: "body-cut" }, Date.now());
   });
 }

@@ -44,7 +44,22 @@ type Cut = "idle" | "late" | "too-large" | "abandoned";
 export type PumpEnd =
   | { readonly kind: "complete"; readonly bytes: number }
   | { readonly kind: Cut; readonly bytes: number; readonly waitedFor: PumpTurn["waitsFor"] }
-  | { readonly kind: "source-failed" | "destination-failed"; readonly bytes: number; readonly error: unknown };
+  | {
+      readonly kind: "source-failed" | "destination-failed";
+      readonly bytes: number;
+      readonly error: unknown;
+      /** How long the destination took nothing, at most, in ms; absent: nobody looked. */
+      readonly heldMs?: number;
+    };
+
+/** A source may give up, with a reset, whoever takes nothing for so long. */
+const HELD_MS = 5_000;
+
+/** Whether a source broke off, or fell silent in, a transfer that its destination was ready for. */
+export function isBrokenBySource(end: PumpEnd): boolean {
+  if (end.kind === "source-failed") return (end.heldMs ?? 0) < HELD_MS;
+  return end.kind === "idle" && end.waitedFor === "source";
+}
 
 /**
  * Moves a body through one reused buffer of at most 512 KiB, so memory stays flat in its size, and says how that ended.
@@ -61,6 +76,7 @@ export async function pump(
   const startedAt = Date.now();
   let activeAt = startedAt;
   let bytes = 0;
+  let heldMs = 0;
   let cut: (PumpEnd & { readonly kind: Cut }) | undefined;
   const turn = limits.turn ?? firstTurn();
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -101,7 +117,9 @@ export async function pump(
       }
       turn.waitsFor = "destination";
       await writer.write(value);
-      activeAt = Date.now();
+      const takenAt = Date.now();
+      heldMs = Math.max(heldMs, takenAt - activeAt);
+      activeAt = takenAt;
       turn.sourceAt = activeAt;
       buffer =
         value.byteLength < CHUNK_BYTES || value.buffer.byteLength > CHUNK_BYTES
@@ -115,7 +133,7 @@ export async function pump(
   } catch (error) {
     if (cut !== undefined) return cut;
     release(error);
-    return { kind: `${turn.waitsFor}-failed`, bytes, error };
+    return { kind: `${turn.waitsFor}-failed`, bytes, error, heldMs };
   } finally {
     clearTimeout(timer);
   }
