@@ -25,6 +25,8 @@ export const TargetSchema = closedObject(
   { wanted: 'an object with "url"' },
 );
 
+const named = v.looseObject({ url: v.string() });
+
 /** A named group of origin servers. */
 export const BackendSchema = closedObject({
   targets: v.pipe(
@@ -37,11 +39,12 @@ export const BackendSchema = closedObject({
       (targets) => targets.every(({ weight }) => weight === 0) || targets.some((target) => takesNewClients(target)),
       'at least one target with a "weight" above 0 that does not drain: new clients have to go somewhere',
     ),
+    // Raw, since a check would be skipped while another target has a mistake.
     v.rawCheck(({ dataset, addIssue }) => {
-      if (!dataset.typed) return;
-      const input = dataset.value;
+      const input: unknown[] = Array.isArray(dataset.value) ? dataset.value : [];
       const first = new Map<string, number>();
       for (const [key, value] of input.entries()) {
+        if (!v.is(named, value)) continue;
         const place = first.get(value.url) ?? key;
         first.set(value.url, place);
         if (place === key) continue;

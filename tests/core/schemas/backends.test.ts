@@ -338,6 +338,15 @@ describe("a backend is refused with", () => {
     expect(backendProblems(fields)).toEqual([{ path, got, wanted }]);
   });
 
+  it("two targets of one URL, whatever else is wrong", () => {
+    const targets = [ONE, { ...ONE, weight: -1 }, "https://b.example.com"];
+    expect(backendProblems({ targets }).map(({ path }) => path)).toEqual([
+      "targets[1].weight",
+      "targets[2]",
+      "targets[1].url",
+    ]);
+  });
+
   it("retries on a route, which have their place on its backend", () => {
     const [problem] = problemsOf({ routes: [{ prefix: "/", target: ONE.url, retry: true }] });
     expect(problem).toMatchObject({ path: "routes[0].retry", got: 'the key "retry"' });
