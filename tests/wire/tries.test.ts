@@ -180,6 +180,15 @@ describe.each(FAILURES)("where the origin %s", (_, acts, why) => {
     expect(await logged(answer)).toMatchObject({ retryStop: "not-replayable" });
   });
 
+  it("a body of more than 64 KiB is not sent again, though its length is known", async () => {
+    const path = `/retried/long/${why}`;
+    origin.answer(path, inTurn(acts, OK));
+    const answer = await ask(gateway.url, { method: "PUT", target: path, body: "x".repeat(65_537) });
+    expect(answer.status).toBe(why === "503" ? 503 : 502);
+    expect(timesSeen(path)).toBe(1);
+    expect(await logged(answer)).toMatchObject({ retryStop: "not-replayable" });
+  });
+
   it("another target is tried first", async () => {
     origin.answer(`/several/a/${why}`, ...acts);
     origin.answer(`/several/b/${why}`, ...OK);
