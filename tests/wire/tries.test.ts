@@ -297,6 +297,15 @@ describe("retries", () => {
     await origin.until("nothing is in flight", ({ busy: inFlight }) => inFlight === 0);
   });
 
+  it("begin when what is left of a failed answer takes longer than a try may", async () => {
+    const stuck = [send("HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbu"), hang];
+    origin.answer("/per-try/stuck", inTurn(stuck, OK));
+    const answer = await ask(gateway.url, { target: "/per-try/stuck" });
+    expect(outcome(answer)).toBe("200 ok");
+    expect(await logged(answer)).toMatchObject({ tries: 2, retried: ["upstream-timeout"] });
+    await origin.until("nothing is in flight", ({ busy: inFlight }) => inFlight === 0);
+  });
+
   it("end when the budget is spent", async () => {
     origin.answer("/poor/failing", ...busy());
     const answers = [];

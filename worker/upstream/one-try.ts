@@ -105,8 +105,7 @@ async function take(
   const end: CallEnd = { kind: "response", status, hasRetryAfter, durationMs };
   const { method } = exchange.canonical;
   const { timeouts } = flight.target;
-  // A probe's short body must have come by the end of its permit, like its head.
-  const wholeBy = flight.attempt?.probe?.deadlineAt ?? Infinity;
+  const wholeBy = wholeByOf(flight, retried.has(status));
   const relay = () => relayAnswer({ exchange, method, response, answeredAt, timeouts, wholeBy, watch });
   if (retried.has(status)) {
     // Once it is read its connection can be used again: a target in trouble is spared another one.
@@ -135,6 +134,15 @@ function hadItsTime(how: OriginFailure, flight: Flight, outgoing: Outgoing, { is
   if (isRepeat) return flight.sentAt + headers <= outgoing.exchange.deadline;
   const longest = Math.min(headers, total, outgoing.body.sent === undefined ? Infinity : idle);
   return timeAtTarget(outgoing, flight, Date.now()) >= longest / 2;
+}
+
+/**
+ * By when a short body must be there: by the end of its permit, where it is a probe's. That of a failed answer which another try may
+ * follow, by the end of its own try, like its head: the rest of a 503 must not hold a request for longer than a target that is silent.
+ */
+function wholeByOf({ sentAt, target, attempt, cut }: Flight, isFailed: boolean): number {
+  const permitEnd = attempt?.probe?.deadlineAt ?? Infinity;
+  return isFailed && cut !== undefined ? Math.min(permitEnd, sentAt + target.timeouts.headers) : permitEnd;
 }
 
 function nothing(): void {}
