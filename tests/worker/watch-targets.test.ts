@@ -103,6 +103,16 @@ describe("targets that are watched", () => {
     }
   });
 
+  it("are all asked about where a request comes now and then", async () => {
+    const isolate = newIsolate(saying({}));
+    const urls = Array.from({ length: 14 }, newTarget);
+    for (let request = 0; request < 3; request++) {
+      await isolate.watch(urls);
+      await passes(10_000);
+    }
+    expect(new Set(isolate.sent.map(({ message }) => message.target))).toEqual(new Set(urls));
+  });
+
   it("are asked about no more often where the owner is of another version", async () => {
     const isolate = newIsolate(async () => ({ v: 2, state: "fine" }));
     const url = newTarget();

@@ -24,17 +24,21 @@ const STALE_MS = 60_000;
  * also keeps its health checks going. To be called with each request: it costs a comparison per target.
  */
 export function watchTargets(caller: WatchCaller, targets: readonly WatchedTarget[], now: number): void {
-  let asked = 0;
-  for (const target of targets) {
+  // In either direction: a clock that stepped back must not silence this isolate.
+  const isDue = ({ state }: WatchedTarget) => Math.abs(now - state.watchedAt) >= state.watchMs;
+  if (!targets.some(isDue)) return;
+  for (const target of longestAgo(targets.filter(isDue))) {
     const { state } = target;
-    // In either direction: a clock that stepped back must not silence this isolate.
-    if (Math.abs(now - state.watchedAt) < state.watchMs) continue;
-    if (asked === MOST_AT_ONCE) return;
-    asked += 1;
     state.watchedAt = now;
     state.watchMs = Math.max(state.watchMs, CALL_MS);
     caller.ctx.waitUntil(watch(target, caller));
   }
+}
+
+/** Where a request comes now and then, the first ones would be due again each time, and the others never be asked. */
+function longestAgo(due: readonly WatchedTarget[]): readonly WatchedTarget[] {
+  if (due.length <= MOST_AT_ONCE) return due;
+  return due.toSorted((one, other) => one.state.watchedAt - other.state.watchedAt).slice(0, MOST_AT_ONCE);
 }
 
 async function watch({ state, terms }: WatchedTarget, { env, configVersion }: WatchCaller): Promise<void> {
