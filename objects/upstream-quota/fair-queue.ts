@@ -36,20 +36,29 @@ interface Line<Item> {
   readonly priority: Priority;
   /** When its next request is due in the virtual time of all classes. */
   start: number;
-  /** Clients that wait, in the order of their turns. */
-  round: readonly string[];
+  /** Clients that wait, each in one round, in the order of their turns: this one, the next, and the one after. */
+  rounds: readonly [string[], string[], string[]];
   readonly flows: Map<string, Item[]>;
+  /** Clients that had their turn in this round and nothing more to ask for then. */
+  readonly served: Set<string>;
 }
 
 /**
  * Makes an empty queue.
  *
  * Inside a class deficit round robin (Shreedhar and Varghese, SIGCOMM 1995) with requests of one size and a quantum of one: each
- * client in its turn, those who come at the end of the round, so of two who both wait all the time neither is ever served more than once
- * more than the other. Between classes start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): a class that was away gets no credit for it.
+ * client in its turn, so of two who both wait all the time neither is ever served more than once more than the other. Who comes is in the
+ * next round, and who had a turn in this one in the round after, lest he go before those who had none; nobody is put off longer.
+ * Between classes start-time fair queueing (Goyal, Vin and Cheng, SIGCOMM 1996): a class that was away gets no credit for it.
  */
 export function createFairQueue<Item extends Queued>(rules: QuotaRules = QUOTA_RULES): FairQueue<Item> {
-  const lines = PRIORITIES.map((priority): Line<Item> => ({ priority, start: 0, round: [], flows: new Map() }));
+  const lines = PRIORITIES.map((priority): Line<Item> => ({
+    priority,
+    start: 0,
+    rounds: [[], [], []],
+    flows: new Map(),
+    served: new Set(),
+  }));
   let virtual = 0;
   let size = 0;
 
@@ -61,14 +70,27 @@ export function createFairQueue<Item extends Queued>(rules: QuotaRules = QUOTA_R
   function due(): Line<Item> | undefined {
     let first: Line<Item> | undefined;
     for (const line of lines) {
-      if (line.round.length > 0 && (first === undefined || line.start < first.start)) first = line;
+      if (line.flows.size > 0 && (first === undefined || line.start < first.start)) first = line;
     }
     return first;
   }
 
+  /** The clients whose turn it is, of a class in which somebody waits. */
+  function turns(line: Line<Item>): string[] {
+    while (line.rounds[0].length === 0) {
+      const [, next, after] = line.rounds;
+      line.rounds = [next, after, []];
+      line.served.clear();
+    }
+    return line.rounds[0];
+  }
+
   function drop(line: Line<Item>, client: string): void {
     line.flows.delete(client);
-    line.round = line.round.filter((one) => one !== client);
+    for (const round of line.rounds) {
+      const at = round.indexOf(client);
+      if (at >= 0) round.splice(at, 1);
+    }
   }
 
   return {
@@ -76,31 +98,34 @@ export function createFairQueue<Item extends Queued>(rules: QuotaRules = QUOTA_R
       const line = lineOf(item.priority);
       if (line === undefined) return;
       size += 1;
-      if (line.round.length === 0) line.start = Math.max(line.start, virtual);
+      if (line.flows.size === 0) line.start = Math.max(line.start, virtual);
       const flow = line.flows.get(item.client);
       if (flow !== undefined) {
         flow.push(item);
         return;
       }
       line.flows.set(item.client, [item]);
-      line.round = [...line.round, item.client];
+      line.rounds[line.served.has(item.client) ? 2 : 1].push(item.client);
     },
     peek() {
       const line = due();
-      return line?.flows.get(line.round[0] ?? "")?.[0];
+      return line?.flows.get(turns(line)[0] ?? "")?.[0];
     },
     take() {
       const line = due();
-      const client = line?.round[0];
-      if (line === undefined || client === undefined) return undefined;
+      if (line === undefined) return undefined;
+      const client = turns(line).shift() ?? "";
       const flow = line.flows.get(client);
       const item = flow?.shift();
-      if (flow === undefined || item === undefined) return undefined;
+      if (flow === undefined || item === undefined) throw new Error("a client has its turn and nothing to ask for");
       size -= 1;
       virtual = line.start;
       line.start += STRIDES[line.priority];
-      line.round = rules.nextTurn(line.round);
-      if (flow.length === 0) drop(line, client);
+      if (flow.length > 0) rules.afterTurn(client, line.rounds);
+      else {
+        line.flows.delete(client);
+        line.served.add(client);
+      }
       return item;
     },
     remove(item) {
@@ -114,7 +139,7 @@ export function createFairQueue<Item extends Queued>(rules: QuotaRules = QUOTA_R
       return true;
     },
     crowding() {
-      const line = lines.findLast(({ round }) => round.length > 0);
+      const line = lines.findLast(({ flows }) => flows.size > 0);
       let longest: Item[] = [];
       for (const flow of line?.flows.values() ?? []) if (flow.length > longest.length) longest = flow;
       const item = longest.at(-1);
@@ -127,7 +152,7 @@ export function createFairQueue<Item extends Queued>(rules: QuotaRules = QUOTA_R
       return size;
     },
     get clients() {
-      return new Set(lines.flatMap(({ round }) => round)).size;
+      return new Set(lines.flatMap(({ flows }) => [...flows.keys()])).size;
     },
     *all() {
       for (const { flows } of lines) for (const flow of flows.values()) yield* flow;

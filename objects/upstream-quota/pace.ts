@@ -29,7 +29,7 @@ const FINE_PARTS = 1_000;
 export function newPace(policy: QuotaPolicy, now: number): Pace {
   const window = slidingWindow.emptyWindow(now);
   const bucket = tokenBucket.fullBucket(bucketOf(policy), now);
-  return { window, bucket, lastFrom: now, busyUntil: now - policy.spacingMs };
+  return { window, bucket, lastFrom: now, busyUntil: now - byFastClock(policy.spacingMs) };
 }
 
 /** A quota whose record was lost at `lostAt`: all of it may have been used just then. */
@@ -39,12 +39,13 @@ export function lostPace(policy: QuotaPolicy, lostAt: number): Pace {
 }
 
 /** When the next slot may begin, at the earliest now; the shortest wait if nothing else is granted. */
-export function nextSlotAt(pace: Pace, policy: QuotaPolicy, now: number): number {
-  const spaced = policy.spacingMs === 0 ? pace.lastFrom : pace.busyUntil + policy.spacingMs;
+export function nextSlotAt(pace: Pace, policy: QuotaPolicy, now: number, rules: QuotaRules = QUOTA_RULES): number {
+  const spacingMs = byFastClock(policy.spacingMs, rules);
+  const spaced = spacingMs === 0 ? pace.lastFrom : pace.busyUntil + spacingMs;
   const at = Math.max(now, pace.lastFrom, spaced);
   // Neither can be null: a request costs 1, and both hold at least that.
   const burstMs = tokenBucket.take(pace.bucket, bucketOf(policy), 1, at).retryAfterMs ?? 0;
-  const windowMs = slidingWindow.take(pace.window, windowOf(policy), 1, at).retryAfterMs ?? 0;
+  const windowMs = slidingWindow.take(pace.window, windowOf(policy, rules), 1, at).retryAfterMs ?? 0;
   return at + Math.max(burstMs, windowMs);
 }
 
@@ -56,7 +57,7 @@ export function takeSlot(
   rules: QuotaRules = QUOTA_RULES,
 ): { readonly pace: Pace; readonly slot: Slot } {
   const until = rules.slotEnd(from, toleranceMs);
-  const { window } = slidingWindow.take(pace.window, windowOf(policy), 1, from, until);
+  const { window } = slidingWindow.take(pace.window, windowOf(policy, rules), 1, from, until);
   const { bucket } = tokenBucket.take(pace.bucket, bucketOf(policy), 1, from);
   const busyUntil = Math.max(pace.busyUntil, until);
   return { pace: { window, bucket, lastFrom: from, busyUntil }, slot: { from, until } };
@@ -87,14 +88,23 @@ export function leftOf(pace: Pace, policy: QuotaPolicy, now: number): { requests
 /** When a quota left alone has forgotten everything. */
 export function wholeAt(pace: Pace, policy: QuotaPolicy): number {
   const empty = slidingWindow.emptyAt(pace.window, windowOf(policy));
-  return Math.max(empty, tokenBucket.fullAt(pace.bucket, bucketOf(policy)), pace.busyUntil + policy.spacingMs);
+  return Math.max(
+    empty,
+    tokenBucket.fullAt(pace.bucket, bucketOf(policy)),
+    pace.busyUntil + byFastClock(policy.spacingMs),
+  );
 }
 
-function windowOf({ requests, windowMs }: QuotaPolicy): SlidingLimit {
+function windowOf({ requests, windowMs }: QuotaPolicy, rules: QuotaRules = QUOTA_RULES): SlidingLimit {
   const subBuckets = requests <= COUNTED_SINGLY ? FINE_PARTS : COUNTED_SINGLY;
-  return { tokensPerWindow: requests, windowMs, subBuckets };
+  return { tokensPerWindow: requests, windowMs: byFastClock(windowMs, rules), subBuckets };
 }
 
 function bucketOf({ requests, windowMs, burst }: QuotaPolicy): BucketLimit {
   return { tokensPerWindow: requests, windowMs, burst };
+}
+
+/** How long a clock that runs fast has to count for a time to have passed. */
+function byFastClock(ms: number, { clockError }: QuotaRules = QUOTA_RULES): number {
+  return Math.ceil(ms * (1 + clockError));
 }

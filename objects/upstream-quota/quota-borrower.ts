@@ -7,6 +7,8 @@ export interface Borrower {
   readonly trips: readonly number[];
   /** Slots ahead, the earliest first. */
   readonly ahead: readonly HeldSlot[];
+  /** When slots ahead were last asked for, until some come: within a second one question is enough, or each would bring them. */
+  readonly askedAheadAt: number | undefined;
   /** Requests of this second, and of the one before it. */
   readonly arrivals: { readonly second: number; readonly count: number; readonly before: number };
 }
@@ -37,14 +39,14 @@ export type Ask = Pick<AcquireMessage, "waitMs" | "toleranceMs" | "spare" | "unu
 
 const TRIPS = 8;
 const UNKNOWN_TOLERANCE_MS = 250;
-const MIN_TOLERANCE_MS = 60;
+const MIN_TOLERANCE_MS = 100;
 const SECOND_MS = 1_000;
 /** A new owner meets its callers spread over this. */
 const AGAIN_MS = 100;
 
 /** Of a quota that this isolate has not asked for yet. */
 export function newBorrower(): Borrower {
-  return { trips: [], ahead: [], arrivals: { second: 0, count: 0, before: 0 } };
+  return { trips: [], ahead: [], askedAheadAt: undefined, arrivals: { second: 0, count: 0, before: 0 } };
 }
 
 /** A request wants to call the upstream, and can wait until `deadlineAt`. Slots ahead whose time is over go back with a question. */
@@ -61,8 +63,12 @@ export function arrive(
   }
   const late = borrower.ahead.filter(({ latestAt }) => latestAt < now);
   const unused = late.map(({ id }) => id).slice(0, MAX_LIST);
-  const spare = Math.min(MAX_SPARE, Math.floor((arrivals.before * rules.aheadMs) / SECOND_MS));
-  return { borrower: { ...borrower, arrivals, ahead }, step: asking(borrower, { now, deadlineAt, spare, unused }) };
+  const { askedAheadAt = -Infinity } = borrower;
+  const isAsking = now < askedAheadAt + SECOND_MS;
+  const expected = Math.floor((arrivals.before * rules.aheadMs) / SECOND_MS) - ahead.length;
+  const spare = isAsking ? 0 : Math.min(MAX_SPARE, Math.max(0, expected));
+  const asked = { ...borrower, arrivals, ahead, askedAheadAt: spare > 0 ? now : borrower.askedAheadAt };
+  return { borrower: asked, step: asking(borrower, { now, deadlineAt, spare, unused }) };
 }
 
 /** The same request again, whose slot came too late or whose owner was lost: with what is left of its time. */
@@ -94,7 +100,8 @@ export function hearGrant(
   });
   const trips = [...borrower.trips, Math.max(0, receivedAt - sentAt - heldMs)].slice(-TRIPS);
   const held = [...borrower.ahead, ...ahead].toSorted((one, other) => one.fromAt - other.fromAt);
-  return { borrower: { ...borrower, trips, ahead: held }, slot };
+  const askedAheadAt = ahead.length > 0 ? undefined : borrower.askedAheadAt;
+  return { borrower: { ...borrower, trips, ahead: held, askedAheadAt }, slot };
 }
 
 /** Whether a request may start by its slot now: so long to wait still, or its time is over and it is to be given back. */
@@ -112,10 +119,10 @@ export function giveUpAhead(borrower: Borrower): { readonly borrower: Borrower; 
   return { borrower: { ...borrower, ahead: [] }, unused: borrower.ahead.map(({ id }) => id) };
 }
 
-/** How long slots have to be for this isolate to hit them: twice what its questions take on their way, and the guards. */
+/** How long slots have to be for this isolate to hit them: three times what its questions take on their way, and the guards. */
 export function toleranceMs({ trips }: Borrower): number {
   if (trips.length === 0) return UNKNOWN_TOLERANCE_MS;
-  return Math.min(MAX_TOLERANCE_MS, Math.max(MIN_TOLERANCE_MS, Math.ceil(2 * Math.max(...trips)) + 40));
+  return Math.min(MAX_TOLERANCE_MS, Math.max(MIN_TOLERANCE_MS, Math.ceil(3 * Math.max(...trips)) + 40));
 }
 
 function asking(

@@ -1,6 +1,7 @@
 import { isCount, isInteger } from "../numbers.ts";
 import { parsePacked } from "../packed.ts";
 import { packBuckets, unpackBuckets } from "../rate-limiter/algorithms/sub-buckets.ts";
+import { MAX_CLOCK_STEP_BACK_MS } from "../rate-limiter/algorithms/token-bucket.ts";
 import { changePace, lostPace, newPace, wholeAt, type Pace } from "./pace.ts";
 import { NO_PAUSE, type Pause, type PauseCause } from "./pause.ts";
 import { packPolicy, unpackPolicy, type QuotaPolicy, type QuotaTerms } from "./quota-policy.ts";
@@ -14,7 +15,7 @@ export interface QuotaState extends QuotaTerms {
   readonly lastSlot: number;
 }
 
-/** A clock that never goes back: that of the machine, and what it stepped back so far. */
+/** A clock that never goes back: that of the machine, and the steps of more than 5 s that it went back so far. */
 export interface OwnerClock {
   /** The latest time that was seen; in ms since the epoch, more or less. */
   readonly at: number;
@@ -44,7 +45,9 @@ export function stateAt(state: QuotaState, now: number, terms?: QuotaTerms): Quo
 
 function clockAt({ at, offset }: OwnerClock, now: number): OwnerClock {
   const time = now + offset;
-  return time >= at ? { at: time, offset } : { at, offset: at - now };
+  if (time >= at) return { at: time, offset };
+  // A small step is waited out: added up, steps of a clock that trembles would make this one run fast.
+  return at - time > MAX_CLOCK_STEP_BACK_MS ? { at, offset: at - now } : { at, offset };
 }
 
 /** When nothing is left to remember, in the owner's time. */

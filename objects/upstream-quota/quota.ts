@@ -65,7 +65,7 @@ export function serve(
   const refusals: Refusal[] = [];
 
   function refuse(waiter: Waiter, why: RefusalReason): void {
-    refusals.push({ waiter, why, retryAfterMs: comeAgainMs(state, room.queue.size) });
+    refusals.push({ waiter, why, retryAfterMs: comeAgainMs(state, room.queue.size, rules) });
   }
 
   function admit(waiter: Waiter, at: number): void {
@@ -94,7 +94,7 @@ export function serve(
     while (slots.length < spare && room.queue.size === 0) {
       const left = leftOf(state.pace, policy, now);
       if (2 * left.requests <= policy.requests || 2 * left.burst <= policy.burst) break;
-      const from = nextAt(state);
+      const from = nextAt(state, rules);
       if (from > now + rules.aheadMs) break;
       slots.push(take(from, forMs));
     }
@@ -102,13 +102,16 @@ export function serve(
   }
 
   for (;;) {
-    const at = nextAt(state);
+    const at = nextAt(state, rules);
     for (const waiter of room.expire(at)) refuse(waiter, "deadline");
     const waiter = at <= now ? room.queue.take() : undefined;
     if (waiter !== undefined) {
       const { epoch, throttles } = state.pause;
-      const slots = [take(at, waiter.toleranceMs), ...takeAhead(waiter)];
-      grants.push({ waiter, slots, heldMs: now - waiter.arrivedAt, epoch, wantsSuccess: throttles > 0 });
+      const heldMs = now - waiter.arrivedAt;
+      // The isolate leaves out so much at the end, since it counts from before the wait.
+      const driftMs = Math.ceil(heldMs * rules.drift);
+      const slots = [take(at, waiter.toleranceMs + driftMs), ...takeAhead(waiter)];
+      grants.push({ waiter, slots, heldMs, epoch, wantsSuccess: throttles > 0 });
       continue;
     }
     if (comes === undefined) return { state, grants, refusals, wakeInMs: room.queue.size === 0 ? null : at - now };
@@ -142,13 +145,13 @@ export function pausedMs({ pause, clock }: QuotaState): number {
 }
 
 /** When the next slot may be, at the earliest now. */
-export function nextAt({ pace, policy, pause, clock }: QuotaState): number {
-  return nextSlotAt(pace, policy, Math.max(clock.at, pause.until));
+export function nextAt({ pace, policy, pause, clock }: QuotaState, rules: QuotaRules = QUOTA_RULES): number {
+  return nextSlotAt(pace, policy, Math.max(clock.at, pause.until), rules);
 }
 
 /** About when a request that comes then would be next: once all that wait have had their turns. */
-function comeAgainMs(state: QuotaState, waiting: number): number {
+function comeAgainMs(state: QuotaState, waiting: number, rules: QuotaRules): number {
   const { policy, clock } = state;
   const everyMs = Math.max(policy.windowMs / policy.requests, policy.spacingMs);
-  return Math.ceil(nextAt(state) - clock.at + waiting * everyMs);
+  return Math.ceil(nextAt(state, rules) - clock.at + waiting * everyMs);
 }

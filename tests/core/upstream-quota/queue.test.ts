@@ -50,6 +50,17 @@ describe("the queue", () => {
     expect(served).toEqual(["honest", "a", "b", "c", "honest"]);
   });
 
+  it("lets a client that comes back at once wait for those who have had no turn, and for no others", () => {
+    const queue = createFairQueue<Waiter>();
+    const take = () => queue.take()?.client;
+    queue.add(waiter("quick"));
+    const served = [take()];
+    for (const client of ["quick", "a", "b"]) queue.add(waiter(client));
+    served.push(take());
+    queue.add(waiter("late"));
+    expect([...served, take(), take(), take(), take()]).toEqual(["quick", "a", "b", "quick", "late", undefined]);
+  });
+
   it("shares slots between classes that all wait as 16, 4 and 1", () => {
     const queue = createFairQueue<Waiter>();
     for (let count = 0; count < 200; count += 1) for (const priority of PRIORITIES) queue.add(waiter("a", priority));
@@ -89,7 +100,10 @@ describe("the queue", () => {
   });
 
   it("is what a check of fairness notices when the first is served until he has nothing left", () => {
-    const queue = createFairQueue<Waiter>({ ...QUOTA_RULES, nextTurn: (round) => round });
+    const queue = createFairQueue<Waiter>({
+      ...QUOTA_RULES,
+      afterTurn: (client, [current]) => void current.unshift(client),
+    });
     for (let count = 0; count < 5; count += 1) for (const client of ["x", "y"]) queue.add(waiter(client));
     expect(Array.from({ length: 5 }, () => queue.take()?.client).join("")).toBe("xxxxx");
   });
