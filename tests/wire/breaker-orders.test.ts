@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, it } from "vitest";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { Origin } from "../support/origin/origin.ts";
 import { ask } from "../support/raw-client.ts";
