@@ -17,9 +17,11 @@ beforeAll(async () => {
   origin = await Origin.start();
   // One failure opens a breaker, so that none has happened where it is closed.
   const strict = { failureThreshold: 1, timeout: "1m" };
+  const single = { failureThreshold: 1, timeout: 1_000, jitter: 0, halfOpenRequests: 1, successThreshold: 1 };
   const timeouts = { total: TOTAL_MS, headers: 1_500 };
   const backends = {
     uploaded: { targets: [target("uploaded")], circuitBreaker: strict, timeouts },
+    wanted: { targets: [target("wanted")], circuitBreaker: single },
     events: {
       targets: [target("events")],
       circuitBreaker: { failureThreshold: 1, timeout: 500, jitter: 0, successThreshold: 1, operationTimeout: 300 },
@@ -99,4 +101,24 @@ it("a stream that a probe brings is silent for as long as any other", async () =
     { timeout: 15_000, interval: 50 },
   );
   expect([answer.body.toString("utf8"), answer.end]).toEqual(["firstlast", "last-chunk"]);
+});
+
+it("a body that is still to come takes no permit that others want", async () => {
+  origin.answer("/wanted/failing", reset);
+  const refused = async (): Promise<void> => {
+    await ask(gateway.url, { target: "/wanted/failing" });
+    expect(await circuitOf(gateway, `${origin.url}/wanted`)).toBe("open");
+  };
+  await vi.waitFor(refused, { timeout: 15_000, interval: 50 });
+  await ask(gateway.url, { target: "/wanted/failing" });
+  await pause(1_100);
+  const uploading = await RawClient.open(gateway.url);
+  await uploading.send("POST /wanted/x HTTP/1.1\r\nHost: gateway.test\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n");
+  expect((await uploading.answer())?.status).toBe(503);
+  uploading.close();
+  origin.answer("/wanted/x", OK);
+  await vi.waitFor(async () => expect((await ask(gateway.url, { target: "/wanted/x" })).status).toBe(200), {
+    timeout: 5_000,
+    interval: 50,
+  });
 });

@@ -35,8 +35,11 @@ export interface TargetBreaker {
   /**
    * Decides at once, but where a permit to probe has to be asked for: one request of this isolate at a time does that, and waits
    * at most 150 ms, those included that it has waited for permits of other targets. Never rejects.
+   *
+   * @param isLate the request's body is still to come: it gets no permit while others here want one. Clients that send slowly could
+   * otherwise keep all permits, and a target that is well again out of use. Default false.
    */
-  admit(caller: BreakerCaller, now: number): Admitted | Promise<Admitted>;
+  admit(caller: BreakerCaller, now: number, isLate?: boolean): Admitted | Promise<Admitted>;
   /**
    * Notes what came of a call. For each attempt the first time counts; a body that the target cuts off after that is one
    * failure more.
@@ -57,6 +60,8 @@ const PERMIT_MS = 150;
 const waited = new WeakMap<BreakerCaller["notes"], number>();
 /** In `notes.shadowed`. */
 const SHADOWED = "circuit-breaker";
+/** For how long after a request that wanted a permit one whose body is still to come gets none. */
+const WANTED_MS = 10_000;
 /** A request that got no permit is told to come back; others may have one by then. */
 const REFUSED: Admitted = { kind: "refused", retryAfterMs: 1 };
 
@@ -128,8 +133,15 @@ export function targetBreaker(state: TargetState, backend: Backend, settings: Br
   }
 
   return {
-    admit(caller, now) {
+    admit(caller, now, isLate = false) {
       const view = viewFor(caller, now);
+      if (!shadow && (view.kind === "open" || view.kind === "half-open")) {
+        if (!isLate) state.wantedAt = now;
+        if (isLate && Math.abs(now - state.wantedAt) < WANTED_MS) {
+          reportDue(state, view, caller, now);
+          return REFUSED;
+        }
+      }
       const admission = admit(view, now);
       if (admission.kind === "ask" && !shadow) return askFirst(admission.message, view, caller);
       reportDue(state, view, caller, now);

@@ -27,6 +27,8 @@ export interface TargetState {
   wellSince: number;
   /** By an operator's order; a configuration says so beside it. */
   isDraining: boolean;
+  /** When a request whose body was all here last wanted a permit to probe it; -Infinity: never. */
+  wantedAt: number;
   readonly load: TargetLoad;
   /** How many isolates use it, by the last word of its owner; 0: there was none. */
   isolates: number;
@@ -97,6 +99,7 @@ function newState(url: string, isolate: Isolate): TargetState {
     downSince: undefined,
     wellSince: -Infinity,
     isDraining: false,
+    wantedAt: -Infinity,
     load: newTargetLoad(),
     isolates: 0,
     newsAt: -Infinity,

@@ -7,7 +7,7 @@ import { firstTurn, pump, waitedForSource, type PumpEnd, type PumpTurn } from ".
  * Bodies up to this many bytes are read whole before the origin is called: a slow sender then occupies no origin
  * connection, and the body can be sent again. Above it, and whenever the length is unknown, bodies are streamed.
  */
-const BUFFER_BYTES = 65_536;
+export const BUFFER_BYTES = 65_536;
 
 /**
  * Methods whose body `fetch` takes only inside the client's own request; some APIs (Elasticsearch) want it all the same.

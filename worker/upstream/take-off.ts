@@ -2,6 +2,7 @@ import type { Asked, Balancer, Choice, NoTarget } from "../backends/choice.ts";
 import type { Admitted, TargetBreaker } from "../backends/target-breaker.ts";
 import type { Exchange } from "../exchange.ts";
 import { launch, type Flight, type RouteTarget } from "./flight.ts";
+import { BUFFER_BYTES } from "./request-body.ts";
 
 /** Targets that an exchange is done with, by index. */
 export interface Done extends Asked {
@@ -55,7 +56,7 @@ export function compileRunway(targets: readonly RouteTarget[], balancer: Balance
       const target = targets[chosen.index];
       if (target === undefined) throw new Error(`target ${chosen.index} was chosen of ${targets.length}`);
       const { breaker } = target;
-      const asking = breaker?.admit(exchange, now);
+      const asking = breaker?.admit(exchange, now, isLate(exchange));
       const admitted = asking instanceof Promise ? await asking : asking;
       if (admitted?.kind !== "refused") {
         done.tried.push(chosen.index);
@@ -75,7 +76,7 @@ export function compileRunway(targets: readonly RouteTarget[], balancer: Balance
     let retryAfterMs = Infinity;
     for (const { breaker } of targets) {
       // Asked all the same: it may have something to report, and says when to come back.
-      const admitted = breaker?.admit(exchange, now);
+      const admitted = breaker?.admit(exchange, now, isLate(exchange));
       if (admitted === undefined || admitted instanceof Promise || admitted.kind === "pass") {
         returnUnused(exchange, breaker, admitted);
         return undefined;
@@ -86,6 +87,11 @@ export function compileRunway(targets: readonly RouteTarget[], balancer: Balance
   }
 
   return { choose, takeOff, refusal };
+}
+
+/** Whether some of a request's body is still to come when it is sent. */
+function isLate({ request, fields }: Exchange): boolean {
+  return request.body !== null && Number(fields.get("content-length") ?? Infinity) > BUFFER_BYTES;
 }
 
 /** Only a clock that steps back makes a breaker that was refusing let a request pass. */
