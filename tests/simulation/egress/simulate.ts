@@ -27,7 +27,9 @@ export function simulateEgress(scenario: EgressScenario): EgressOutcome {
   const random = createRandom(scenario.seed);
   const checker = new EgressChecker(scenario);
   const owner = new QuotaOwnerHost(clock, random, scenario, (ms) => {
-    if (ms > 0) checker.paused(clock.now, clock.now + ms - scenario.clocks.staleMs - 2);
+    // By the owner's clock, which may run fast and be late when it is read.
+    const { driftPpm, staleMs } = scenario.clocks;
+    if (ms > 0) checker.paused(clock.now, clock.now + ms * (1 - driftPpm / 1e6) - staleMs - 2);
   });
   const { loss, doubled, late } = scenario.network;
 
