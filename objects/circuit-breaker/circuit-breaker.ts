@@ -15,7 +15,16 @@ import {
   type WatchMessage,
   type WatchReply,
 } from "./target-messages.ts";
-import { checked, heardOf, newRecord, newsOf, withoutVerdict, type TargetRecord } from "./target-record.ts";
+import {
+  checked,
+  heardOf,
+  named,
+  NAMELESS,
+  newRecord,
+  newsOf,
+  withoutVerdict,
+  type TargetRecord,
+} from "./target-record.ts";
 import { targetStatus, type TargetStatus } from "./target-status.ts";
 import { openTargetStore, type TargetStore } from "./target-store.ts";
 import { createWatchers, pollMs } from "./watchers.ts";
@@ -48,7 +57,10 @@ export class CircuitBreaker extends DurableObject {
     this.#record = record;
     this.#memory = newMemory(breaker, Date.now());
     this.#alarm = openTargetAlarm(ctx.storage);
-    void ctx.blockConcurrencyWhile(() => this.#alarm.start());
+    void ctx.blockConcurrencyWhile(async () => {
+      await this.#alarm.start();
+      this.#replaceLost(Date.now());
+    });
   }
 
   /** Takes in what an isolate's calls have come to; says what state holds. Throws a TypeError on a malformed message. */
@@ -78,7 +90,7 @@ export class CircuitBreaker extends DurableObject {
     insist("carry the order out", orderProblem(order));
     const now = Date.now();
     const { kind, target, by = "operator" } = order;
-    const record = ordered(this.#record ?? newRecord(target, now), kind);
+    const record = ordered(named(this.#record ?? newRecord(target, now), target), kind);
     const breaker = kind === "drain" ? this.#breaker : command(this.#breaker, kind === "close" ? "closed" : kind, now);
     this.#keep({ breaker, record }, now, by);
     return this.#describe(record, now);
@@ -87,9 +99,7 @@ export class CircuitBreaker extends DurableObject {
   /** What is known of the target; null: nothing, so that its requests pass. */
   status(): TargetStatus | null {
     const now = Date.now();
-    if (this.#record !== undefined) return this.#describe(this.#record, now);
-    // Its record was lost, and what its breaker does is in force all the same.
-    return this.#store.exists() ? this.#describe(newRecord("", now), now) : null;
+    return this.#record === undefined ? null : this.#describe(this.#record, now);
   }
 
   /** Answers when the object can be reached and its storage read. */
@@ -134,6 +144,12 @@ export class CircuitBreaker extends DurableObject {
     this.#memory = newMemory(this.#breaker, now);
     this.#record = undefined;
     await this.#store.erase();
+  }
+
+  /** Of a record that was lost the rest is in force all the same; should nobody tell it again, it is forgotten in its time. */
+  #replaceLost(now: number): void {
+    if (this.#record !== undefined || !this.#store.exists()) return;
+    this.#keep({ breaker: this.#breaker, record: newRecord(NAMELESS, now) }, now, null);
   }
 
   #known(): Kept {

@@ -13,9 +13,6 @@ export interface TargetAlarm {
   lost(): void;
 }
 
-/** An owner whose record was lost waits for isolates to tell it again. */
-const UNKNOWN_KEEP_MS = 86_400_000;
-
 /** Takes charge of an object's alarm. */
 export function openTargetAlarm(storage: DurableObjectStorage): TargetAlarm {
   /** Undefined: none is set. */
@@ -34,7 +31,7 @@ export function openTargetAlarm(storage: DurableObjectStorage): TargetAlarm {
       if (alarmAt === undefined || alarmAt > latest) set(firstCheckAt(record.health, now, random));
       return;
     }
-    const at = forgettableAt(kept, now);
+    const at = forgettableAt(kept);
     if (alarmAt === undefined && at < Infinity) set(at);
   }
 
@@ -51,7 +48,7 @@ export function openTargetAlarm(storage: DurableObjectStorage): TargetAlarm {
         set(nextCheckAt(record.health, now, random));
         return "check";
       }
-      if (now >= forgettableAt(kept, now)) return "forget";
+      if (now >= forgettableAt(kept)) return "forget";
       plan(kept, now, random);
       return "wait";
     },
@@ -61,8 +58,8 @@ export function openTargetAlarm(storage: DurableObjectStorage): TargetAlarm {
   };
 }
 
-function forgettableAt({ breaker, record }: Kept, now: number): number {
+function forgettableAt({ breaker, record }: Kept): number {
   const { kind } = breaker.circuit;
-  if (kind === "forced-open" || kind === "forced-closed") return Infinity;
-  return record === undefined ? now + UNKNOWN_KEEP_MS : targetForgettableAt(record);
+  if (record === undefined || kind === "forced-open" || kind === "forced-closed") return Infinity;
+  return targetForgettableAt(record);
 }

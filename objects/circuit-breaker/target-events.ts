@@ -4,7 +4,7 @@ import { newRecord, type TargetRecord } from "./target-record.ts";
 /** Everything that the owner of a target stores but its history. */
 export interface Kept {
   readonly breaker: BreakerState;
-  /** Undefined: the target was never heard of, or the record is lost. */
+  /** Undefined: the target was never heard of. */
   readonly record: TargetRecord | undefined;
 }
 

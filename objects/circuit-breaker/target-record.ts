@@ -5,7 +5,7 @@ import type { HealthTerms, TargetNews, TargetTerms } from "./target-messages.ts"
 
 /** What the owner of a target remembers beside its breaker. Times in ms since the epoch. */
 export interface TargetRecord {
-  /** As the configuration writes its URL. */
+  /** As the configuration writes its URL; `NAMELESS`: that was lost, and nobody has told it again. */
   readonly target: string;
   /** Null: no isolate has spoken of it yet, only an operator. */
   readonly backend: string | null;
@@ -45,6 +45,9 @@ const KEEP_MS = 7 * 86_400_000;
 /** Verdicts of before any check; no clock says 0. */
 const NEVER = 0;
 
+/** The URL of a target whose record was lost. */
+export const NAMELESS = "";
+
 /** A target never heard of. */
 export function newRecord(target: string, now: number): TargetRecord {
   const terms = { target, backend: null, configVersion: -1, health: null, isDraining: false };
@@ -61,12 +64,17 @@ export function heardOf(
   message: TargetTerms & { readonly configVersion: number },
   now: number,
 ): TargetRecord {
-  const record = known ?? newRecord(message.target, now);
+  const record = named(known ?? newRecord(message.target, now), message.target);
   const { backend, health, configVersion } = message;
   const isNew = isNews(record, message);
   const adopted = isNew ? { ...record, backend, health, configVersion } : record;
   const isStale = Math.abs(now - record.heardAt) > keepMs(adopted) / 10;
   return isNew || isStale ? { ...adopted, heardAt: now } : record;
+}
+
+/** The very record, unless it has lost its name. */
+export function named(record: TargetRecord, target: string): TargetRecord {
+  return record.target === NAMELESS ? { ...record, target } : record;
 }
 
 /** Whether somebody still wants this target's health to be known. */

@@ -331,6 +331,23 @@ describe("a target whose record alone is lost", () => {
     await owner.report(report({ epoch: 3 }));
     expect(await owner.status()).toMatchObject({ circuit: "forced-open", target: TARGET, backend: "api" });
   });
+
+  it("is forgotten like any other where no isolate tells it again", async () => {
+    vi.spyOn(console, "error").mockImplementation(() => {});
+    const owner = await openOwner();
+    await owner.order(order("drain"));
+    await runInDurableObject(owner, async (_object, { storage }) => {
+      storage.sql.exec("UPDATE records SET state = '[]' WHERE name = 'target'");
+      await storage.deleteAlarm();
+    });
+    await evictDurableObject(owner);
+    expect(await kept(owner)).toEqual(["records", "events", "alarm"]);
+    const from = Date.now();
+    await evictDurableObject(owner);
+    await ring(owner);
+    expect(Date.now() - from).toBe(7 * DAY_MS);
+    expect(await kept(owner)).toEqual([]);
+  });
 });
 
 describe("a target of which nothing is heard", () => {
