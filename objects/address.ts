@@ -45,6 +45,8 @@ export interface Addresses {
   banIndex(): Promise<{ readonly name: string }>;
   /** The `CircuitBreaker` of a target, told apart by its URL as the configuration writes it; near its first isolate. */
   breaker(url: string): Promise<{ readonly name: string }>;
+  /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
+  idempotency(parts: readonly string[]): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -90,7 +92,7 @@ export function addresses(secret: string): Addresses {
 }
 
 /**
- * Makes addresses. A name is `v1:rate-limiter:` (`v1:circuit-breaker:`) and the hex HMAC-SHA-256 of length-prefixed parts, so a client can
+ * Makes addresses. A name is `v1:rate-limiter:` (`v1:circuit-breaker:`, `v1:idempotency:`) and the hex HMAC-SHA-256 of length-prefixed parts, so a client can
  * neither choose nor guess which object it meets, and its identity cannot be read from a name or a handle.
  *
  * Another secret means other names: every counter starts anew.
@@ -153,6 +155,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async breaker(url) {
       return { name: `v1:circuit-breaker:${await hmac(["breaker", url])}` };
+    },
+    async idempotency(parts) {
+      return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
     },
   };
 }

@@ -1,4 +1,5 @@
 /** The Durable Object classes, as `wrangler.jsonc` names them. */
 export { CircuitBreaker } from "./circuit-breaker/circuit-breaker.ts";
+export { Dedup } from "./dedup/dedup.ts";
 export { RateLimiter } from "./rate-limiter/rate-limiter.ts";
 export { UpstreamQuota } from "./upstream-quota/upstream-quota.ts";

@@ -1,5 +1,6 @@
 import type { Backend, BreakerSettings } from "./backend-types.ts";
 import type { CachePolicy } from "./cache-policy.ts";
+import type { IdempotencySettings } from "./idempotency-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
 
 /**
@@ -84,6 +85,8 @@ export interface Route {
   readonly circuitBreaker: BreakerSettings | undefined;
   /** Undefined: nothing is kept (`cache: false`, or none). */
   readonly cache: CachePolicy | undefined;
+  /** Undefined: nothing is made of idempotency keys. */
+  readonly idempotency: IdempotencySettings | undefined;
 }
 
 /** A prefix (stripped before the target's path is joined) or a pattern such as `/users/:id` or `/files/*`. */

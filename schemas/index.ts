@@ -1,5 +1,6 @@
 export type * from "./backend-types.ts";
 export type * from "./cache-policy.ts";
 export type * from "./config-types.ts";
+export type * from "./idempotency-types.ts";
 export type * from "./rate-limit-types.ts";
 export { parseConfig, parseConfigText } from "./parse-config.ts";

@@ -7,6 +7,7 @@ import { resolveAdmin, resolveEndpoints } from "./endpoints.ts";
 import { resolveCache } from "./policies/cache.ts";
 import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
 import { resolveRetry } from "./policies/backends/retry.ts";
+import { resolveIdempotency } from "./policies/idempotency.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
 import { resolveLogging } from "./policies/logging.ts";
 import { resolveRateLimits, statesRateLimits } from "./policies/rate-limit/resolve.ts";
@@ -63,6 +64,7 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
       : resolveRateLimits(input, { id: "default", name: "default", multiplier, multipliers }),
     circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
     cache: resolveCache(route.cache ?? input.cache),
+    idempotency: resolveIdempotency(route.idempotency ?? input.idempotency),
   };
 }
 

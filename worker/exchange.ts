@@ -32,6 +32,10 @@ export interface Exchange {
   /** Header fields that the response gets whatever it turns out to be, an error included. */
   readonly responseHeaders: [name: string, value: string][];
   readonly notes: ExchangeNotes;
+  /** The whole body, where a step has read it; it is sent in place of the request's. */
+  readonly body?: ArrayBuffer;
+  /** Whether it must not be sent again on the strength of its idempotency key: a step answers for one effect. Default false. */
+  readonly isSentOnce?: boolean;
   /** Cuts the way to the origin and the answer off when aborted; made by a step that may have to. Absent: nobody may. */
   stop?: AbortController;
 }
@@ -46,6 +50,10 @@ export interface ExchangeNotes {
   degraded?: string[];
   /** How a streamed response body ended; the log line waits for it. Undefined when the body was all there. */
   body?: Promise<PumpEnd>;
+  /** Whether anything of it may have reached an origin. Not in the log. */
+  isSent?: boolean;
+  /** What was made of its idempotency key. */
+  idempotency?: "kept" | "too-large" | "released" | "unknown" | "replayed";
   /** Milliseconds until the origin's response head; of the last try. */
   upstreamMs?: number;
   /** The target that answered, or was tried last, where there is more to say of it than the route does. */

@@ -2,9 +2,11 @@
 export interface Fingerprinted {
   readonly method: string;
   readonly route: string;
-  /** Canonical path with its query. */
+  /** Host and canonical path with its query. */
   readonly target: string;
   readonly contentType: string;
+  /** Digest of the credentials, where nobody vouches for whose the key is; else of none. */
+  readonly credentials: string;
   /** SHA-256 of the body as it was sent, hexadecimal. */
   readonly bodyDigest: string;
 }
@@ -16,6 +18,6 @@ export interface Fingerprinted {
  * To be digested with their lengths before them, as the parts of a cache key are.
  */
 export function fingerprintParts(request: Fingerprinted): readonly string[] {
-  const { method, route, target, contentType, bodyDigest } = request;
-  return [method, route, target, contentType.trim().toLowerCase(), bodyDigest];
+  const { method, route, target, contentType, credentials, bodyDigest } = request;
+  return [method, route, target, contentType.trim().toLowerCase(), credentials, bodyDigest];
 }

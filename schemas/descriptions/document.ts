@@ -22,7 +22,10 @@ const policies = {
   ipControl: pending("Addresses that may, and may not, use a route."),
   cors: pending("Answering preflight requests."),
   securityHeaders: pending("Security headers on responses."),
-  idempotency: pending("One effect per `Idempotency-Key`."),
+  idempotency: {
+    meaning: "One effect per `Idempotency-Key`: `true` for the defaults, an object, or `false`.",
+    standard: "keys are passed on",
+  },
   geo: pending("Rules by country and region."),
   canary: pending("Sending a share of the traffic elsewhere."),
   webSocket: pending("Relaying WebSocket connections."),

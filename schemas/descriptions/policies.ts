@@ -1,4 +1,5 @@
 import { DeduplicationSchema } from "../policies/deduplication.ts";
+import { DEFAULT_IDEMPOTENCY, IdempotencySchema } from "../policies/idempotency.ts";
 import { LoggingSchema } from "../policies/logging.ts";
 import { MetricsSchema } from "../policies/metrics.ts";
 import { DEFAULT_SIZE_LIMITS, HARDENED_SIZE_LIMITS, SizeLimitsSchema } from "../policies/size-limits.ts";
@@ -75,6 +76,44 @@ const deduplication = section(
   },
 );
 
+const idempotency = section(
+  "Idempotency",
+  IdempotencySchema,
+  "Requests with one `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header) have one effect: the first is sent, others get what it was answered, with `Idempotent-Replayed: true`, or are told that it is under way, or that nobody knows what became of it.",
+  {
+    enabled,
+    required: { meaning: "Refuses requests without a key: 400 `idempotency-key-missing`.", standard: "`false`" },
+    header: { meaning: "The field that the key is in.", standard: '`"Idempotency-Key"`' },
+    methods: {
+      meaning: "Methods that have keys; others pass untouched.",
+      standard: `\`[${DEFAULT_IDEMPOTENCY.methods.map((method) => `"${method}"`).join(", ")}]\``,
+    },
+    by: {
+      meaning:
+        'Whose a key is: `"principal"`, `"header:NAME"`, `"cookie:NAME"`, `"consumer"`, `"claim:NAME"`, `"ip"`, or an array of these. Whoever sends none of it is told apart by address and credentials.',
+      standard: "who was authenticated, else the address, and the same `Authorization` and `Cookie`",
+    },
+    ttl: {
+      meaning: "How long a key means its first request; a bare number counts seconds.",
+      standard: `\`"${formatMs(DEFAULT_IDEMPOTENCY.ttlMs)}"\``,
+    },
+    onUnknown: {
+      meaning:
+        'What a request gets when nobody knows whether the one before it had its effect: `"error"`, 409 `idempotency-outcome-unknown`; or `"retry"`, it is sent once more, where an effect that comes twice does no harm.',
+      standard: '`"error"`',
+    },
+    maxBodySize: {
+      meaning: "Bytes of request body, at most 16 MiB: 413 `payload-too-large`. It is read whole before it is sent.",
+      standard: '`"1MiB"`',
+    },
+    maxAnswerSize: {
+      meaning:
+        "Bytes of body up to which an answer is kept, at most 1536 KiB. Of a larger one it is remembered that it was given.",
+      standard: '`"1MiB"`',
+    },
+  },
+);
+
 const metrics = section("Metrics", MetricsSchema, "Fleet-wide figures. _Accepted, but does not act yet._", { enabled });
 
 const logging = section(
@@ -87,4 +126,13 @@ const logging = section(
 );
 
 /** The policies, in the order of the reference. */
-export const policySections = [...rateLimitSections, sizeLimits, timeouts, logging, ...cacheSections, deduplication, metrics];
+export const policySections = [
+  ...rateLimitSections,
+  sizeLimits,
+  timeouts,
+  logging,
+  ...cacheSections,
+  deduplication,
+  idempotency,
+  metrics,
+];

@@ -3,6 +3,7 @@ import { closedObject } from "../document/closed-object.ts";
 import { CachePolicySchema } from "../policies/cache.ts";
 import { CircuitBreakerPolicySchema } from "../policies/backends/circuit-breaker.ts";
 import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
+import { IdempotencyPolicySchema } from "../policies/idempotency.ts";
 import { pendingRoutePolicies } from "../policies/pending.ts";
 import { RateLimitListSchema, rateLimitMultiplier, RateLimitPolicySchema } from "../policies/rate-limit/rate-limit.ts";
 import { SizeLimitsPolicySchema } from "../policies/size-limits.ts";
@@ -20,6 +21,7 @@ export const routePolicies = {
   cache: v.optional(CachePolicySchema),
   deduplication: v.optional(DeduplicationPolicySchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),
+  idempotency: v.optional(IdempotencyPolicySchema),
   ...pendingRoutePolicies,
 } as const;
 

@@ -8,6 +8,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "Decoded, merged or stripped of parameters, the path would meet another route. Send it without encoded slashes, dots or parameters.",
   "invalid-request":
     "The request contradicts itself: a body shorter than its length, an unknown transfer coding, a bad Host.",
+  "idempotency-key-missing":
+    "The route wants an `Idempotency-Key`. Make one for each thing to be done, such as a UUID, and keep it for repetitions.",
   unauthorized: "The admin API got no token or a wrong one.",
   forbidden: "The token's role may not do that.",
   "route-not-found": "No route matches the host, path, headers and query. `GET /admin/config` lists the routes.",
@@ -15,10 +17,16 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "method-not-allowed":
     "A route has this path with other methods, see `Allow`; TRACE, TRACK and CONNECT are never forwarded.",
   "request-timeout": "The body did not arrive within `timeouts.requestBody`.",
+  "idempotency-in-flight":
+    "Another request with this key has not been answered yet: come back after `Retry-After` for its answer.",
+  "idempotency-outcome-unknown":
+    "The request with this key was sent, and there is no answer to give: `isDone` says whether it is known to have been carried out, `until` from when the key is unused again. It is not sent again; ask the API what became of it.",
   "payload-too-large":
-    "The body exceeds `sizeLimits.maxBodySize`. With a declared length this is said before anything is read.",
+    "The body exceeds `sizeLimits.maxBodySize`, or, with an idempotency key, `idempotency.maxBodySize`. With a declared length this is said before anything is read.",
   "uri-too-long": "Path and query exceed `sizeLimits.maxUrlLength`.",
   "misdirected-request": "Every route names hosts and none of them is this one.",
+  "idempotency-key-reused":
+    "The key came with another method, address, content type, body or credentials. Another request needs another key.",
   "headers-too-large": "The header fields exceed `sizeLimits.maxHeaderSize` or `maxHeaderCount`.",
   "quota-exceeded":
     "A limit of this client is used up: come back after `Retry-After`. `violated-policies` names the limits.",
@@ -30,7 +38,7 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "upstream-invalid-response":
     "The origin's answer is not a whole HTTP response: a status that is not final, framing that contradicts itself, a body shorter than declared.",
   "dependency-unavailable":
-    'The owner of a limit with `onError: "closed"` does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
+    'The owner of a limit with `onError: "closed"` or of an idempotency key does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
   "breaker-open":
     "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
   "no-healthy-target":

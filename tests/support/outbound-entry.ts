@@ -5,6 +5,12 @@ export class CircuitBreaker {
   }
 }
 
+export class Dedup {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 export class RateLimiter {
   fetch(): Response {
     return new Response();

@@ -38,11 +38,13 @@ export function identityKey(by: readonly LimitKey[], exchange: Exchange): string
   return identityOf(by, exchange).parts.join("\n");
 }
 
-interface Identity {
+export interface Identity {
   readonly parts: readonly string[];
   readonly holdsAddress: boolean;
   /** Whether authentication should have said who it is, and did not. */
   readonly isStranger: boolean;
+  /** Whether the client sends all that it is to be told apart by. */
+  readonly isComplete: boolean;
 }
 
 /**
@@ -50,20 +52,22 @@ interface Identity {
  * pass for an address. A client that does not send what it is told apart by is told apart by its address instead: one
  * bucket for everyone who leaves it out would let any of them lock out the rest.
  */
-function identityOf(by: readonly LimitKey[], exchange: Exchange): Identity {
+export function identityOf(by: readonly LimitKey[], exchange: Exchange): Identity {
   const parts: string[] = [];
   let holdsAddress = false;
   let isStranger = false;
+  let isComplete = true;
   for (const key of by) {
     const name = formatKey(key);
     const value = valueOf(key, exchange);
     if (value === null) {
       parts.push(`no-${name}`, exchange.client.network);
       isStranger ||= isVouchedFor(key);
+      isComplete = false;
     } else parts.push(name, value);
     holdsAddress ||= value === null || key.kind === "ip";
   }
-  return { parts, holdsAddress, isStranger };
+  return { parts, holdsAddress, isStranger, isComplete };
 }
 
 /** What tells the client apart under one key; null: nothing that it sends. */

@@ -56,6 +56,7 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     hedged: notes.hedged,
     refused: notes.refused,
     fallback: notes.fallback,
+    idempotency: notes.idempotency,
     limitMs: notes.limitMs,
     degraded: notes.degraded,
     shadowed: notes.shadowed,

@@ -98,6 +98,7 @@ export function launch(exchange: Exchange, { target, choice, attempt, isCuttable
 export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, watch: Watch): Promise<Response> {
   const { canonical, deadline, stop } = exchange;
   const { target, sentAt, attempt } = flight;
+  exchange.notes.isSent = true;
   const request = {
     url: target.urlOf(canonical.path, canonical.query),
     method: canonical.method,

@@ -21,8 +21,9 @@ export function prepareRequest(route: Route, send: Send): Handler {
   const deciding = decidingFields(route);
 
   return function forward(exchange: Exchange): Promise<Response> {
-    const { request, receivedAt } = exchange;
+    const { request, receivedAt, body: whole } = exchange;
     const headers = requestHeaders(exchange, deciding);
+    if (whole !== undefined) return send(exchange, headers, { ...NOTHING, body: whole });
     // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
     if (request.body === null) return send(exchange, headers, NOTHING);
     const terms = { limits: sizeLimits, timeouts, receivedAt };
@@ -30,13 +31,14 @@ export function prepareRequest(route: Route, send: Send): Handler {
   };
 }
 
-/** Lower-case names of the fields that this route is met by, or that its limits tell clients apart by. */
+/** Lower-case names of the fields that this route is met by, and that its policies tell clients and requests apart by. */
 function decidingFields(route: Route): ReadonlySet<string> {
-  const identities = route.rateLimits.flatMap(({ by }) =>
-    by.map((key) => {
-      if (key.kind === "cookie") return "cookie";
-      return key.kind === "header" ? key.name : undefined;
-    }),
-  );
-  return new Set([...route.headers.map(({ name }) => name), ...identities.filter((name) => name !== undefined)]);
+  const { idempotency } = route;
+  const keys = [...route.rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? [])];
+  const identities = keys.map((key) => {
+    if (key.kind === "cookie") return "cookie";
+    return key.kind === "header" ? key.name : undefined;
+  });
+  const names = [...route.headers.map(({ name }) => name), ...identities, idempotency?.header];
+  return new Set(names.filter((name) => name !== undefined));
 }

@@ -84,6 +84,7 @@ function sendOnce(route: Route, backend: Backend): Send {
     const { method } = canonical;
     const sentAt = Date.now();
     const url = urlOf(canonical.path, canonical.query);
+    exchange.notes.isSent = true;
     return watched(async (watch) => {
       const upstream = { url, method, headers, body, timeouts, sentAt, deadline, signal: stop?.signal };
       const response = await fetchUpstream(upstream, watch);

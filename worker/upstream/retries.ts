@@ -55,7 +55,7 @@ export function compileRetries({ name, retry }: Backend, targets: readonly Route
  */
 function askedFor({ exchange, headers }: Outgoing): { readonly method: string; readonly hasIdempotencyKey: boolean } {
   const { method } = exchange.canonical;
-  if (exchange.fields.get(FIELD) === null) return { method, hasIdempotencyKey: false };
+  if (exchange.isSentOnce === true || exchange.fields.get(FIELD) === null) return { method, hasIdempotencyKey: false };
   return { method, hasIdempotencyKey: readIdempotencyKey(headers.get(FIELD)).kind === "key" };
 }
 

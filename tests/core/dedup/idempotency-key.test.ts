@@ -28,6 +28,7 @@ it.each([
 });
 
 it("a fingerprint has everything that makes a request another one", () => {
-  const request = { method: "POST", route: "r", target: "/x?q", contentType: " Application/JSON ", bodyDigest: "d" };
-  expect(fingerprintParts(request)).toEqual(["POST", "r", "/x?q", "application/json", "d"]);
+  const request = { method: "POST", route: "r", target: "/x?q", contentType: " Application/JSON " };
+  const digests = { credentials: "c", bodyDigest: "d" };
+  expect(fingerprintParts({ ...request, ...digests })).toEqual(["POST", "r", "/x?q", "application/json", "c", "d"]);
 });

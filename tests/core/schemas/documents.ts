@@ -48,6 +48,7 @@ export const BACKEND_DEFAULTS = {
   retry: undefined,
   hedge: undefined,
   circuitBreaker: undefined,
+  idempotency: undefined,
 } as const;
 
 /** A breaker that says nothing but that it is on. */

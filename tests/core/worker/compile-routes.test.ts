@@ -10,6 +10,7 @@ const NO_LIMITS = {
   rateLimits: [],
   circuitBreaker: undefined,
   cache: undefined,
+  idempotency: undefined,
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {
