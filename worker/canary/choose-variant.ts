@@ -79,7 +79,7 @@ export function compileRelease(release: Release): ReleaseResult {
         const winner = promoted === null ? undefined : byName.get(promoted);
         if (winner !== undefined) return winner.promoted;
         const { share } = choices[variantAt(bands, fractionOf(stableHash(key, seed)))] ?? control;
-        return share.index > 0 && aborted.includes(share.name) ? control.aborted : share;
+        return aborted.includes(share.name) ? control.aborted : share;
       },
     },
   };

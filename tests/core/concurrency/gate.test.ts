@@ -194,6 +194,14 @@ describe("a limit that adapts", () => {
     expect(gate.gradient?.limit !== 20).toBe(isFull);
   });
 
+  it("counts one answer for a request that leaves twice", () => {
+    const gate = adaptive();
+    for (const guest of fill(gate, "critical").slice(1)) {
+      for (const now of [NOW + 99, NOW + 100]) leave(gate, guest, { kind: "head", tookMs: 10 }, now);
+    }
+    expect(gate.gradient?.limit).toBe(20);
+  });
+
   it("does not grow when less than half of it was used, and falls all the same", () => {
     const gate = adaptive();
     const few = (tookMs: number, from: number) => {
@@ -278,6 +286,20 @@ describe("a limit that adapts", () => {
       expect(gate.gradient?.bestMs).toBe(100);
       for (let at = 0; at < 50; at++) serve(gate, 1, 120, TURN + 1_000 + at);
       expect([gate.gradient?.bestMs, roomFor(gate, "normal", TURN + 1_200)]).toEqual([110, 14]);
+    });
+
+    it("once a turn, though it is slow again before its first half second is over", () => {
+      const gate = adaptive();
+      serve(gate, 20, 10, TURN - 2_000);
+      serve(gate, 20, 40, TURN - 1_000);
+      fill(gate, "critical", TURN - 1);
+      emptied(gate);
+      expect(roomFor(gate, "normal", TURN)).toBe(3);
+      for (let at = 0; at < 50; at++) serve(gate, 1, 10, TURN + 40);
+      serve(gate, 10, 40, TURN + 60);
+      serve(gate, 10, 40, TURN + 160);
+      fill(gate, "critical", TURN + 210);
+      expect([gate.gradient?.isSlow, roomFor(gate, "normal", TURN + 220)]).toEqual([true, 9]);
     });
 
     it("and believes at once what is far from what it knew", () => {
