@@ -64,6 +64,7 @@ export const ERRORS = {
     title: "No target is fit to answer",
     proxyError: "destination_unavailable",
   },
+  "not-cached": { status: 504, title: "Nothing that is kept answers this request" },
   "upstream-timeout": { status: 504, title: "The origin did not answer in time", proxyError: "http_response_timeout" },
 } as const satisfies Record<string, ErrorKind>;
 

@@ -1,5 +1,6 @@
 import type { CanonicalRequest } from "./canonical.ts";
 import type { Client } from "./client.ts";
+import type { XCache } from "./cache/cache-status.ts";
 import type { RequestFields } from "./request-fields.ts";
 import type { PumpEnd } from "./upstream/pump.ts";
 import type { NoTarget, StickyNote } from "./backends/choice.ts";
@@ -36,6 +37,10 @@ export interface Exchange {
   readonly body?: ArrayBuffer;
   /** Whether it must not be sent again on the strength of its idempotency key: a step answers for one effect. Default false. */
   readonly isSentOnce?: boolean;
+  /** What of the client's fields goes to the origin, where a step withholds some or says them its own way; absent: all of them. */
+  readonly outgoing?: Headers;
+  /** Takes what binds the client to a target, instead of its being done to the answer: what many get must bind nobody. */
+  readonly bindLater?: (bind: (answer: Response) => void) => void;
   /** Cuts the way to the origin and the answer off when aborted; made by a step that may have to. Absent: nobody may. */
   stop?: AbortController;
 }
@@ -54,6 +59,10 @@ export interface ExchangeNotes {
   isSent?: boolean;
   /** What was made of its idempotency key. */
   idempotency?: "kept" | "too-large" | "released" | "unknown" | "replayed";
+  /** What the cache made of it, as `X-Cache` says. */
+  cache?: XCache;
+  /** Why: what made it go past the cache, why its response was not kept, what allowed a stale one. */
+  cacheWhy?: string;
   /** Milliseconds until the origin's response head; of the last try. */
   upstreamMs?: number;
   /** The target that answered, or was tried last, where there is more to say of it than the route does. */

@@ -6,7 +6,7 @@ import { enabled, section } from "./section.ts";
 const cache = section(
   "Cache",
   CacheSchema,
-  "Keeps responses of GET for everybody who asks the same, as RFC 9111 allows a shared cache. What its origin calls private, what sets a cookie and what nobody named a time for is never kept. Bare numbers of durations count seconds. `true` stands for the defaults. _Accepted, but does not act yet._",
+  "Keeps responses of GET for everybody who asks the same, as RFC 9111 allows a shared cache. What its origin calls private, what sets a cookie and what nobody named a time for is never kept. Bare numbers of durations count seconds. `true` stands for the defaults.",
   {
     enabled,
     ttl: {

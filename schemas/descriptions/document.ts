@@ -15,7 +15,7 @@ const policies = {
     standard: "its defaults",
   },
   timeouts: { meaning: "Deadlines.", standard: "its defaults" },
-  cache: pending("Keeping responses."),
+  cache: { meaning: "Keeping responses; `true` for the defaults.", standard: "nothing is kept" },
   deduplication: pending("One upstream request for identical ones in flight."),
   circuitBreaker: backendPolicies.circuitBreaker,
   auth: pending("API keys, tokens and signatures."),

@@ -43,6 +43,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
   "no-healthy-target":
     "Health checks or weights leave no target of the backend that could answer. Come back after `Retry-After`.",
+  "not-cached":
+    "The request says `only-if-cached` on a route with `respectRequestDirectives`, and nothing that is kept answers it. Without the directive the origin is asked.",
   "upstream-timeout":
     "No response head within `timeouts.headers` or `timeouts.total`, or a short body slower than `timeouts.idle`.",
 };

@@ -6,6 +6,11 @@ export interface FieldReader {
   get(name: string): string | null;
 }
 
+/** The fields of a message. */
+export function fieldsOf(headers: Headers): Fields {
+  return [...headers];
+}
+
 /** Reads fields by name; several of one name become one value, as RFC 9110, section 5.3 allows. */
 export function readerOf(fields: Fields): FieldReader {
   const values = new Map<string, string>();

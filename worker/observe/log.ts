@@ -57,6 +57,8 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     refused: notes.refused,
     fallback: notes.fallback,
     idempotency: notes.idempotency,
+    cache: notes.cache,
+    cacheWhy: notes.cacheWhy,
     limitMs: notes.limitMs,
     degraded: notes.degraded,
     shadowed: notes.shadowed,

@@ -1,6 +1,7 @@
 import type { Backend, LimiterPolicy, Route } from "../../schemas/index.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
+import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
 import { idempotency } from "./idempotency.ts";
 import { limit } from "./limit.ts";
@@ -14,6 +15,7 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
   if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits, limiter));
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
+  if (route.cache !== undefined) steps.push(cache(route.cache, route, backends));
   return compose(steps, tail(route, backends));
 }
 

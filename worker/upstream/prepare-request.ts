@@ -32,7 +32,7 @@ export function prepareRequest(route: Route, send: Send): Handler {
 }
 
 /** Lower-case names of the fields that this route is met by, and that its policies tell clients and requests apart by. */
-function decidingFields(route: Route): ReadonlySet<string> {
+export function decidingFields(route: Route): ReadonlySet<string> {
   const { idempotency } = route;
   const keys = [...route.rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? [])];
   const identities = keys.map((key) => {

@@ -46,6 +46,7 @@ export interface ForwardedRequest {
   readonly client: Client;
   readonly fields: RequestFields;
   readonly requestId: string;
+  readonly outgoing?: Headers;
 }
 
 /**
@@ -59,8 +60,8 @@ export interface ForwardedRequest {
  * @throws GatewayError `invalid-request` for a transfer coding other than `chunked`.
  */
 export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySet<string>): Headers {
-  const { request, canonical, client, fields, requestId } = forwarded;
-  const headers = new Headers(request.headers);
+  const { request, canonical, client, fields, requestId, outgoing } = forwarded;
+  const headers = new Headers(outgoing ?? request.headers);
   refuseUnknownCoding(fields.get("transfer-encoding"));
   for (const name of fields.names) if (isDropped(name, deciding)) headers.delete(name);
   for (const name of fields.connectionNames) headers.delete(name);

@@ -69,11 +69,11 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     for (let made = 0; ; made += 1) {
       const end = await tryOnce(outgoing, flight, { retried, isRepeat: made > 0, bringHead });
       note(exchange, end.flight);
-      if (end.kind === "answered") return bound(end.answer, end.flight);
+      if (end.kind === "answered") return bound(exchange, end.answer, end.flight);
       const next = await followUp(outgoing, end, { made, done });
       if (typeof next === "string") {
         if (next !== "no-retries") notes.retryStop = next;
-        return bound(await end.passOn(), end.flight);
+        return bound(exchange, await end.passOn(), end.flight);
       }
       end.drop();
       (notes.retried ??= []).push(end.why);
@@ -127,8 +127,9 @@ function note({ notes }: Exchange, { target, choice }: Flight): void {
   if (choice.sticky !== undefined) notes.sticky = choice.sticky;
 }
 
-function bound(answer: Response, { choice }: Flight): Response {
-  choice.bind?.(answer);
+function bound({ bindLater }: Exchange, answer: Response, { choice }: Flight): Response {
+  if (choice.bind !== undefined && bindLater !== undefined) bindLater(choice.bind);
+  else choice.bind?.(answer);
   return answer;
 }
 

@@ -73,7 +73,6 @@ describe("a document", () => {
       },
       warnings: [
         { path: "metrics", message: "accepted but does not act yet" },
-        { path: "routes[0].cache", message: "accepted but does not act yet" },
         { path: "routes[0].deduplication", message: "accepted but does not act yet" },
       ],
     });
@@ -87,7 +86,7 @@ describe("a document", () => {
 
   it("may use every word of the vocabulary", () => {
     const anywhere = ["auth", "ipControl", "cors", "securityHeaders", "geo", "canary", "webSocket"];
-    const policies = [...anywhere, "async", "transform", "cache", "deduplication"];
+    const policies = [...anywhere, "async", "transform", "deduplication"];
     const level = Object.fromEntries(policies.map((name) => [name, {}]));
     const document = {
       ...level,

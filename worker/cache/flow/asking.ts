@@ -1,0 +1,35 @@
+import type { CachePolicy } from "../../../schemas/index.ts";
+import type { Exchange, Handler } from "../../exchange.ts";
+import type { Candidate } from "../answer.ts";
+import type { RequestRules } from "../request-rules.ts";
+import type { KeptResponse } from "../tiers/records.ts";
+import type { KeyedRequest } from "./keyed-request.ts";
+
+/** A request that what is kept doesn't answer. */
+export interface Asking {
+  readonly exchange: Exchange;
+  readonly next: Handler;
+  readonly policy: CachePolicy;
+  readonly rules: RequestRules;
+  readonly keyed: KeyedRequest;
+  /** What is kept all the same, and may be confirmed, or bridge an outage. */
+  readonly kept: KeptResponse | undefined;
+  readonly candidate: Candidate | undefined;
+  readonly missed: "uri-miss" | "vary-miss";
+}
+
+/** An answer that has come from the origin, and what it was asked. */
+export interface Answered {
+  readonly answer: Response;
+  /** Milliseconds since the epoch. */
+  readonly requestedAt: number;
+  readonly receivedAt: number;
+  /** What would have bound the client to a target; nothing that is kept may. */
+  readonly bind: ((answer: Response) => void) | undefined;
+}
+
+/** Why the origin was asked, as `Cache-Status` says it. */
+export function whyOf({ kept, candidate, missed, rules }: Asking): "stale" | "request" | "uri-miss" | "vary-miss" {
+  if (kept === undefined || candidate === undefined) return missed;
+  return rules.isNoCache ? "request" : "stale";
+}

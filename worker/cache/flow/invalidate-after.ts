@@ -1,0 +1,28 @@
+import { parseCanonical } from "../../canonical.ts";
+import type { Exchange } from "../../exchange.ts";
+import { invalidatedUrls } from "../invalidation.ts";
+import { keyRequest, type KeyTerms } from "./keyed-request.ts";
+import { invalidateResponses } from "../tiers/records.ts";
+
+/**
+ * Makes useless what a request with an unsafe method has made wrong: its own URL, and what its answer names of the same origin, where that
+ * is of the same route. This isolate knows at once; others of the same place once the tier does.
+ */
+export async function invalidateAfter(exchange: Exchange, answer: Response, terms: KeyTerms): Promise<void> {
+  const { canonical, client } = exchange;
+  const { method, host, path, query } = canonical;
+  const { status, headers } = answer;
+  const urls = invalidatedUrls({
+    method,
+    url: `${client.scheme}://${host}${path}${query}`,
+    status,
+    location: headers.get("location"),
+    contentLocation: headers.get("content-location"),
+  });
+  for (const url of urls) {
+    const parsed = parseCanonical("GET", url);
+    if (!parsed.ok) continue;
+    const keyed = await keyRequest({ ...exchange, canonical: parsed.request }, terms);
+    exchange.ctx.waitUntil(invalidateResponses(keyed, Date.now()).catch(() => {}));
+  }
+}

@@ -1,0 +1,32 @@
+import type { Exchange } from "../../exchange.ts";
+import { cacheStatus, xCache, type CacheOutcome } from "../cache-status.ts";
+import { TAG_FIELDS } from "../tags.ts";
+
+/** Says in an answer, and in the log, what the cache did. An answer of the origin's loses what is for caches alone. */
+export function told(exchange: Exchange, answer: Response, outcome: CacheOutcome): Response {
+  const { headers } = answer;
+  const { notes } = exchange;
+  notes.cache = xCache(outcome);
+  if (outcome.detail !== undefined) notes.cacheWhy = outcome.detail;
+  headers.set("cache-status", cacheStatus(headers.get("cache-status"), outcome));
+  headers.set("x-cache", notes.cache);
+  for (const name of TAG_FIELDS) headers.delete(name);
+  return answer;
+}
+
+/** The outcome of a request that the origin has answered. */
+export function forwarded(
+  why: Extract<CacheOutcome, { kind: "forwarded" }>["why"],
+  rest: Partial<Omit<Extract<CacheOutcome, { kind: "forwarded" }>, "kind" | "why">> = {},
+): CacheOutcome {
+  return {
+    kind: "forwarded",
+    why,
+    status: undefined,
+    ttlMs: undefined,
+    isStored: false,
+    isCollapsed: undefined,
+    detail: undefined,
+    ...rest,
+  };
+}

@@ -1,0 +1,130 @@
+import type { Backend, CachePolicy, Route } from "../../schemas/index.ts";
+import { answerOf, type Candidate } from "../cache/answer.ts";
+import { askOrigin } from "../cache/flow/ask-origin.ts";
+import type { Asking } from "../cache/flow/asking.ts";
+import { invalidateAfter } from "../cache/flow/invalidate-after.ts";
+import { keyRequest } from "../cache/flow/keyed-request.ts";
+import { keptAnswer } from "../cache/flow/kept-answer.ts";
+import { bypassOf } from "../cache/lookup.ts";
+import { refreshLater } from "../cache/flow/refresh.ts";
+import { requestRulesOf } from "../cache/request-rules.ts";
+import { storedFreshness } from "../cache/freshness.ts";
+import { drop } from "../cache/tiers/colo.ts";
+import { findResponse, type Found, type KeptResponse } from "../cache/tiers/records.ts";
+import { forwarded, told } from "../cache/flow/told.ts";
+import { currentEpochs } from "../cache/flow/epochs.ts";
+import { purgeVerdict } from "../cache/purge.ts";
+import { withoutCookie } from "../cookie.ts";
+import { GatewayError } from "../errors.ts";
+import type { Exchange, Handler, Step } from "../exchange.ts";
+import { decidingFields } from "../upstream/prepare-request.ts";
+
+/**
+ * Answers from what is kept where it may, keeps what comes from the origin where it may, and gives what is stale where the origin fails.
+ * What may be is decided by the pure files of worker/cache; what the origin is asked is what was keyed (docs/design/cache.md).
+ */
+export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<string, Backend>): Step {
+  const deciding = decidingFields(route);
+  const ownCookies = stickyCookies(route, backends);
+
+  return async function cacheStep(exchange: Exchange, next: Handler): Promise<Response> {
+    const { canonical, request, fields } = exchange;
+    const { endToEnd } = fields;
+    const cookie = ownCookies.reduce(withoutOwn, endToEnd.get("cookie"));
+    const rules = requestRulesOf(endToEnd, policy);
+    const asked = {
+      method: canonical.method,
+      path: canonical.path,
+      fields: { get: (name: string) => (name === "cookie" ? cookie : fieldOf(fields, name)) },
+      hasBody: request.body !== null || hasLength(endToEnd.get("content-length")),
+      knownBy: endToEnd.get("authorization") === null ? ("other" as const) : ("authorization" as const),
+      rules,
+    };
+    const bypass = bypassOf(asked, policy);
+    const terms = { policy, route: route.id, cookie, deciding };
+    if (bypass === "method") {
+      const answer = await next(exchange);
+      await invalidateAfter(exchange, answer, terms);
+      return told(exchange, answer, forwarded("method"));
+    }
+    if (bypass !== undefined) return told(exchange, await next(exchange), forwarded("bypass", { detail: bypass }));
+
+    const keyed = await keyRequest(exchange, terms);
+    const [found, epochs] = await Promise.all([search(), currentEpochs(exchange)]);
+    const now = Date.now();
+    const kept = found.kind === "found" ? found.kept : undefined;
+    const candidate = kept && candidateOf(kept);
+    const how = answerOf(candidate, now, rules);
+    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed: missOf(found) };
+
+    if (kept !== undefined && (how.kind === "fresh" || how.kind === "stale")) {
+      if (how.kind === "stale" && how.refresh) refreshLater(asking);
+      const detail = how.kind === "fresh" ? "colo" : how.refresh ? "swr" : "max-stale";
+      const outcome = { kind: "hit", ttlMs: how.ttlMs, detail } as const;
+      return told(exchange, keptAnswer(exchange, kept.stored, kept.body, now), outcome);
+    }
+    if (how.kind === "unsatisfiable") {
+      if (kept !== undefined) drop(kept.body);
+      throw new GatewayError("not-cached", { detail: "The request asks for what is kept alone, and nothing is." });
+    }
+    // What a purge has killed bridges no outage either.
+    if (how.kind === "miss" && kept !== undefined) {
+      drop(kept.body);
+      return askOrigin({ ...asking, kept: undefined, candidate: undefined });
+    }
+    return askOrigin(asking);
+
+    /** A tier that fails is as good as empty. */
+    async function search(): Promise<Found | { readonly kind: "failed" }> {
+      try {
+        return await findResponse(keyed);
+      } catch {
+        return { kind: "failed" };
+      }
+    }
+
+    function candidateOf({ stored }: KeptResponse): Candidate {
+      const { host, path } = canonical;
+      const known = {
+        requestedAt: stored.requestedAt,
+        key: keyed.resource,
+        route: route.id,
+        method: "GET",
+        host,
+        path,
+      };
+      const purge = purgeVerdict({ ...known, tags: [...stored.tags, ...policy.tags] }, epochs);
+      return { stored, freshness: storedFreshness(stored, policy), purge };
+    }
+  };
+}
+
+function missOf(found: Found | { readonly kind: "failed" }): Asking["missed"] {
+  return found.kind === "vary-miss" ? "vary-miss" : "uri-miss";
+}
+
+/** `Upgrade` is always named by `Connection`, and says all the same that no response of an ordinary kind is wanted. */
+function fieldOf(fields: Exchange["fields"], name: string): string | null {
+  return name === "upgrade" ? fields.get(name) : fields.endToEnd.get(name);
+}
+
+/** A length that is none, too: whoever reads it may read a body. */
+function hasLength(declared: string | null): boolean {
+  return declared !== null && declared !== "0";
+}
+
+/** The gateway's own cookies, which say nothing of who is asking: with them every bound client would go past the cache. */
+function stickyCookies(route: Route, backends: ReadonlyMap<string, Backend>): readonly string[] {
+  const fallback = route.circuitBreaker?.fallback;
+  const names = [route.backend, ...(fallback?.kind === "backend" ? [fallback.backend] : [])];
+  return names.flatMap((name) => {
+    const sticky = backends.get(name)?.sticky;
+    return sticky?.by === "cookie" ? [sticky.name] : [];
+  });
+}
+
+function withoutOwn(field: string | null, name: string): string | null {
+  if (field === null) return null;
+  const rest = withoutCookie(field, name);
+  return rest === "" ? null : rest;
+}
