@@ -426,6 +426,24 @@ describe("a hedged request", () => {
     expect(outcome(await asked)).toBe("200 ok");
   });
 
+  it("gets the error that there is when the other target has no answer", async () => {
+    const [fails, breaks] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const when =
+      (promise: Promise<void>): Act =>
+      () =>
+        promise.then(() => true);
+    const errorFirst = inTurn([when(fails.promise), ...busy("Retry-After: 7\r\n")], [when(breaks.promise), reset]);
+    origin.answer("/hedged/a/neither", errorFirst);
+    origin.answer("/hedged/b/neither", errorFirst);
+    const asked = ask(gateway.url, { target: "/hedged/neither" });
+    await origin.until("both are asked", () => seenBelow("/hedged/", "/neither") === 2);
+    fails.resolve();
+    await origin.until("the error is sent", ({ busy: inFlight }) => inFlight === 1);
+    breaks.resolve();
+    const answer = await asked;
+    expect([outcome(answer), valueOf(answer.headers, "retry-after")]).toEqual(["503 busy", "7"]);
+  });
+
   it("is hedged no more when the budget is spent", async () => {
     const everyOther = inTurn([hang], OK, [hang]);
     origin.answer("/hedged-once/a/x", everyOther);

@@ -78,10 +78,17 @@ export function compileHedge({ name, hedge }: Backend, targets: readonly RouteTa
     exchange.notes.hedged = end.flight === other ? "won" : "lost";
     return headIn(end);
 
-    /** One has failed, so that the answer is the other's, whatever that is. */
+    /** One has failed, so that the answer is the other's, whatever that is; or the error, where the other has none. */
     async function instead(failed: Ended): Promise<Ended> {
       landFailed(outgoing, failed);
-      return failed.flight === first ? otherEnd : firstEnd;
+      const last = await (failed.flight === first ? otherEnd : firstEnd);
+      if ("error" in failed) return last;
+      if ("error" in last && originFailure(last.error) !== undefined) {
+        landFailed(outgoing, last);
+        return { ...failed, isNoted: true };
+      }
+      void failed.response.body?.cancel().catch(() => {});
+      return last;
     }
   }
 
@@ -110,10 +117,9 @@ function landFailed(outgoing: Outgoing, end: Ended): void {
     const error = originFailure(end.error);
     return land(outgoing, flight, error === undefined ? { kind: "aborted" } : { kind: "error", error });
   }
-  const { status, body } = end.response;
+  const { status } = end.response;
   const now = Date.now();
   const durationMs = now - flight.sentAt;
   noteRetryAfter(flight, end.response, now);
   land(outgoing, flight, { kind: "response", status, hasRetryAfter: saysWhen(end.response, now), durationMs });
-  void body?.cancel().catch(() => {});
 }

@@ -41,6 +41,8 @@ export interface FailedTry {
 export interface Head {
   readonly response: Response;
   readonly flight: Flight;
+  /** An error that has been noted already, when there was still hope for a better answer. Default false. */
+  readonly isNoted?: boolean;
 }
 
 /** How a try goes about it. */
@@ -83,7 +85,11 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
     const passOn = () => Promise.reject<Response>(error);
     return { kind: "failed", why: codeOf(error), failure: { kind: "unanswered" }, flight: by, passOn, drop: nothing };
   } finally {
-    for (const other of flights) land(outgoing, other, { kind: "aborted" });
+    for (const other of flights) {
+      land(outgoing, other, { kind: "aborted" });
+      // An error of one that nobody has waited for any longer, the other being silent.
+      if (head === undefined) other.cut?.abort();
+    }
     letGo?.();
   }
 }
@@ -91,12 +97,12 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
 /** Takes a head for the client's answer, or for a failure. */
 async function take(
   outgoing: Outgoing,
-  { response, flight }: Head,
+  { response, flight, isNoted = false }: Head,
   { watch, retried }: { readonly watch: Watch; readonly retried: ReadonlySet<number> },
 ): Promise<TryEnd> {
   const { exchange } = outgoing;
   // Its time was over in the same moment.
-  if (flight.isOver) throw new Error("a try that was given up has been answered");
+  if (flight.isOver && !isNoted) throw new Error("a try that was given up has been answered");
   const { status, headers } = response;
   const answeredAt = Date.now();
   exchange.notes.upstreamMs = answeredAt - flight.sentAt;
