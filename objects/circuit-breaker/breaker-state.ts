@@ -22,7 +22,8 @@ export function packBreaker(state: BreakerState): string {
 
 /**
  * What `packBreaker` packed, or undefined when the text is not a state that this code could have reached. Members and list
- * entries that it does not know are ignored.
+ * entries that it does not know are ignored, and so are transitions that only a later version has words for: an operator's order
+ * must not be lost because a deployment is rolled back.
  */
 export function unpackBreaker(text: string): BreakerState | undefined {
   const packed = parsePacked(text);
@@ -30,7 +31,7 @@ export function unpackBreaker(text: string): BreakerState | undefined {
   const { e: epoch, t: at, n: lastPermit, v: configVersion, ...rest }: Packed = packed;
   const circuit = unpackCircuit(rest.c);
   const permits = unpackList(rest.p, unpackPermit);
-  const history = unpackList(rest.h, unpackTransition);
+  const history = unpackList(rest.h, unpackTransition)?.filter((one) => one !== null);
   const policy = unpackPolicy(rest.y);
   if (circuit === undefined || permits === undefined || history === undefined || policy === undefined) return undefined;
   if (!isCount(epoch) || !isInteger(at) || !isCount(lastPermit) || !isInteger(configVersion)) return undefined;
@@ -95,8 +96,10 @@ function unpackPermit([id, epoch, endsAt]: readonly unknown[]): ProbePermit | un
   return isCount(id) && isCount(epoch) && isInteger(endsAt) ? { id, epoch, endsAt } : undefined;
 }
 
-function unpackTransition([at, epoch, to, cause]: readonly unknown[]): Transition | undefined {
-  return isInteger(at) && isCount(epoch) && isCircuitKind(to) && isCause(cause) ? { at, epoch, to, cause } : undefined;
+/** Null: it has names that are not ours. */
+function unpackTransition([at, epoch, to, cause]: readonly unknown[]): Transition | null | undefined {
+  if (!isInteger(at) || !isCount(epoch) || typeof to !== "string" || typeof cause !== "string") return undefined;
+  return isCircuitKind(to) && isCause(cause) ? { at, epoch, to, cause } : null;
 }
 
 function isCause(value: unknown): value is Cause {

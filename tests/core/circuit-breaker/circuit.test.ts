@@ -307,6 +307,17 @@ describe("a stored state", () => {
     expect(unpackBreaker(text)).toBeUndefined();
   });
 
+  it.each([
+    ["cause", "operator", "deployment"],
+    ["state", "half-open", "ramping"],
+  ])("keeps what holds where its history tells of a %s of a later version", (_what, ours, theirs) => {
+    const forced = command(probing(), "open", START + 61_000);
+    const packed = JSON.parse(packBreaker(forced));
+    packed.h = JSON.parse(JSON.stringify(packed.h).replace(ours, theirs));
+    const history = forced.history.filter(({ to, cause }) => to !== ours && cause !== ours);
+    expect(unpackBreaker(JSON.stringify(packed))).toEqual({ ...forced, history });
+  });
+
   it("with members of a later version is read", () => {
     expect(unpackBreaker(packBreaker(newBreaker()).replace("{", '{"later":1,'))).toEqual(newBreaker());
   });
