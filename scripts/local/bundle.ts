@@ -44,7 +44,6 @@ function build(entry: string, minify: boolean): readonly OutputFile[] {
       entryPoints: [entry],
       bundle: true,
       minify,
-      keepNames: minify,
       write: false,
       format: "esm",
       target: "es2024",
