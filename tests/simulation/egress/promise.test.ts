@@ -1,13 +1,12 @@
 import { describe, expect, it } from "vitest";
 import { QUOTA_PRESETS } from "../../../objects/upstream-quota/quota-policy.ts";
 import { QUOTA_RULES, type QuotaRules } from "../../../objects/upstream-quota/quota-rules.ts";
+import { TIMER_MS } from "./fuzzed-runs.ts";
 import { fuzzedEgress } from "./fuzz.ts";
 import { atOnce, egress, type EgressMutation, type EgressScenario } from "./scenario.ts";
 import { simulateEgress, type EgressOutcome } from "./simulate.ts";
 
 const CALM = egress({});
-/** 0.1 % of the longest wait, a timer that is late, and the clock that an isolate reads. */
-const TIMER_MS = 80;
 
 /** What a few fuzzed runs did that no run may do. */
 function faults(runs: number, change: (world: EgressScenario) => EgressScenario = (world) => world) {
