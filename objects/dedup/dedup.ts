@@ -8,7 +8,7 @@ import {
   type SettleMessage,
   type SettleReply,
 } from "./idempotency-messages.ts";
-import { asOf, DEFAULT_IDEMPOTENCY, keyDue, stepKey, UNUSED, type KeyState } from "./idempotency.ts";
+import { asOf, DEFAULT_IDEMPOTENCY, keyDue, stepKey, UNUSED } from "./idempotency.ts";
 import { openKeyStore, type ClaimedKey, type KeyStore } from "./key-store.ts";
 
 /** It is the Worker that sends, so what is under way survives this object: no run of it is another. */
@@ -22,7 +22,8 @@ const RUN = "worker";
  */
 export class Dedup extends DurableObject {
   readonly #store: KeyStore;
-  #key: ClaimedKey;
+  /** Undefined: what was stored cannot be read, which must not count as never used. */
+  #key: ClaimedKey | undefined;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -34,8 +35,9 @@ export class Dedup extends DurableObject {
   claim(message: ClaimMessage): ClaimReply {
     insist("take the claim", claimProblem(message));
     const { claim, fingerprint, policy } = message;
+    const { state: known } = this.#known();
     const event = { kind: "ask", fingerprint, run: RUN } as const;
-    const { state, answer } = stepKey(this.#key.state, event, policy, Date.now());
+    const { state, answer } = stepKey(known, event, policy, Date.now());
     switch (answer.kind) {
       case "run":
         this.#keep({ state, claim }, null);
@@ -58,8 +60,8 @@ export class Dedup extends DurableObject {
   async settle(message: SettleMessage): Promise<SettleReply> {
     insist("settle", settleProblem(message));
     const { claim, outcome, answer } = message;
-    const { state } = this.#key;
-    if (claim !== this.#key.claim || state.kind === "unused") return { v: 1, isLatest: false };
+    const { state, claim: latest } = this.#known();
+    if (claim !== latest || state.kind === "unused") return { v: 1, isLatest: false };
     if (state.kind === "done") return { v: 1, isLatest: true };
     const event = { kind: "settle", attempt: state.attempt, outcome } as const;
     const { state: next } = stepKey(state, event, DEFAULT_IDEMPOTENCY, Date.now());
@@ -70,9 +72,15 @@ export class Dedup extends DurableObject {
 
   /** Forgets a key whose time is over. */
   override async alarm(): Promise<void> {
-    const state: KeyState = asOf(this.#key.state, RUN, Date.now());
+    const state = this.#key === undefined ? UNUSED : asOf(this.#key.state, RUN, Date.now());
     if (state.kind === "unused") return this.#forget();
     await this.ctx.storage.setAlarm(keyDue(state));
+  }
+
+  /** Throws where that cannot be told: then nothing is answered, and nothing sent. */
+  #known(): ClaimedKey {
+    if (this.#key === undefined) throw new Error("what is stored of this key cannot be read");
+    return this.#key;
   }
 
   /** Stores it, and only then takes it for true. */

@@ -2,7 +2,7 @@
 export interface Fingerprinted {
   readonly method: string;
   readonly route: string;
-  /** Host and canonical path with its query. */
+  /** Host without its port, and canonical path with its query. */
   readonly target: string;
   readonly contentType: string;
   /** Digest of the credentials, where nobody vouches for whose the key is; else of none. */

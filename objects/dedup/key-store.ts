@@ -10,8 +10,8 @@ export interface ClaimedKey {
 
 /** What one owner of a key has in its SQLite storage: one row with what is known, and the answer once there is one. */
 export interface KeyStore {
-  /** What an earlier instance stored. */
-  load(): ClaimedKey;
+  /** What an earlier instance stored; undefined: it cannot be read. */
+  load(): ClaimedKey | undefined;
   /** Writes what is known, in place of what was; `answer` goes with the outcome that it belongs to. */
   save(key: ClaimedKey, answer: KeptAnswer | null): void;
   /** The answer that is kept. Throws when there is none. */
@@ -35,7 +35,9 @@ export function openKeyStore(storage: DurableObjectStorage): KeyStore {
   return {
     load() {
       const [row] = exists ? sql.exec<KeyRow>(READ).toArray() : [];
-      return row === undefined ? { state: UNUSED, claim: "" } : { state: stateOf(row), claim: row.claim };
+      if (row === undefined) return { state: UNUSED, claim: "" };
+      const state = stateOf(row);
+      return state === undefined ? undefined : { state, claim: row.claim };
     },
     save({ state, claim }, answer) {
       if (state.kind === "unused") throw new Error("what nobody has used is not stored");
@@ -79,8 +81,8 @@ interface AnswerRow extends Record<string, SqlStorageValue> {
   readonly body: ArrayBuffer | null;
 }
 
-/** What cannot be read must not count as never used: then nothing is answered, and nothing sent. */
-function stateOf({ kind, fingerprint, expires_at: expiresAt, run, attempt, deadline, is_kept }: KeyRow): KeyState {
+function stateOf(row: KeyRow): KeyState | undefined {
+  const { kind, fingerprint, expires_at: expiresAt, run, attempt, deadline, is_kept } = row;
   switch (kind) {
     case "in-flight":
       return { kind, fingerprint, expiresAt, run, attempt, deadline };
@@ -89,6 +91,6 @@ function stateOf({ kind, fingerprint, expires_at: expiresAt, run, attempt, deadl
     case "unknown":
       return { kind, fingerprint, expiresAt, attempt };
     default:
-      throw new Error(`the key's row says ${kind}, which no version of this object wrote`);
+      return undefined;
   }
 }

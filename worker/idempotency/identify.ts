@@ -5,6 +5,9 @@ import { keyBytes } from "../cache/cache-key.ts";
 import type { Exchange } from "../exchange.ts";
 import { identityOf, namingSecret } from "../limits/client-address.ts";
 
+/** Isolates of one machine differ by it, and are one gateway. */
+const PORT = /:\d+$/;
+
 /** Which key a request has, and what for. */
 export interface IdentifiedKey {
   /** Of the object that owns the key of this principal on this route. */
@@ -31,7 +34,7 @@ export async function identify(
     digest(body ?? new ArrayBuffer()),
     digest(keyBytes(told)),
   ]);
-  const target = `${host}${path}${query}`;
+  const target = `${host.replace(PORT, "")}${path}${query}`;
   const contentType = endToEnd.get("content-type") ?? "";
   const request = { method, route: route.route.id, target, contentType, credentials, bodyDigest };
   return { owner: owner.name, fingerprint: await digest(keyBytes(fingerprintParts(request))) };

@@ -1,0 +1,80 @@
+import { expect, it } from "vitest";
+import { parseConfig } from "../../../schemas/index.ts";
+
+function routeOf(level: object, route: object) {
+  const parsed = parseConfig({
+    ...level,
+    routes: [{ id: "r", prefix: "/r", target: "https://a.example.com", ...route }],
+  });
+  if (!parsed.ok) return parsed.problems;
+  return { settings: parsed.config.routes[0]?.idempotency, warnings: parsed.warnings };
+}
+
+const DEFAULTS = {
+  required: false,
+  header: "idempotency-key",
+  methods: ["POST", "PATCH"],
+  by: undefined,
+  ttlMs: 86_400_000,
+  onUnknown: "refuse",
+  maxBodySize: 1_048_576,
+  maxAnswerSize: 1_048_576,
+};
+
+it.each<readonly [object, object, object | undefined]>([
+  [{}, {}, undefined],
+  [{ idempotency: true }, {}, DEFAULTS],
+  [{}, { idempotency: {} }, DEFAULTS],
+  [{ idempotency: true }, { idempotency: false }, undefined],
+  [{ idempotency: true }, { idempotency: { enabled: false } }, undefined],
+  [{ idempotency: { required: true } }, { idempotency: { ttl: 60 } }, { ...DEFAULTS, ttlMs: 60_000 }],
+  [
+    {},
+    {
+      idempotency: {
+        required: true,
+        header: "X-Order-Id",
+        methods: ["put"],
+        by: ["header:Authorization", "ip"],
+        ttl: "1h",
+        onUnknown: "retry",
+        maxBodySize: "16MiB",
+        maxAnswerSize: 0,
+      },
+    },
+    {
+      required: true,
+      header: "x-order-id",
+      methods: ["PUT"],
+      by: [{ kind: "header", name: "authorization" }, { kind: "ip" }],
+      ttlMs: 3_600_000,
+      onUnknown: "retry",
+      maxBodySize: 16_777_216,
+      maxAnswerSize: 0,
+    },
+  ],
+  [{ idempotency: { onUnknown: "error" } }, {}, DEFAULTS],
+])("%j and on the route %j", (level, route, settings) => {
+  expect(routeOf(level, route)).toEqual({ settings, warnings: [] });
+});
+
+it.each<readonly [object, string, string, string]>([
+  [{ methods: ["GET"] }, "methods", "an array of 1", "methods that have an effect"],
+  [{ by: "all" }, "by", '"all"', "what tells clients apart"],
+  [{ by: ["route"] }, "by", "an array of 1", "what tells clients apart"],
+  [{ ttl: "0s" }, "ttl", '"0s"', "a duration"],
+  [{ onUnknown: "refuse" }, "onUnknown", '"refuse"', 'one of "error", "retry"'],
+  [{ maxBodySize: "17MiB" }, "maxBodySize", "17MiB", "at most 16 MiB"],
+  [{ maxAnswerSize: "2MB" }, "maxAnswerSize", "2MB", "at most 1536 KiB"],
+  [{ header: "a b" }, "header", '"a b"', "the name of a header"],
+  [{ shadow: true }, "shadow", 'the key "shadow"', "a known key"],
+])("%j is refused", (idempotency, field, got, wanted) => {
+  const problems = routeOf({}, { idempotency });
+  expect(problems).toEqual([
+    {
+      path: `routes[0].idempotency.${field}`,
+      got: expect.stringContaining(got),
+      wanted: expect.stringContaining(wanted),
+    },
+  ]);
+});
