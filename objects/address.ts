@@ -45,6 +45,8 @@ export interface Addresses {
   banIndex(): Promise<{ readonly name: string }>;
   /** The `CircuitBreaker` of a target, told apart by its URL as the configuration writes it; near its first isolate. */
   breaker(url: string): Promise<{ readonly name: string }>;
+  /** The one `ControlPlane` of the whole deployment; near its first isolate. */
+  controlPlane(): Promise<{ readonly name: string }>;
   /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
   idempotency(parts: readonly string[]): Promise<{ readonly name: string }>;
 }
@@ -109,6 +111,8 @@ export function createAddresses(options: { secret: string; capacity?: number }):
   }
   const known = createLru<string, ObjectAddress>(capacity);
   const poolNames = createLru<string, string>(POOLS.length * OBJECTS_IN_POOL);
+  /** Asked for every second. */
+  let plane: string | undefined;
   let key: Awaited<ReturnType<typeof importKey>> | undefined;
 
   async function hmac(parts: readonly string[]): Promise<string> {
@@ -155,6 +159,10 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async breaker(url) {
       return { name: `v1:circuit-breaker:${await hmac(["breaker", url])}` };
+    },
+    async controlPlane() {
+      plane ??= `v1:control-plane:${await hmac(["control-plane"])}`;
+      return { name: plane };
     },
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };

@@ -1,5 +1,6 @@
 /** The Durable Object classes, as `wrangler.jsonc` names them. */
 export { CircuitBreaker } from "./circuit-breaker/circuit-breaker.ts";
+export { ControlPlane } from "./control-plane/control-plane.ts";
 export { Dedup } from "./dedup/dedup.ts";
 export { RateLimiter } from "./rate-limiter/rate-limiter.ts";
 export { UpstreamQuota } from "./upstream-quota/upstream-quota.ts";

@@ -5,6 +5,12 @@ export class CircuitBreaker {
   }
 }
 
+export class ControlPlane {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 export class Dedup {
   fetch(): Response {
     return new Response();

@@ -5,6 +5,7 @@ import { GatewayError } from "../errors.ts";
 import { adminToken, isAdmin } from "./authenticate.ts";
 import { orderBackend, resetBreakers } from "./backends/order-backends.ts";
 import { listBackends, listBreakers, readBackend } from "./backends/read-backends.ts";
+import { invalidateCache } from "./cache/invalidate.ts";
 import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
@@ -74,6 +75,7 @@ const RESOURCES = [
   "POST /backends/{name}/auto?target=",
   "POST /backends/{name}/drain?target=",
   "/bans?filter=&limit=&cursor=",
+  "POST /cache-invalidate?prefix=&tag=&key=&route=&all=&soft=",
   "/circuit-breaker-status",
   "POST /circuit-breaker-reset?backend=",
   "/clients?by=&value=",
@@ -94,6 +96,7 @@ resources
   .post("/backends/:name/close", (request, context) => orderBackend(nameOf(request), "close", context))
   .post("/backends/:name/auto", (request, context) => orderBackend(nameOf(request), "auto", context))
   .post("/backends/:name/drain", (request, context) => orderBackend(nameOf(request), "drain", context))
+  .post("/cache-invalidate", (_request, context) => invalidateCache(context))
   .get("/circuit-breaker-status", (_request, context) => listBreakers(context))
   .post("/circuit-breaker-reset", (_request, context) => resetBreakers(context))
   .get("/bans", (_request, context) => listBans(context))

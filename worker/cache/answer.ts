@@ -1,6 +1,6 @@
 import { currentAge } from "./age.ts";
 import type { Freshness } from "./freshness.ts";
-import type { PurgeVerdict } from "./purge.ts";
+import type { PurgeVerdict } from "../../objects/control-plane/purge.ts";
 import { NO_REQUEST_RULES, type RequestRules } from "./request-rules.ts";
 import type { StoredResponse } from "./stored-response.ts";
 

@@ -13,7 +13,7 @@ import { drop } from "../cache/tiers/colo.ts";
 import { findResponse, type Found, type KeptResponse } from "../cache/tiers/records.ts";
 import { forwarded, told } from "../cache/flow/told.ts";
 import { currentEpochs } from "../cache/flow/epochs.ts";
-import { purgeVerdict } from "../cache/purge.ts";
+import { purgeVerdict } from "../../objects/control-plane/purge.ts";
 import { withoutCookie } from "../cookie.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";

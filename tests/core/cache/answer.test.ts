@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { ageOnArrival } from "../../../worker/cache/age.ts";
 import { answerOf, answerOnFailure, isErrorStatus, retentionOf, type Answer } from "../../../worker/cache/answer.ts";
 import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
-import type { PurgeVerdict } from "../../../worker/cache/purge.ts";
+import type { PurgeVerdict } from "../../../objects/control-plane/purge.ts";
 import { NO_REQUEST_RULES, requestRulesOf } from "../../../worker/cache/request-rules.ts";
 import { servedFields } from "../../../worker/cache/served-fields.ts";
 import { NOW, candidate, dated, reading, stored } from "./fixtures.ts";

@@ -1,4 +1,4 @@
-import { ALIVE } from "../../../worker/cache/purge.ts";
+import { ALIVE } from "../../../objects/control-plane/purge.ts";
 import { DEFAULT_CACHE, type CachePolicy } from "../../../schemas/cache-policy.ts";
 import { readerOf, type FieldReader, type Fields } from "../../../worker/cache/fields.ts";
 import { storedFreshness } from "../../../worker/cache/freshness.ts";

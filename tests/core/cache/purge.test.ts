@@ -9,7 +9,7 @@ import {
   type PurgeEpochs,
   type PurgeTarget,
   type Purgeable,
-} from "../../../worker/cache/purge.ts";
+} from "../../../objects/control-plane/purge.ts";
 import { invalidatedUrls } from "../../../worker/cache/invalidation.ts";
 import { invalidatedGroups, tagsOf } from "../../../worker/cache/tags.ts";
 import { NOW, reading } from "./fixtures.ts";

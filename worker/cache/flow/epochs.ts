@@ -1,7 +1,68 @@
+import { addresses } from "../../../objects/address.ts";
+import type { EpochsReply } from "../../../objects/control-plane/purge-messages.ts";
+import { NO_PURGES, type PurgeEpochs } from "../../../objects/control-plane/purge.ts";
+import { ONE_TRY } from "../../../objects/one-try.ts";
+import { createDependency } from "../../dependencies/dependency.ts";
 import type { Exchange } from "../../exchange.ts";
-import { NO_PURGES, type PurgeEpochs } from "../purge.ts";
+import { namingSecret } from "../../limits/client-address.ts";
 
-/** The purges that this isolate knows of. */
-export function currentEpochs(_exchange: Exchange): PurgeEpochs | Promise<PurgeEpochs> {
-  return NO_PURGES;
+/** A purge has to reach every isolate within 2 s: what is known counts for so long from when it was asked for. */
+const LEASE_MS = 2_000;
+/** After so long it is asked for anew, behind the answers. */
+const RENEW_MS = 1_000;
+/** On the path of a request whose isolate has been idle. */
+const WAIT_MS = 150;
+const RENEWAL_MS = 1_000;
+
+interface Lease {
+  readonly version: number;
+  readonly epochs: PurgeEpochs;
+  /** Milliseconds since the epoch. */
+  readonly askedAt: number;
+}
+
+const planes = createDependency({ kind: "ControlPlane", remembers: 1 });
+
+let lease: Lease | undefined;
+let renewedAt = 0;
+
+/**
+ * The purges that an answer has to respect. Known by heart while requests come; after a pause of more than 2 s asked for, within 150 ms.
+ *
+ * Where nobody answers, what was known last counts on, which `degraded` says in the log: without its cache, an origin would get all that
+ * it has been spared.
+ */
+export function currentEpochs(exchange: Exchange): PurgeEpochs | Promise<PurgeEpochs> {
+  const now = Date.now();
+  const age = lease === undefined ? Infinity : now - lease.askedAt;
+  if (lease === undefined || age >= LEASE_MS || age < 0) return afterAsking(exchange);
+  if (age >= RENEW_MS && now - renewedAt >= RENEW_MS) {
+    renewedAt = now;
+    exchange.ctx.waitUntil(ask(exchange.env, RENEWAL_MS).catch(() => {}));
+  }
+  return lease.epochs;
+}
+
+async function afterAsking(exchange: Exchange): Promise<PurgeEpochs> {
+  try {
+    return await ask(exchange.env, WAIT_MS);
+  } catch {
+    (exchange.notes.degraded ??= []).push("cache-purges");
+    return lease?.epochs ?? NO_PURGES;
+  }
+}
+
+async function ask(env: Env, deadlineMs: number): Promise<PurgeEpochs> {
+  const askedAt = Date.now();
+  const known = lease;
+  const { name } = await addresses(namingSecret(env)).controlPlane();
+  const call = async (): Promise<EpochsReply> => {
+    const plane = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(name), ONE_TRY);
+    return plane.epochs({ v: 1, version: known?.version ?? 0 });
+  };
+  const { version, epochs } = await planes.call(name, call, { deadlineMs });
+  const told = epochs ?? known?.epochs ?? NO_PURGES;
+  // Of two answers the one that was asked for later knows more.
+  if (lease === undefined || askedAt >= lease.askedAt) lease = { version, epochs: told, askedAt };
+  return lease.epochs;
 }

@@ -4,7 +4,7 @@ import { retentionOf } from "../answer.ts";
 import { whyOf, type Answered, type Asking } from "./asking.ts";
 import { fieldsOf, readerOf, type Fields } from "../fields.ts";
 import type { Freshness } from "../freshness.ts";
-import { ALIVE } from "../purge.ts";
+import { ALIVE } from "../../../objects/control-plane/purge.ts";
 import { storabilityOf, type Storability } from "../storability.ts";
 import { toStored, type StoredResponse } from "../stored-response.ts";
 import { keepResponse } from "../tiers/records.ts";

@@ -1,5 +1,6 @@
 import { selectingValue, type SelectingFields } from "../../../objects/dedup/variant.ts";
 import type { CachePolicy } from "../../../schemas/index.ts";
+import type { CanonicalRequest } from "../../canonical.ts";
 import type { Exchange } from "../../exchange.ts";
 import { requestHeaders } from "../../upstream/request-headers.ts";
 import { keyBytes, keyParts } from "../cache-key.ts";
@@ -50,7 +51,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
   const request = { ...canonical, scheme: client.scheme };
   const parts = keyParts({ request, query, route, partition });
   const key = await digest(parts);
-  const resource = partition.length === 0 ? key : await digest(keyParts({ request, query, route, partition: [] }));
+  const resource = partition.length === 0 ? key : await resourceOf(request, route, policy);
 
   function outgoing(isFill: boolean): Headers {
     const headers = new Headers(exchange.request.headers);
@@ -88,6 +89,11 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
     },
     alone: () => asking(outgoing(false)),
   };
+}
+
+/** What a purge of a URL's key means: every variant of it, whomever it is for. */
+export function resourceOf(request: CanonicalRequest, route: string, policy: CachePolicy): Promise<string> {
+  return digest(keyParts({ request, query: keyedQuery(request.query, policy.query), route, partition: [] }));
 }
 
 /** What keeps entries apart that are for some and not for others. Each has its name before it, absent or not. */

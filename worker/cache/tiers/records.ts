@@ -1,3 +1,4 @@
+import { MAX_RETENTION_MS } from "../../../objects/control-plane/purge.ts";
 import { createLru } from "../../../objects/lru.ts";
 import { variantOf, varyOf } from "../../../objects/dedup/variant.ts";
 import { readerOf } from "../fields.ts";
@@ -23,8 +24,6 @@ export type Found =
 
 /** A response that varies by more is not kept: each field multiplies the entries. */
 const MAX_VARY = 16;
-/** An index that goes before its variants takes them with it. */
-const INDEX_MS = 30 * 86_400_000;
 const NOTHING = new Uint8Array();
 
 /**
@@ -64,8 +63,9 @@ export async function findResponse(keyed: KeyedRequest): Promise<Found> {
 export async function keepResponse(
   keyed: KeyedRequest,
   { stored, body }: { readonly stored: StoredResponse; readonly body: Uint8Array },
-  retentionMs: number,
+  worthMs: number,
 ): Promise<void> {
+  const retentionMs = Math.min(worthMs, MAX_RETENTION_MS);
   const vary = varyOf(readerOf(stored.fields).get("vary"));
   if (vary === "*" || retentionMs <= 0) return;
   const before = await indexAt(keyed.address);
@@ -80,7 +80,8 @@ export async function keepResponse(
   await writeColo(await keyed.addressOf(variant), { kind: "response", variant, stored }, body, retentionMs);
   if (before?.vary.length === names.length) return;
   const index: CacheIndex = { kind: "index", vary: names, since: before?.since ?? stored.requestedAt };
-  await writeColo(keyed.address, index, NOTHING, INDEX_MS);
+  // One that goes before its variants takes them with it.
+  await writeColo(keyed.address, index, NOTHING, MAX_RETENTION_MS);
 }
 
 /** Forgets one response. @throws Error when the tier fails. */
@@ -96,7 +97,7 @@ export function forgetResponse({ address }: KeptResponse): Promise<void> {
  */
 export async function invalidateResponses(keyed: KeyedRequest, now: number): Promise<void> {
   invalidated.set(keyed.resource, now + 1);
-  await writeColo(keyed.address, { kind: "index", vary: [], since: now + 1 }, NOTHING, INDEX_MS);
+  await writeColo(keyed.address, { kind: "index", vary: [], since: now + 1 }, NOTHING, MAX_RETENTION_MS);
 }
 
 function usable({ resource }: KeyedRequest, kept: KeptResponse, since: number): Found | undefined {

@@ -63,6 +63,9 @@ export const NO_PURGES: PurgeEpochs = {
   prefixes: new Map(),
 };
 
+/** Nothing is kept for longer: purges from before that are forgotten. */
+export const MAX_RETENTION_MS = 30 * 86_400_000;
+
 /** What an isolate can hold and compare with: a thousand prefixes are 4 us a hit. */
 const MOST = { names: 10_000, prefixes: 1_000 };
 

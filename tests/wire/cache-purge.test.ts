@@ -1,0 +1,132 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import * as client from "../support/cache-client.ts";
+import type { Asking } from "../support/cache-client.ts";
+import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
+import { startGateway, type Gateway } from "../support/gateway.ts";
+
+let origin: CountingOrigin;
+let gateway: Gateway;
+
+/** Two isolates, which have no memory in common. */
+beforeAll(async () => {
+  origin = await startCountingOrigin();
+  const route = (prefix: string, cache: object) => ({
+    id: prefix.slice(1),
+    prefix,
+    target: origin.url + prefix,
+    cache,
+  });
+  gateway = await startGateway({
+    isolates: 2,
+    config: {
+      allowPrivateTargets: true,
+      routes: [
+        route("/shop", { ttl: 600, tags: ["catalogue"] }),
+        route("/keyed", { ttl: 600, cookies: { key: ["lang"] } }),
+        { id: "none", prefix: "/none", target: origin.url },
+      ],
+    },
+  });
+});
+
+afterAll(async () => {
+  await gateway?.stop();
+  await origin?.stop();
+});
+
+const base = (isolate: number) => gateway.urls[isolate] ?? "";
+
+async function purge(query: string): Promise<{ status: number; body: Record<string, unknown> }> {
+  const { status, body } = await client.get(gateway.url, `/admin/cache-invalidate?${query}`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${gateway.adminToken}` },
+  });
+  return { status, body: JSON.parse(body.toString()) };
+}
+
+/** Asks until the answer is not the kept one any more; fails after the 2 s that a purge may take. */
+async function gone(isolate: number, path: string, since: number, asking?: Asking): Promise<string | undefined> {
+  for (;;) {
+    const askedAt = Date.now();
+    const { cache } = await client.get(base(isolate), path, asking);
+    if (cache !== "HIT") return cache;
+    if (askedAt - since > 2_000) throw new Error(`${path} is still kept ${askedAt - since} ms after its purge`);
+  }
+}
+
+/** Keeps a response where both isolates find it. */
+async function keep(path: string, headers: Record<string, string> = {}): Promise<void> {
+  origin.on(path, { headers });
+  await client.get(base(0), path);
+  for (const isolate of [0, 1]) await client.kept(base(isolate), path);
+}
+
+describe("a purge", () => {
+  it.each([
+    ["a tag of the origin's", "/shop/tag", { "cache-tag": "shoes, hats" }, "tag=hats"],
+    ["a surrogate key", "/shop/surrogate", { "surrogate-key": "a b" }, "tag=b"],
+    ["a tag of the route's", "/shop/own", {}, "tag=catalogue"],
+    ["a prefix", "/shop/prefix/deep", {}, "prefix=GET::/shop/prefix"],
+    ["a prefix of a host", "/shop/hosted", {}, "prefix=:gateway.test:/shop/hosted"],
+    ["a key", "/shop/key?a=1", {}, `key=${encodeURIComponent("http://gateway.test/shop/key?a=1")}`],
+    ["a route", "/shop/route", {}, "route=shop"],
+    ["all", "/shop/all", {}, "all=true"],
+  ])("of %s reaches every isolate within 2 s", async (_what, path, headers, query) => {
+    await keep(path.split("?", 1)[0] ?? "", headers);
+    await keep(path, headers);
+    const { status } = await purge(query);
+    const since = Date.now();
+    expect(status).toBe(200);
+    expect(await Promise.all([gone(0, path, since), gone(1, path, since)])).toEqual(["MISS", "MISS"]);
+  });
+
+  it("reaches every variant, whomever it is for", async () => {
+    origin.on("/keyed/a", { headers: { vary: "accept-language" } });
+    const askings = ["de", "en"].flatMap((lang) =>
+      ["x", "y"].map((language) => ({ headers: { cookie: `lang=${lang}`, "accept-language": language } })),
+    );
+    for (const asking of askings) {
+      await client.get(base(0), "/keyed/a", asking);
+      await client.kept(base(0), "/keyed/a", asking);
+    }
+    await purge(`key=${encodeURIComponent("http://gateway.test/keyed/a")}`);
+    const since = Date.now();
+    const after = await Promise.all(askings.map((asking) => gone(0, "/keyed/a", since, asking)));
+    expect(after).toEqual(["MISS", "MISS", "MISS", "MISS"]);
+  });
+
+  it("that is soft leaves what the origin may confirm", async () => {
+    origin.on("/shop/soft", ({ headers }) =>
+      headers["if-none-match"] === '"1"' ? { status: 304, body: "" } : { headers: { etag: '"1"' }, body: "first" },
+    );
+    await client.get(base(0), "/shop/soft");
+    for (const isolate of [0, 1]) await client.kept(base(isolate), "/shop/soft");
+    expect((await purge("tag=catalogue&soft=true")).body).toMatchObject({ soft: true });
+    expect(await gone(0, "/shop/soft", Date.now())).toBe("REVALIDATED");
+  });
+
+  it("leaves what it does not mean", async () => {
+    await keep("/shop/left", { "cache-tag": "left" });
+    await keep("/shop/purged", { "cache-tag": "purged" });
+    await purge("tag=purged");
+    await gone(0, "/shop/purged", Date.now());
+    expect((await client.get(base(0), "/shop/left")).cache).toBe("HIT");
+  });
+
+  it.each([
+    ["", 400, "invalid-request"],
+    ["tag=a&route=shop", 400, "invalid-request"],
+    ["tag=", 400, "invalid-request"],
+    ["tags=a", 400, "invalid-request"],
+    ["all=yes", 400, "invalid-request"],
+    ["all=false", 400, "invalid-request"],
+    ["all=true&soft=1", 400, "invalid-request"],
+    ["prefix=/shop", 400, "invalid-request"],
+    ["route=another", 404, "not-found"],
+    ["key=shop", 400, "invalid-request"],
+    ["key=http%3A%2F%2Fgateway.test%2Fnone", 404, "not-found"],
+  ])("of %j is refused", async (query, status, code) => {
+    const refused = await purge(query);
+    expect([refused.status, refused.body["code"]]).toEqual([status, code]);
+  });
+});

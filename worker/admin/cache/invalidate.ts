@@ -1,0 +1,92 @@
+import { addresses } from "../../../objects/address.ts";
+import type { PurgeReply } from "../../../objects/control-plane/purge-messages.ts";
+import { parsePurgePrefix, type PurgeTarget } from "../../../objects/control-plane/purge.ts";
+import { ONE_TRY } from "../../../objects/one-try.ts";
+import { resourceOf } from "../../cache/flow/keyed-request.ts";
+import { parseCanonical } from "../../canonical.ts";
+import { GatewayError } from "../../errors.ts";
+import { namingSecret } from "../../limits/client-address.ts";
+import { within } from "../../within.ts";
+import type { AdminContext } from "../index.ts";
+import { json } from "../json.ts";
+
+const TARGETS = ["prefix", "tag", "key", "route", "all"];
+const PURGE_MS = 5_000;
+/** What isolates hold on to what they know for. */
+const EFFECTIVE_MS = 2_000;
+
+/**
+ * POST /admin/cache-invalidate?prefix=GET::/api (or tag=, key=URL, route=ID, all=true)&soft=true: purges what is kept, in every place and
+ * variant. Effective everywhere within 2 s of the answer; what begins within a second after it may be fetched twice.
+ *
+ * @throws GatewayError `invalid-request`, `not-found` for a route that there is not, `dependency-unavailable` when it is not known to have
+ * been noted: it may be repeated.
+ */
+export async function invalidateCache({ env, query, active }: AdminContext): Promise<Response> {
+  const named = [...query.keys()].filter((name) => name !== "soft");
+  const [name] = named;
+  const isOne = named.length === 1 && name !== undefined && TARGETS.includes(name);
+  if (!isOne || query.getAll("soft").length > 1) {
+    throw invalid(
+      `query: got ${named.join(", ") || "nothing"}, wanted one of ${TARGETS.join(", ")}, and soft if need be`,
+    );
+  }
+  const isSoft = flagOf("soft", query.get("soft") ?? "false");
+  const target = await targetOf(name, query.get(name) ?? "", active);
+  const { name: plane } = await addresses(namingSecret(env)).controlPlane();
+  const stub = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(plane), ONE_TRY);
+  try {
+    const late = () => new Error(`ControlPlane did not answer within ${PURGE_MS} ms`);
+    const { at } = await within<PurgeReply>(stub.purge({ v: 1, target, isSoft }), PURGE_MS, late);
+    return json({ purged: target, soft: isSoft, at: new Date(at).toISOString(), effectiveWithinMs: EFFECTIVE_MS });
+  } catch (error) {
+    throw new GatewayError("dependency-unavailable", {
+      detail: "The purge is not known to have been noted; repeat it.",
+      headers: { "retry-after": "1" },
+      cause: error,
+    });
+  }
+}
+
+async function targetOf(name: string, value: string, active: AdminContext["active"]): Promise<PurgeTarget> {
+  switch (name) {
+    case "prefix": {
+      const prefix = parsePurgePrefix(value);
+      if (prefix === undefined)
+        throw invalid(`prefix: got ${JSON.stringify(value)}, wanted METHOD:HOST:PATH, such as GET::/api`);
+      return { kind: "prefix", prefix };
+    }
+    case "route":
+      if (active.routes.has(value)) return { kind: "route", value };
+      throw new GatewayError("not-found", { detail: `There is no route ${JSON.stringify(value)}.` });
+    case "key":
+      return { kind: "key", value: await resourceAt(value, active) };
+    case "all":
+      if (flagOf("all", value)) return { kind: "all" };
+      throw invalid("all: got false, wanted true");
+    default:
+      if (value === "") throw invalid("tag: got nothing, wanted a tag");
+      return { kind: "tag", value };
+  }
+}
+
+/** What is kept for a URL is kept by the route that takes a GET of it. */
+async function resourceAt(url: string, { matcher }: AdminContext["active"]): Promise<string> {
+  const parsed = parseCanonical("GET", url);
+  if (!parsed.ok) throw invalid(`key: got ${JSON.stringify(url)}, wanted the URL of what is kept: ${parsed.detail}`);
+  const match = matcher.match({ ...parsed.request, headers: { get: () => null } });
+  const route = match.kind === "found" ? match.entry.route : undefined;
+  if (route?.cache === undefined) {
+    throw new GatewayError("not-found", { detail: "No route that keeps responses takes a GET of this URL." });
+  }
+  return resourceOf(parsed.request, route.id, route.cache);
+}
+
+function flagOf(name: string, text: string): boolean {
+  if (text === "true" || text === "false") return text === "true";
+  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted true or false`);
+}
+
+function invalid(detail: string): GatewayError {
+  return new GatewayError("invalid-request", { detail: `${detail}.` });
+}
