@@ -1,4 +1,11 @@
-import { MAX_LIST, MAX_SPARE, MAX_TOLERANCE_MS, type AcquireMessage, type AcquireReply } from "./quota-messages.ts";
+import {
+  MAX_LIST,
+  MAX_SPARE,
+  MAX_TOLERANCE_MS,
+  MAX_WAIT_MS,
+  type AcquireMessage,
+  type AcquireReply,
+} from "./quota-messages.ts";
 import { QUOTA_RULES, type QuotaRules } from "./quota-rules.ts";
 
 /** What an isolate knows of one quota. Times are its own. */
@@ -49,7 +56,7 @@ export function newBorrower(): Borrower {
   return { trips: [], ahead: [], askedAheadAt: undefined, arrivals: { second: 0, count: 0, before: 0 } };
 }
 
-/** A request wants to call the upstream, and can wait until `deadlineAt`. Slots ahead whose time is over go back with a question. */
+/** A request wants to call the upstream, and can wait until `deadlineAt`. Slots ahead whose time is over go back with the next question. */
 export function arrive(
   borrower: Borrower,
   { now, deadlineAt }: { readonly now: number; readonly deadlineAt: number },
@@ -59,7 +66,8 @@ export function arrive(
   const ahead = borrower.ahead.filter(({ latestAt }) => latestAt >= now);
   const [slot] = ahead;
   if (slot !== undefined && slot.fromAt <= deadlineAt) {
-    return { borrower: { ...borrower, arrivals, ahead: ahead.slice(1) }, step: { kind: "start", slot } };
+    const left = borrower.ahead.filter((one) => one !== slot);
+    return { borrower: { ...borrower, arrivals, ahead: left }, step: { kind: "start", slot } };
   }
   const late = borrower.ahead.filter(({ latestAt }) => latestAt < now);
   const unused = late.map(({ id }) => id).slice(0, MAX_LIST);
@@ -92,11 +100,14 @@ export function hearGrant(
   { sentAt, receivedAt }: { readonly sentAt: number; readonly receivedAt: number },
   rules: QuotaRules = QUOTA_RULES,
 ): { readonly borrower: Borrower; readonly slot: HeldSlot | undefined } {
+  // An answer that took less than no time: this clock has stepped back, and nobody knows what the time is for the owner.
+  const isLost = receivedAt - sentAt < heldMs * (1 - rules.drift) - rules.guardMs;
   const [slot, ...ahead] = slots.map(({ id, inMs, forMs }): HeldSlot => {
     const guardMs = inMs === 0 ? 0 : inMs * rules.drift + rules.guardMs;
     const elapsedMs = heldMs + inMs + forMs;
     const latestAt = rules.countedFrom(sentAt, receivedAt - heldMs) + elapsedMs * (1 - rules.drift) - rules.guardMs;
-    return { id, fromAt: receivedAt + inMs + guardMs, latestAt, epoch, wantsSuccess };
+    const fromAt = receivedAt + inMs + guardMs;
+    return { id, fromAt, latestAt: isLost ? -Infinity : latestAt, epoch, wantsSuccess };
   });
   const trips = [...borrower.trips, Math.max(0, receivedAt - sentAt - heldMs)].slice(-TRIPS);
   const held = [...borrower.ahead, ...ahead].toSorted((one, other) => one.fromAt - other.fromAt);
@@ -116,7 +127,7 @@ export function startOf(
 
 /** Gives up all slots ahead, because the upstream has asked for a pause. */
 export function giveUpAhead(borrower: Borrower): { readonly borrower: Borrower; readonly unused: readonly number[] } {
-  return { borrower: { ...borrower, ahead: [] }, unused: borrower.ahead.map(({ id }) => id) };
+  return { borrower: { ...borrower, ahead: [] }, unused: borrower.ahead.map(({ id }) => id).slice(-MAX_LIST) };
 }
 
 /** How long slots have to be for this isolate to hit them: three times what its questions take on their way, and the guards. */
@@ -129,10 +140,12 @@ function asking(
   borrower: Borrower,
   from: { now: number; deadlineAt: number; spare: number; unused: readonly number[] },
 ): Step {
-  // A slot at the last moment of the wait would be heard of after the deadline.
-  const wayMs = Math.ceil(borrower.trips.length === 0 ? 0 : Math.max(...borrower.trips));
-  const waitMs = Math.floor(from.deadlineAt - from.now) - wayMs;
-  if (waitMs < 0) return { kind: "refuse" };
+  const leftMs = Math.floor(from.deadlineAt - from.now);
+  if (leftMs < 0) return { kind: "refuse" };
+  // A slot at the last moment of the wait would be heard of after the deadline. But one long trip must not keep requests from
+  // asking, since only an answer can show that the way is short again.
+  const wayMs = Math.min(Math.ceil(Math.max(0, ...borrower.trips)), Math.floor(leftMs / 4));
+  const waitMs = Math.min(MAX_WAIT_MS, leftMs - wayMs);
   const { spare, unused } = from;
   return { kind: "ask", ask: { waitMs, toleranceMs: toleranceMs(borrower), spare, unused } };
 }

@@ -46,6 +46,11 @@ describe("a request", () => {
     expect(startOf(slot, 1_400)).toEqual({ kind: "late" });
   });
 
+  it("does not start when its clock has stepped back while it waited", () => {
+    const slot = slotOf(granted({ heldMs: 10_000 }), { sentAt: 1_000, receivedAt: 9_000 });
+    expect(startOf(slot, 9_000)).toEqual({ kind: "late" });
+  });
+
   it("waits for a slot that lies ahead until it has surely begun", () => {
     const slot = slotOf(granted({ slots: [{ id: 1, inMs: 500, forMs: 250 }] }), { sentAt: 1_000, receivedAt: 1_050 });
     expect(startOf(slot, 1_050)).toEqual({ kind: "wait", ms: 521 });
@@ -81,9 +86,17 @@ describe("a request", () => {
     expect(arrive(after(30), { now: 0, deadlineAt: 1_000 }).step).toMatchObject({ ask: { waitMs: 970 } });
   });
 
-  it("is refused when no answer can come in time", () => {
-    expect(arrive(after(30), { now: 0, deadlineAt: 29 }).step).toEqual({ kind: "refuse" });
-    expect(arriveAgain(after(30), { now: 980, deadlineAt: 1_000 }, [7]).kind).toBe("refuse");
+  it("is refused at its deadline", () => {
+    expect(arrive(after(30), { now: 1, deadlineAt: 0 }).step).toEqual({ kind: "refuse" });
+    expect(arriveAgain(after(30), { now: 1_001, deadlineAt: 1_000 }, [7]).kind).toBe("refuse");
+  });
+
+  it("asks though the last answers took longer than it can wait: else nobody would see that the way is short again", () => {
+    expect(arrive(after(3_000), { now: 0, deadlineAt: 400 }).step).toMatchObject({ kind: "ask", ask: { waitMs: 300 } });
+  });
+
+  it("asks for no longer a wait than an owner grants", () => {
+    expect(arrive(after(0), { now: 0, deadlineAt: 1e9 }).step).toMatchObject({ ask: { waitMs: 300_000 } });
   });
 
   it("asks again with what is left of its time, and gives back what it could not use", () => {
@@ -135,6 +148,24 @@ describe("an isolate", () => {
       "a slot",
       { kind: "ask", ask: { spare: 4 } },
     ]);
+  });
+
+  it("gives back what it could not use, also when later slots were used meanwhile", () => {
+    const slots = [
+      { id: 1, inMs: 0, forMs: 250 },
+      { id: 2, inMs: 0, forMs: 250 },
+      { id: 3, inMs: 200, forMs: 500 },
+    ];
+    const { borrower } = hearGrant(newBorrower(), granted({ slots }), { sentAt: 0, receivedAt: 20 });
+    const used = arrive(borrower, { now: 400, deadlineAt: 1_000 });
+    expect(used.step).toMatchObject({ kind: "start", slot: { id: 3 } });
+    expect(arrive(used.borrower, { now: 410, deadlineAt: 1_000 }).step).toMatchObject({ ask: { unused: [2] } });
+  });
+
+  it("gives no more back at once than a message holds", () => {
+    const slots = Array.from({ length: 258 }, (_, index) => ({ id: index, inMs: 0, forMs: 500 }));
+    const { borrower } = hearGrant(newBorrower(), granted({ slots }), { sentAt: 0, receivedAt: 20 });
+    expect(giveUpAhead(borrower).unused).toHaveLength(256);
   });
 
   it("gives up what it has ahead when the upstream wants a pause", () => {
