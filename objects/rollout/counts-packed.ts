@@ -11,7 +11,11 @@ export type PackedCounts = readonly number[];
 /** Packs counts for a message or for storage. */
 export function packCounts({ requests, errors, times }: VariantCounts): PackedCounts {
   const packed = [requests, errors];
-  for (const [bucket, count] of times.counts.entries()) if (count > 0) packed.push(bucket, count);
+  for (let bucket = 0, left = times.total; left > 0; bucket++) {
+    const count = times.counts[bucket] ?? 0;
+    if (count > 0) packed.push(bucket, count);
+    left -= count;
+  }
   return packed;
 }
 

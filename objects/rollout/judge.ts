@@ -6,9 +6,10 @@ import {
   quantileBucket,
   type LatencyHistogram,
 } from "../latency-histogram.ts";
-import type { AbortPolicy, ErrorBound, TimeBound } from "./abort-policy.ts";
-import { addRound, fortune, NO_EVIDENCE, type Evidence, type TrialRound } from "./regression-evidence.ts";
-import { noneOf, sumCounts, type VariantCounts } from "./variant-counts.ts";
+import type { AbortPolicy, ErrorBound } from "./abort-policy.ts";
+import { clientSpread } from "./client-spread.ts";
+import { addRound, fortune, NO_EVIDENCE, type Evidence, type TrialRound, type Trials } from "./regression-evidence.ts";
+import { CELLS, noCounts, noneOf, sumCounts, type VariantCounts } from "./variant-counts.ts";
 
 /** What is known of the variants of a release in one epoch. */
 export interface Judgement {
@@ -16,6 +17,9 @@ export interface Judgement {
   readonly totals: readonly VariantCounts[];
   /** Times of the control, the older ones fading. */
   readonly usual: LatencyHistogram;
+  /** How the control's clients differ: what failed and what was slow in each of its cells. */
+  readonly failed: readonly Trials[];
+  readonly slow: readonly Trials[];
   /** Against each variant but the control. */
   readonly cases: readonly Case[];
 }
@@ -40,7 +44,8 @@ const FEWEST_TIMES = 100;
 const MOST_TIMES = 10_000;
 const RECENT_REQUESTS = 1_000;
 
-const NOBODY: TrialRound = { canary: { trials: 0, bad: 0 }, control: { trials: 0, bad: 0 } };
+const NONE: Trials = { trials: 0, bad: 0 };
+const NOBODY: TrialRound = { canary: NONE, control: NONE };
 
 /** Before the first round of so many variants. */
 export function noJudgement(variants: number): Judgement {
@@ -49,73 +54,94 @@ export function noJudgement(variants: number): Judgement {
     times: NO_EVIDENCE,
     recent: NOBODY,
   }));
-  return { totals: noneOf(variants), usual: emptyHistogram(), cases };
+  const cells = Array.from({ length: CELLS }, () => NONE);
+  return { totals: noneOf(variants), usual: emptyHistogram(), failed: cells, slow: cells, cases };
 }
 
-/** Takes in what a round saw of each variant, and says which of them are shown to be worse than the control. */
+/**
+ * Takes in a round, and says which variants are shown to be worse than the control.
+ *
+ * @param round what was seen in the control's cells, and then of each other variant.
+ */
 export function judge(
   judgement: Judgement,
   round: readonly VariantCounts[],
   policy: AbortPolicy | null,
 ): { readonly judgement: Judgement; readonly regressions: readonly Regression[] } {
-  const totals = judgement.totals.map((total, index) => {
-    const seen = round[index];
-    return seen === undefined ? total : sumCounts(total, seen);
-  });
-  const [control, ...variants] = round;
-  if (policy === null || control === undefined) return { judgement: { ...judgement, totals }, regressions: [] };
-  const cases = judgement.cases.map((known, index) => {
-    const seen = variants[index];
-    return seen === undefined ? known : heard(known, { seen, control, usual: judgement.usual, policy });
-  });
+  const cells = round.slice(0, CELLS);
+  const control = sumCounts(cells);
+  const seen = [control, ...round.slice(CELLS)];
+  const totals = judgement.totals.map((total, index) => sumCounts([total, seen[index] ?? noCounts()]));
+  if (policy === null) return { judgement: { ...judgement, totals }, regressions: [] };
   // What is compared with must be from before the round: else the wager would know the result.
-  const usual = control.times.total === 0 ? judgement.usual : remember(judgement.usual, control.times);
-  const regressions: Regression[] = [];
+  const bounds = boundsOf(judgement.usual, policy);
+  const cases = judgement.cases.map((known, index) => hearCase(known, seen[index + 1], { control, bounds, policy }));
+  const next: Judgement = {
+    totals,
+    usual: control.times.total === 0 ? judgement.usual : remember(judgement.usual, control.times),
+    failed: judgement.failed.map((known, index) => addTrials(known, failedOf(cells[index]))),
+    slow: judgement.slow.map((known, index) => addTrials(known, slowOf(cells[index], bounds?.control))),
+    cases,
+  };
+  return { judgement: next, regressions: regressionsOf(next, policy) };
+}
+
+function regressionsOf({ totals, failed, slow, cases }: Judgement, policy: AbortPolicy): readonly Regression[] {
+  const { errors, times, minimumRequests } = policy;
   const bar = barOf(policy, cases.length);
+  const [errorBar, timeBar] = [bar * clientSpread(failed), bar * clientSpread(slow)];
+  const regressions: Regression[] = [];
   for (const [index, found] of cases.entries()) {
     const variant = index + 1;
-    if ((totals[variant]?.requests ?? 0) < policy.minimumRequests) continue;
-    if (policy.errors !== null && fortune(found.errors) >= bar && isAbove(found.recent, policy.errors)) {
+    if ((totals[variant]?.requests ?? 0) < minimumRequests) continue;
+    if (errors !== null && fortune(found.errors) >= errorBar && isAbove(found.recent, errors)) {
       regressions.push({ variant, cause: "more-errors" });
-    } else if (policy.times !== null && fortune(found.times) >= bar) regressions.push({ variant, cause: "slower" });
+    } else if (times !== null && fortune(found.times) >= timeBar) regressions.push({ variant, cause: "slower" });
   }
-  return { judgement: { totals, usual, cases }, regressions };
+  return regressions;
+}
+
+/** Answers of later buckets are slow. */
+interface SlowBounds {
+  readonly control: number;
+  readonly canary: number;
 }
 
 interface Hearing {
-  readonly seen: VariantCounts;
   readonly control: VariantCounts;
-  readonly usual: LatencyHistogram;
+  readonly bounds: SlowBounds | undefined;
   readonly policy: AbortPolicy;
 }
 
-function heard(known: Case, { seen, control, usual, policy }: Hearing): Case {
-  const failed: TrialRound = {
-    canary: { trials: seen.requests, bad: seen.errors },
-    control: { trials: control.requests, bad: control.errors },
-  };
-  const slow = policy.times === null ? undefined : slowOnes(seen.times, control.times, usual, policy.times);
+function hearCase(known: Case, seen: VariantCounts | undefined, { control, bounds, policy }: Hearing): Case {
+  if (seen === undefined) return known;
+  const failed: TrialRound = { canary: failedOf(seen), control: failedOf(control) };
+  const slow: TrialRound = { canary: slowOf(seen, bounds?.canary), control: slowOf(control, bounds?.control) };
   return {
     errors: policy.errors === null ? known.errors : addRound(known.errors, failed, policy.errors.ratio),
     // The bound is on the time and not on how many are slow: as many as of the control may be.
-    times: slow === undefined ? known.times : addRound(known.times, slow, 1),
-    recent: fade(addTrials(known.recent, failed)),
+    times: addRound(known.times, slow, 1),
+    recent: fade({
+      canary: addTrials(known.recent.canary, failed.canary),
+      control: addTrials(known.recent.control, failed.control),
+    }),
   };
 }
 
-/** Answers slower than what is usual, by the canary's bound for its own; undefined: it isn't known yet what is usual. */
-function slowOnes(
-  canary: LatencyHistogram,
-  control: LatencyHistogram,
-  usual: LatencyHistogram,
-  { quantile, ratio }: TimeBound,
-): TrialRound | undefined {
-  const bucket = usual.total < FEWEST_TIMES ? undefined : quantileBucket(usual, quantile);
-  if (bucket === undefined) return undefined;
-  return {
-    canary: { trials: canary.total, bad: countAbove(canary, bucket + bucketsOf(ratio)) },
-    control: { trials: control.total, bad: countAbove(control, bucket) },
-  };
+/** From when on answers are slow; undefined: it isn't known yet what is usual, or nobody asks. */
+function boundsOf(usual: LatencyHistogram, { times }: AbortPolicy): SlowBounds | undefined {
+  if (times === null || usual.total < FEWEST_TIMES) return undefined;
+  const control = quantileBucket(usual, times.quantile);
+  return control === undefined ? undefined : { control, canary: control + bucketsOf(times.ratio) };
+}
+
+function failedOf(counts: VariantCounts | undefined): Trials {
+  return counts === undefined ? NONE : { trials: counts.requests, bad: counts.errors };
+}
+
+function slowOf(counts: VariantCounts | undefined, bucket: number | undefined): Trials {
+  if (counts === undefined || bucket === undefined) return NONE;
+  return { trials: counts.times.total, bad: countAbove(counts.times, bucket) };
 }
 
 /** What a wager must have become: the probability of a false abort is shared by all variants and both questions. */
@@ -128,11 +154,8 @@ function isAbove({ canary, control }: TrialRound, { gap }: ErrorBound): boolean 
   return canary.bad / Math.max(1, canary.trials) - control.bad / Math.max(1, control.trials) >= gap;
 }
 
-function addTrials(one: TrialRound, other: TrialRound): TrialRound {
-  return {
-    canary: { trials: one.canary.trials + other.canary.trials, bad: one.canary.bad + other.canary.bad },
-    control: { trials: one.control.trials + other.control.trials, bad: one.control.bad + other.control.bad },
-  };
+function addTrials(one: Trials, other: Trials): Trials {
+  return { trials: one.trials + other.trials, bad: one.bad + other.bad };
 }
 
 function fade(recent: TrialRound): TrialRound {

@@ -2,15 +2,15 @@ import { isCount, isInteger } from "../numbers.ts";
 import { parsePacked, unpackList } from "../packed.ts";
 import { abortPolicyProblem, type AbortPolicy } from "./abort-policy.ts";
 import { packCounts, unpackCounts } from "./counts-packed.ts";
-import { noCounts, type VariantCounts } from "./variant-counts.ts";
+import { CELLS, noCounts, type VariantCounts } from "./variant-counts.ts";
 import type { Case, Judgement } from "./judge.ts";
-import { isEvidence, NO_EVIDENCE, type Evidence, type TrialRound } from "./regression-evidence.ts";
+import { isEvidence, NO_EVIDENCE, type Evidence, type Trials } from "./regression-evidence.ts";
 import type { ReleaseEvent, ReleaseState } from "./release.ts";
 import type { RolloutTerms } from "./rollout-messages.ts";
 
 /** A release's state as one text: some 500 characters, and 500 for each variant. */
 export function packRelease({ epoch, terms, promoted, aborted, history, judgement }: ReleaseState): string {
-  const { totals, usual, cases } = judgement;
+  const { totals, usual, failed, slow, cases } = judgement;
   return JSON.stringify({
     e: epoch,
     c: terms === null ? null : [terms.configVersion, terms.release, terms.variants, terms.policy],
@@ -19,10 +19,12 @@ export function packRelease({ epoch, terms, promoted, aborted, history, judgemen
     h: history.map((one) => [one.at, one.epoch, one.kind, one.variant, one.cause, one.by]),
     t: totals.map(packCounts),
     u: packCounts({ ...noCounts(), requests: usual.total, times: usual }),
+    f: packTrials(failed),
+    s: packTrials(slow),
     k: cases.map(({ errors, times, recent }) => [
       packEvidence(errors),
       packEvidence(times),
-      [recent.canary.trials, recent.canary.bad, recent.control.trials, recent.control.bad],
+      packTrials([recent.canary, recent.control]),
     ]),
   });
 }
@@ -34,11 +36,11 @@ export function packRelease({ epoch, terms, promoted, aborted, history, judgemen
 export function unpackRelease(text: string): ReleaseState | undefined {
   const packed = parsePacked(text);
   if (typeof packed !== "object" || packed === null) return undefined;
-  const { e: epoch, c, p: promoted, a, h, t, u, k }: Packed = packed;
+  const { e: epoch, c, p: promoted, a, h, ...rest }: Packed = packed;
   const terms = c === null ? null : unpackTerms(c);
   const aborted = textsOf(a);
   const history = unpackList(h, unpackEvent);
-  const judgement = unpackJudgement(t, u, k);
+  const judgement = unpackJudgement(rest);
   if (!isCount(epoch) || epoch === 0 || terms === undefined || aborted === undefined) return undefined;
   if (!(promoted === null || typeof promoted === "string") || history === undefined) return undefined;
   if (judgement === undefined || judgement.totals.length !== (terms?.variants.length ?? 0)) return undefined;
@@ -54,6 +56,8 @@ interface Packed {
   readonly h?: unknown;
   readonly t?: unknown;
   readonly u?: unknown;
+  readonly f?: unknown;
+  readonly s?: unknown;
   readonly k?: unknown;
 }
 
@@ -91,26 +95,36 @@ function unpackEvent([at, epoch, kind, variant, cause, by]: readonly unknown[]):
   return typeof variant === "string" && typeof by === "string" ? { at, epoch, kind, variant, cause, by } : undefined;
 }
 
-function unpackJudgement(totals: unknown, usual: unknown, cases: unknown): Judgement | undefined {
-  const known = Array.isArray(totals) ? totals.map(unpackCounts) : [undefined];
-  const times = unpackCounts(usual)?.times;
-  const against = unpackList(cases, unpackCase);
-  if (!known.every(isKnown) || times === undefined || against === undefined) return undefined;
-  return against.length === Math.max(0, known.length - 1) ? { totals: known, usual: times, cases: against } : undefined;
+function unpackJudgement({ t, u, f, s, k }: Packed): Judgement | undefined {
+  const totals = Array.isArray(t) ? t.map(unpackCounts) : [undefined];
+  const usual = unpackCounts(u)?.times;
+  const [failed, slow] = [unpackTrials(f, CELLS), unpackTrials(s, CELLS)];
+  const cases = unpackList(k, unpackCase);
+  if (!totals.every(isKnown) || usual === undefined || cases === undefined) return undefined;
+  if (failed === undefined || slow === undefined || cases.length !== Math.max(0, totals.length - 1)) return undefined;
+  return { totals, usual, failed, slow, cases };
 }
 
 function unpackCase([packedErrors, packedTimes, packedRecent]: readonly unknown[]): Case | undefined {
   const errors = unpackEvidence(packedErrors);
   const times = unpackEvidence(packedTimes);
-  const recent = unpackRecent(packedRecent);
-  return errors === undefined || times === undefined || recent === undefined ? undefined : { errors, times, recent };
+  const [canary, control] = unpackTrials(packedRecent, 2) ?? [];
+  if (errors === undefined || times === undefined || canary === undefined || control === undefined) return undefined;
+  return { errors, times, recent: { canary, control } };
 }
 
-function unpackRecent(packed: unknown): TrialRound | undefined {
-  if (!Array.isArray(packed)) return undefined;
-  const [trials, bad, others, othersBad]: readonly unknown[] = packed;
-  if (!isAmount(trials) || !isAmount(bad) || !isAmount(others) || !isAmount(othersBad)) return undefined;
-  return { canary: { trials, bad }, control: { trials: others, bad: othersBad } };
+/** Trials and bad ones in turn. */
+function packTrials(some: readonly Trials[]): readonly number[] {
+  return some.flatMap(({ trials, bad }) => [trials, bad]);
+}
+
+function unpackTrials(packed: unknown, count: number): readonly Trials[] | undefined {
+  if (!Array.isArray(packed) || packed.length !== 2 * count || !packed.every(isAmount)) return undefined;
+  const amounts: readonly number[] = packed;
+  return Array.from({ length: count }, (_, index) => ({
+    trials: amounts[2 * index] ?? 0,
+    bad: amounts[2 * index + 1] ?? 0,
+  }));
 }
 
 function textsOf(packed: unknown): readonly string[] | undefined {

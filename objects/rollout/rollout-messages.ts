@@ -2,6 +2,7 @@ import { isCount } from "../numbers.ts";
 import { MAX_ID_LENGTH, isText, wanted, type Unchecked } from "../message-checks.ts";
 import { abortPolicyProblem, type AbortPolicy } from "./abort-policy.ts";
 import { unpackCounts, type PackedCounts } from "./counts-packed.ts";
+import { slotsOf } from "./variant-counts.ts";
 
 /** What a configuration says of a release. */
 export interface RolloutTerms {
@@ -29,7 +30,7 @@ export interface RolloutReport extends RolloutTerms {
   readonly epoch: number;
   /** How many isolates there are, as it was last told; 0: it wasn't. For an owner that has just started. */
   readonly isolates: number;
-  /** Of each variant, since the last report. */
+  /** Of the control's 16 cells and then of each other variant, since the last report. */
   readonly counts: readonly PackedCounts[];
 }
 
@@ -102,10 +103,11 @@ function variantsProblem(variants: unknown): string | undefined {
 }
 
 function countsProblem(counts: unknown, variants: unknown): string | undefined {
-  const length = Array.isArray(variants) ? variants.length : 0;
+  const length = slotsOf(Array.isArray(variants) ? variants.length : 0);
   if (!Array.isArray(counts)) return wanted("counts", counts, "a list");
   const list: readonly unknown[] = counts;
-  if (list.length !== length) return wanted("counts.length", list.length, `${length}, one for each variant`);
+  if (list.length !== length)
+    return wanted("counts.length", list.length, `${length}, for the control's cells and each other variant`);
   const wrong = list.findIndex((packed) => unpackCounts(packed) === undefined);
   if (wrong === -1) return undefined;
   return wanted(`counts[${wrong}]`, list[wrong], "requests, errors, and pairs of a bucket and its count");

@@ -1,7 +1,7 @@
 import { addTime } from "../latency-histogram.ts";
 import { packCounts } from "./counts-packed.ts";
 import type { RolloutReply, RolloutReport, RolloutTerms } from "./rollout-messages.ts";
-import { noneOf, type VariantCounts } from "./variant-counts.ts";
+import { noneOf, slotOf, slotsOf, type VariantCounts } from "./variant-counts.ts";
 
 /** What one isolate knows of a release. Changed in place, because every request of its route passes here. Times by its own clock. */
 export interface RolloutView {
@@ -12,7 +12,7 @@ export interface RolloutView {
   epoch: number;
   promoted: string | null;
   aborted: readonly string[];
-  /** Not reported yet, of this epoch. */
+  /** Not reported yet, of this epoch: the cells of the control, then the other variants. */
   counts: readonly VariantCounts[];
   /** Whether a request has come since the last report: how things stand is its business. */
   isUsed: boolean;
@@ -27,7 +27,8 @@ export interface RolloutView {
 /** A request that counts. */
 export interface Trial {
   readonly epoch: number;
-  readonly variant: number;
+  /** Of the counts: see `slotOf`. */
+  readonly slot: number;
 }
 
 /** How it ended: an error, or the time until the head of the answer. */
@@ -44,7 +45,7 @@ export function newRolloutView(reporter: RolloutView["reporter"], terms: Rollout
     epoch: 0,
     promoted: null,
     aborted: [],
-    counts: noneOf(terms.variants.length),
+    counts: noneOf(slotsOf(terms.variants.length)),
     isUsed: false,
     isolates: 0,
     reportMs: ANSWER_MS,
@@ -62,23 +63,24 @@ export function reconfigureRollout(view: RolloutView, terms: RolloutTerms): void
   if (!isOther) return;
   // What is awaited is about another release.
   Object.assign(view, { epoch: 0, promoted: null, aborted: [], awaited: 0, reportAt: -Infinity });
-  view.counts = noneOf(terms.variants.length);
+  view.counts = noneOf(slotsOf(terms.variants.length));
 }
 
 /**
  * Notes that a request begins.
  *
  * @param variant by index, when it counts; undefined: it was chosen by something else than its share.
+ * @param cell of the client, below `CELLS`.
  * @returns what is to be handed to `endTrial`, on any way out but the client's own; undefined: nothing.
  */
-export function beginTrial(view: RolloutView, variant: number | undefined): Trial | undefined {
+export function beginTrial(view: RolloutView, variant: number | undefined, cell: number): Trial | undefined {
   view.isUsed = true;
-  return variant === undefined || view.epoch === 0 ? undefined : { epoch: view.epoch, variant };
+  return variant === undefined || view.epoch === 0 ? undefined : { epoch: view.epoch, slot: slotOf(variant, cell) };
 }
 
 /** Counts how a request ended. What began in another epoch counts nowhere. */
-export function endTrial(view: RolloutView, { epoch, variant }: Trial, end: TrialEnd): void {
-  const counts = epoch === view.epoch ? view.counts[variant] : undefined;
+export function endTrial(view: RolloutView, { epoch, slot }: Trial, end: TrialEnd): void {
+  const counts = epoch === view.epoch ? view.counts[slot] : undefined;
   if (counts === undefined) return;
   counts.requests += 1;
   if (end.kind === "error") counts.errors += 1;
@@ -98,7 +100,7 @@ export function dueRollout(view: RolloutView, now: number): RolloutReport | unde
   view.awaitedSince = now;
   view.isUsed = false;
   const counts = view.counts.map(packCounts);
-  view.counts = noneOf(terms.variants.length);
+  view.counts = noneOf(slotsOf(terms.variants.length));
   return { v: 1, ...terms, isolate: reporter.isolate, seq: reporter.seq, epoch, isolates, counts };
 }
 
@@ -111,7 +113,7 @@ export function rolloutHeard(view: RolloutView, seq: number, reply: RolloutReply
   view.reportAt = now + reply.reportMs;
   // Others have a newer configuration, which this isolate will have too; till then each variant has its share.
   if (reply.release !== view.terms.release) return;
-  if (reply.epoch !== view.epoch) view.counts = noneOf(view.terms.variants.length);
+  if (reply.epoch !== view.epoch) view.counts = noneOf(slotsOf(view.terms.variants.length));
   view.epoch = reply.epoch;
   view.promoted = reply.promoted;
   view.aborted = reply.aborted;

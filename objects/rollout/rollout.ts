@@ -4,12 +4,12 @@ import { judge, noJudgement } from "./judge.ts";
 import { abortVariant, enterEpoch, type ReleaseState } from "./release.ts";
 import { createReporters, paceMs, type Reporters } from "./reporters.ts";
 import type { RolloutReply, RolloutReport, RolloutTerms } from "./rollout-messages.ts";
-import { addCounts, noneOf, type VariantCounts } from "./variant-counts.ts";
+import { addCounts, noneOf, slotsOf, type VariantCounts } from "./variant-counts.ts";
 
 /** What an owner has in memory alone: when it is lost, so is a round at most. Changed in place. */
 export interface RolloutMemory {
   readonly reporters: Reporters;
-  /** Of the present round, each variant's; of `epoch`. */
+  /** Of the present round: the control's cells, then the other variants; of `epoch`. */
   round: readonly VariantCounts[];
   epoch: number;
   roundEndsAt: number;
@@ -67,7 +67,7 @@ export function endRound(state: ReleaseState, memory: RolloutMemory, now: number
   const { terms } = state;
   if (terms === null) return state;
   const lastsMs = terms.policy === null ? DEFAULT_ROUND_MS : roundMs(terms.policy);
-  if (memory.epoch !== state.epoch || memory.round.length !== terms.variants.length) {
+  if (memory.epoch !== state.epoch || memory.round.length !== slotsOf(terms.variants.length)) {
     begin(memory, state, now + lastsMs);
     return state;
   }
@@ -87,7 +87,7 @@ export function endRound(state: ReleaseState, memory: RolloutMemory, now: number
 const DEFAULT_ROUND_MS = 3_000;
 
 function begin(memory: RolloutMemory, { epoch, terms }: ReleaseState, endsAt: number): void {
-  memory.round = noneOf(terms?.variants.length ?? 0);
+  memory.round = noneOf(slotsOf(terms?.variants.length ?? 0));
   memory.epoch = epoch;
   memory.roundEndsAt = endsAt;
 }
@@ -95,7 +95,8 @@ function begin(memory: RolloutMemory, { epoch, terms }: ReleaseState, endsAt: nu
 function count(memory: RolloutMemory, { counts }: RolloutReport): void {
   for (const [index, packed] of counts.entries()) {
     const total = memory.round[index];
-    const seen = unpackCounts(packed);
+    // Most cells of most isolates have seen nobody since their last report.
+    const seen = packed[0] === 0 ? undefined : unpackCounts(packed);
     if (total !== undefined && seen !== undefined) addCounts(total, seen);
   }
 }

@@ -9,14 +9,30 @@ export interface VariantCounts {
   readonly times: LatencyHistogram;
 }
 
+/**
+ * The control's clients are counted in so many cells, by a hash: how much they differ from each other says how much the canary's may
+ * differ from them without a reason.
+ */
+export const CELLS = 16;
+
+/** In how many counts the requests of so many variants are counted: the control's cells, and one for each other variant. */
+export function slotsOf(variants: number): number {
+  return variants === 0 ? 0 : CELLS + variants - 1;
+}
+
+/** Which of them a request is counted in. */
+export function slotOf(variant: number, cell: number): number {
+  return variant === 0 ? cell : CELLS + variant - 1;
+}
+
 /** Nothing seen. */
 export function noCounts(): VariantCounts {
   return { requests: 0, errors: 0, times: emptyHistogram() };
 }
 
-/** Nothing seen of any of so many variants. */
-export function noneOf(variants: number): VariantCounts[] {
-  return Array.from({ length: variants }, noCounts);
+/** Nothing seen, so many times. */
+export function noneOf(count: number): VariantCounts[] {
+  return Array.from({ length: count }, noCounts);
 }
 
 /** Adds what others have seen, in place. */
@@ -26,10 +42,9 @@ export function addCounts(counts: VariantCounts, other: VariantCounts): void {
   addHistogram(counts.times, other.times);
 }
 
-/** The sum of two, which stay as they are. */
-export function sumCounts(one: VariantCounts, other: VariantCounts): VariantCounts {
+/** The sum of some, which stay as they are. */
+export function sumCounts(some: readonly VariantCounts[]): VariantCounts {
   const sum = noCounts();
-  addCounts(sum, one);
-  addCounts(sum, other);
+  for (const one of some) addCounts(sum, one);
   return sum;
 }

@@ -50,6 +50,8 @@ export interface CompiledRelease {
    * @param asked the value of the override header or cookie; null: none.
    */
   choose(key: string, asked: string | null, verdict: ReleaseVerdict): VariantChoice;
+  /** In which of so many cells a client is, whatever its variant; for statistics of how clients differ. */
+  cellOf(key: string, cells: number): number;
 }
 
 /** All problems at once, in words. */
@@ -64,6 +66,7 @@ export function compileRelease(release: Release): ReleaseResult {
   const { name, variants, overrides, forced } = release;
   const bands: VariantBands = layOutBands(variants.slice(1));
   const seed = stableHash(name, FIRST_SEED);
+  const cellSeed = stableHash("cell", seed);
   const control = choicesOf(variants[0], 0);
   const choices = variants.map(choicesOf);
   const byName = new Map(choices.map((made) => [made.share.name, made]));
@@ -72,6 +75,7 @@ export function compileRelease(release: Release): ReleaseResult {
   return {
     ok: true,
     release: {
+      cellOf: (key, cells) => Math.floor(cells * fractionOf(stableHash(key, cellSeed))),
       choose(key, asked, { promoted, aborted }) {
         if (forcedChoice !== undefined) return forcedChoice;
         const wished = asked === null ? undefined : byOverride.get(asked);

@@ -1,4 +1,5 @@
 import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import { CELLS } from "../../../objects/rollout/variant-counts.ts";
 import type { RolloutOrder, RolloutReport } from "../../../objects/rollout/rollout-messages.ts";
 
 /** What a configuration says of the release of these tests. */
@@ -9,11 +10,13 @@ export const TERMS = {
   policy: DEFAULT_ABORT,
 } as const;
 
+/** Counts of a report: all of the control's in its first cell. */
+export function seen(control: readonly number[], canary: readonly number[]): readonly (readonly number[])[] {
+  return [control, ...Array.from({ length: CELLS - 1 }, () => [0, 0]), canary];
+}
+
 /** Counts of nobody. */
-export const NOTHING = [
-  [0, 0],
-  [0, 0],
-];
+export const NOTHING = seen([0, 0], [0, 0]);
 
 /** The first report of an isolate, but for what is said. */
 export function report(changes: Partial<RolloutReport> = {}): RolloutReport {

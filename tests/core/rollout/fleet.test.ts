@@ -17,8 +17,21 @@ const WELL = ends(
   () => 0.01,
   () => 40,
 );
-const base = { percent: 5, perSecond: 200, seconds: 120, end: WELL } as const;
+/** One client of so many fails always; the others' requests now and then, those of the canary after a minute so often. */
+function someAlwaysFail(one: number, rate: number): Scenario["end"] {
+  return (side, at, random, client) => {
+    const isWorse = side === "canary" && at >= planted && random.next() < rate;
+    const isError = client % one === 0 || random.next() < 0.005 || isWorse;
+    return isError ? { kind: "error" } : { kind: "answer", ms: 40 };
+  };
+}
+
+function someAreSlow(one: number): Scenario["end"] {
+  return (_side, _at, random, client) => ({ kind: "answer", ms: random.lognormal(client % one === 0 ? 900 : 40, 0.2) });
+}
+
 const planted = 60_000;
+const base = { percent: 5, perSecond: 200, seconds: 120, end: WELL } as const;
 
 describe("a canary of four isolates", () => {
   it("gets 5 % +- 0.3 of 100,000 requests", () => {
@@ -63,12 +76,15 @@ describe("a canary without a regression", () => {
         ),
       },
     ],
+    ["of two thousand clients of whom ten always fail", { clients: 2_000, end: someAlwaysFail(200, 0) }],
+    ["of two hundred clients of whom four always fail", { clients: 200, end: someAlwaysFail(50, 0) }],
+    ["of two thousand clients of whom ten are always slow", { clients: 2_000, end: someAreSlow(200) }],
     ["whose messages are lost, one in five", { lost: 0.2 }],
     ["of an owner that restarts every ten seconds", { restartMs: 10_000 }],
   ];
 
-  it.each(worlds)("%s is never aborted in thirty runs", (_what, world) => {
-    const aborted = Array.from({ length: 30 }, (_, seed) => runRollout({ ...base, ...world, seed }).abort).filter(
+  it.each(worlds)("%s is never aborted in twenty runs", (_what, world) => {
+    const aborted = Array.from({ length: 20 }, (_, seed) => runRollout({ ...base, ...world, seed }).abort).filter(
       (abort) => abort !== undefined,
     );
     expect(aborted).toEqual([]);
@@ -85,6 +101,11 @@ describe("a regression planted after a minute", () => {
     ["all of its requests", { end: worse(1, 40) }, "more-errors"],
     ["a fifth of its requests", { end: worse(0.2, 40) }, "more-errors"],
     ["a tenth, of a quarter of the clients", { end: worse(0.1, 40), percent: 25 }, "more-errors"],
+    [
+      "a fifth, one in two hundred clients failing always",
+      { end: someAlwaysFail(200, 0.2), clients: 20_000 },
+      "more-errors",
+    ],
     ["a fifth, one message in five lost", { end: worse(0.2, 40), lost: 0.2 }, "more-errors"],
     ["answers that take four times as long", { end: worse(0.01, 160) }, "slower"],
     ["answers two and a half times as long, of half the clients", { end: worse(0.01, 100), percent: 50 }, "slower"],

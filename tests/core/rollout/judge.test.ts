@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { addTime, quantile } from "../../../objects/latency-histogram.ts";
 import { DEFAULT_ABORT, type AbortPolicy } from "../../../objects/rollout/abort-policy.ts";
+import { clientSpread } from "../../../objects/rollout/client-spread.ts";
 import { judge, noJudgement, type Judgement } from "../../../objects/rollout/judge.ts";
-import { noCounts, type VariantCounts } from "../../../objects/rollout/variant-counts.ts";
+import { CELLS, noCounts, noneOf, type VariantCounts } from "../../../objects/rollout/variant-counts.ts";
 
 function counts(requests: number, errors: number, ms = 10): VariantCounts {
   const made = noCounts();
@@ -12,6 +13,23 @@ function counts(requests: number, errors: number, ms = 10): VariantCounts {
   return made;
 }
 
+/** A round: the control's counts as even in its cells as can be, then the other variants'. */
+function roundOf([control, ...others]: readonly VariantCounts[]): readonly VariantCounts[] {
+  const cells = noneOf(CELLS);
+  const deal = (count: number, give: (cell: VariantCounts) => void) => {
+    for (let at = 0; at < count; at++) {
+      const cell = cells[at % CELLS];
+      if (cell !== undefined) give(cell);
+    }
+  };
+  deal(control?.requests ?? 0, (cell) => (cell.requests += 1));
+  deal(control?.errors ?? 0, (cell) => (cell.errors += 1));
+  for (const [bucket, count] of control?.times.counts.entries() ?? []) {
+    deal(count, (cell) => addTime(cell.times, 2 ** ((bucket - 0.5) / 4)));
+  }
+  return [...cells, ...others];
+}
+
 function rounds(
   count: number,
   round: readonly VariantCounts[],
@@ -19,17 +37,45 @@ function rounds(
   from: Judgement = noJudgement(round.length),
 ) {
   let known = from;
+  const slots = roundOf(round);
   for (let at = 0; at < count; at++) {
-    const judged = judge(known, round, policy);
+    const judged = judge(known, slots, policy);
     known = judged.judgement;
     if (judged.regressions.length > 0) return { rounds: at + 1, regressions: judged.regressions, known };
   }
   return { rounds: count, regressions: [], known };
 }
 
+describe("how clients differ", () => {
+  const cells = (...bad: readonly number[]) => bad.map((one) => ({ trials: 100, bad: one }));
+
+  it.each([
+    ["not at all", cells(5, 5, 5, 5), 1],
+    ["less than by chance", cells(5, 6, 5, 4), 1],
+    // 0.25 is the rate: squares of 25 / (100 * 0.25 * 0.75), of which there are four, by three degrees of freedom.
+    ["more than by chance", cells(20, 30, 20, 30), (4 * 25) / 18.75 / 3],
+    ["as far as can be", cells(100, 0, 0, 0), 100 / 0.75],
+    ["nothing being bad", cells(0, 0, 0), 1],
+    ["all being bad", cells(100, 100), 1],
+    ["in one cell alone", [{ trials: 100, bad: 50 }, ...Array.from({ length: 15 }, () => ({ trials: 0, bad: 0 }))], 1],
+    ["of no cell", [], 1],
+  ])("%s", (_what, seen, expected) => {
+    expect(clientSpread(seen)).toBeCloseTo(expected, 9);
+  });
+
+  it("takes from what speaks against a variant", () => {
+    const bad = [counts(1_600, 16), counts(100, 10)];
+    const even = rounds(10, bad);
+    const uneven = roundOf(bad).map((slot, index) => (index < CELLS ? counts(100, index === 3 ? 16 : 0) : slot));
+    let known = noJudgement(2);
+    for (let at = 0; at < 10; at++) known = judge(known, uneven, DEFAULT_ABORT).judgement;
+    expect([even.regressions.length, judge(known, uneven, DEFAULT_ABORT).regressions.length]).toEqual([1, 0]);
+  });
+});
+
 describe("a round", () => {
   it("is compared with what was usual before it, and not with itself", () => {
-    const slow = [counts(1_000, 0, 10), counts(1_000, 0, 5_000)];
+    const slow = roundOf([counts(1_000, 0, 10), counts(1_000, 0, 5_000)]);
     const first = judge(noJudgement(2), slow, DEFAULT_ABORT);
     expect(first.judgement.cases[0]?.times.rounds).toBe(0);
     expect(quantile(first.judgement.usual, 0.95)).toBeCloseTo(11.3, 1);
@@ -39,8 +85,9 @@ describe("a round", () => {
   it("needs more to be shown of each where more is asked, so that all false aborts together stay within the bound", () => {
     const bad = counts(20, 2);
     const asked = (variants: number, times: AbortPolicy["times"]) =>
-      rounds(50, [counts(400, 4), ...Array.from({ length: variants }, () => bad)], { ...DEFAULT_ABORT, times }).rounds;
-    expect([asked(1, null), asked(1, DEFAULT_ABORT.times), asked(7, DEFAULT_ABORT.times)]).toEqual([5, 6, 7]);
+      rounds(50, [counts(1_600, 16), ...Array.from({ length: variants }, () => bad)], { ...DEFAULT_ABORT, times })
+        .rounds;
+    expect([asked(1, null), asked(1, DEFAULT_ABORT.times), asked(7, DEFAULT_ABORT.times)]).toEqual([5, 5, 6]);
   });
 
   it("is added to the totals, judged or not", () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
 import { unpackCounts } from "../../../objects/rollout/counts-packed.ts";
 import { rolloutOrderProblem, rolloutReportProblem } from "../../../objects/rollout/rollout-messages.ts";
-import { order, report } from "./fixtures.ts";
+import { order, report, seen } from "./fixtures.ts";
 
 describe("a message", () => {
   it("as an isolate makes it has no problem", () => {
@@ -45,15 +45,12 @@ describe("a message", () => {
       "policy.times.ratio: got 0, wanted a number from 1 to 1,000",
     ],
     [{ counts: {} }, "counts: got an object, wanted a list"],
-    [{ counts: [[0, 0]] }, "counts.length: got 1, wanted 2, one for each variant"],
+    [{ counts: [[0, 0]] }, "counts.length: got 1, wanted 17, for the control's cells and each other variant"],
     [
       {
-        counts: [
-          [0, 0],
-          [1, 2],
-        ],
+        counts: seen([0, 0], [1, 2]),
       },
-      "counts[1]: got an object, wanted requests, errors, and pairs of a bucket and its count",
+      "counts[16]: got an object, wanted requests, errors, and pairs of a bucket and its count",
     ],
   ])("with %j is refused in words", (changes, problem) => {
     expect(rolloutReportProblem({ ...report(), ...changes })).toBe(problem);

@@ -12,6 +12,7 @@ import {
   rolloutHeard,
   type TrialEnd,
 } from "../../../objects/rollout/rollout-view.ts";
+import { CELLS } from "../../../objects/rollout/variant-counts.ts";
 import { compileRelease } from "../../../worker/canary/choose-variant.ts";
 import { createRandom, type Random } from "../../simulation/random.ts";
 
@@ -23,7 +24,7 @@ export interface Scenario {
   readonly seconds: number;
   readonly policy?: AbortPolicy;
   /** How a request ends. */
-  readonly end: (variant: "control" | "canary", at: number, random: Random) => TrialEnd;
+  readonly end: (variant: "control" | "canary", at: number, random: Random, client: number) => TrialEnd;
   /** Clients; default a new one for each request. */
   readonly clients?: number;
   /** The part of the messages, and as many of the replies, that are lost; default none. */
@@ -79,9 +80,9 @@ export function runRollout(scenario: Scenario): Run {
       const choice = release.choose(String(client), null, view);
       requests[choice.index] = (requests[choice.index] ?? 0) + 1;
       if (choice.index === 1 && views.every(({ aborted }) => aborted.length > 0)) afterwards += 1;
-      const trial = beginTrial(view, choice.counts ? choice.index : undefined);
+      const trial = beginTrial(view, choice.counts ? choice.index : undefined, release.cellOf(String(client), CELLS));
       if (trial !== undefined)
-        endTrial(view, trial, scenario.end(choice.index === 1 ? "canary" : "control", now, random));
+        endTrial(view, trial, scenario.end(choice.index === 1 ? "canary" : "control", now, random, client));
     }
     for (const view of views) {
       const report = dueRollout(view, now);

@@ -3,7 +3,7 @@ import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
 import { NEW_RELEASE, orderRelease, type ReleaseState } from "../../../objects/rollout/release.ts";
 import { endRound, hearRollout, newRolloutMemory } from "../../../objects/rollout/rollout.ts";
 import type { RolloutOrder, RolloutReply, RolloutReport } from "../../../objects/rollout/rollout-messages.ts";
-import { order, report } from "./fixtures.ts";
+import { order, report, seen } from "./fixtures.ts";
 
 /** An owner before which messages come one a second. */
 function owner(state: ReleaseState = NEW_RELEASE) {
@@ -32,10 +32,7 @@ function owner(state: ReleaseState = NEW_RELEASE) {
   return world;
 }
 
-const some = (control: number, canary: number) => [
-  [control, 0],
-  [canary, 0],
-];
+const some = (control: number, canary: number) => seen([control, 0], [canary, 0]);
 
 describe("the owner of a release", () => {
   it("tells what holds and when to come back", () => {
@@ -119,10 +116,7 @@ describe("the owner of a release", () => {
     const world = owner();
     world.hear(
       report({
-        counts: [
-          [100, 50],
-          [100, 90],
-        ],
+        counts: seen([100, 50], [100, 90]),
       }),
     );
     world.counted();
@@ -140,10 +134,7 @@ describe("the owner of a release", () => {
         report({
           seq,
           policy: null,
-          counts: [
-            [100, 0],
-            [100, 100],
-          ],
+          counts: seen([100, 0], [100, 100]),
         }),
       );
     }
