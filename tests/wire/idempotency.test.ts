@@ -47,6 +47,7 @@ function config(): unknown {
     small: { idempotency: { maxBodySize: 10, maxAnswerSize: 10 } },
     named: { idempotency: { header: "X-Order-Id", by: "header:x-account", methods: ["PUT"] } },
     hasty: { timeouts: { total: 600 } },
+    permits: { rateLimit: { algorithm: "concurrency", maxConcurrent: 5 } },
     limited: { rateLimit: { requestsPerWindow: 1, windowSeconds: 3600 } },
     retried: { backend: "retried" },
     "retried-again": { backend: "retried", idempotency: { onUnknown: "retry" } },
@@ -312,6 +313,20 @@ describe("a request", () => {
   });
 });
 
+it("a request that is broken off with its permit, as its client leaves, is not sent again", async () => {
+  const target = "/permits/left/held";
+  const key = newKey();
+  const client = await RawClient.open(gateway.url);
+  await client.send(request(requestOf({ target, key })));
+  await origin.until("it is at the origin", () => timesSeen(target) === 1);
+  client.reset();
+  await origin.until("it is broken off", ({ busy }) => busy === 0);
+  await vi.waitFor(async () => expect(told(await post({ target, key }))).toBe("409 idempotency-outcome-unknown"), {
+    timeout: 15_000,
+  });
+  expect(timesSeen(target)).toBe(1);
+});
+
 describe("what is known of an attempt", () => {
   it.each<readonly [string, readonly Act[], readonly string[]]>([
     ["answers 500", [send("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n")], ["500 ", "500 "]],
@@ -437,7 +452,6 @@ describe("while the owner of a key", () => {
       await fail("none");
       expect([told(refused), valueOf(refused.headers, "retry-after")]).toEqual(["503 dependency-unavailable", "1"]);
       expect(timesSeen(target)).toBe(0);
-      if (how === "claim hangs") return;
       // What it took down is given back behind the answer.
       await vi.waitFor(async () => expect((await post({ target, key })).status).toBe(200), { timeout: 15_000 });
       expect(timesSeen(target)).toBe(1);

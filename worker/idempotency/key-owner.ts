@@ -74,10 +74,11 @@ export function keyOwner(exchange: Exchange, name: string): KeyOwner {
   };
 }
 
-/** Nothing was sent, whatever the owner took down meanwhile; it may do so only now. */
+/** Nothing was sent, whatever the owner has taken down; it may do so only later, and may never say. */
 async function giveBack(asked: Promise<ClaimReply>, settle: KeyOwner["settle"]): Promise<void> {
-  await asked.catch(() => {});
   await settle("not-sent").catch(() => {});
+  const reply = await asked.catch(() => undefined);
+  if (reply?.kind === "run") await settle("not-sent").catch(() => {});
 }
 
 function late(): Error {

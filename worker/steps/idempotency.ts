@@ -7,6 +7,7 @@ import { keyOwner, type KeyOwner } from "../idempotency/key-owner.ts";
 import { outcomeOf, replayed, type Outcome } from "../idempotency/outcome.ts";
 import { keyInvalid, keyMissing, notRecorded, refusalOf } from "../idempotency/refusals.ts";
 import { wholeBody } from "../idempotency/whole-body.ts";
+import { stopReason } from "../upstream/fetch.ts";
 
 /** After the exchange's deadline, by which the answer is there or given up: to settle it, with every try that this takes. */
 const TO_SETTLE_MS = 5_000;
@@ -83,6 +84,8 @@ async function send(
   const timer = setTimeout(() => stop?.abort(tooLate()), Math.max(0, deadline - Date.now()));
   let outcome: Outcome;
   try {
+    const reason = stopReason(stop?.signal) ?? (Date.now() < deadline ? undefined : tooLate());
+    if (reason !== undefined) throw reason;
     outcome = await outcomeOf(exchange, await next(exchange), settings.maxAnswerSize);
   } catch (error) {
     const isReleased = notes.isSent !== true;
