@@ -29,10 +29,11 @@ export interface AdaptiveLimit extends GradientPolicy {
 
 /** What stands before a backend in one isolate; for the life of the isolate, whatever the configuration. Changed in place. */
 export interface Gate {
-  readonly policy: GatePolicy;
+  /** Changed by `reconfigureGate` alone, as is which kind of limit there is. */
+  policy: GatePolicy;
   readonly inFlight: InFlight;
   /** undefined: the limit is fixed. */
-  readonly gradient: GradientLimit | undefined;
+  gradient: GradientLimit | undefined;
   /** Since when requests are shed without a pause, and when one was last. */
   shedSince: number;
   shedAt: number;
@@ -68,6 +69,15 @@ export function newGate(policy: GatePolicy, now: number): Gate {
   const { limit } = policy;
   const gradient = limit.kind === "adaptive" ? newGradientLimit(limit, now) : undefined;
   return { policy, inFlight: noneInFlight(), gradient, shedSince: -Infinity, shedAt: -Infinity };
+}
+
+/** Goes by another policy from now on; who is inside stays, and what is known of the backend. */
+export function reconfigureGate(gate: Gate, policy: GatePolicy, now: number): void {
+  const { limit } = policy;
+  gate.policy = policy;
+  if (limit.kind === "fixed") gate.gradient = undefined;
+  else if (gate.gradient === undefined) gate.gradient = newGradientLimit(limit, now);
+  else gate.gradient.policy = limit;
 }
 
 /** Lets a request begin, or sheds it. */

@@ -3,7 +3,7 @@ import { addSample, clearSample, newSample, sampleQuantile, type TimeSample } fr
 
 /** The limit of one isolate for one backend, and what it is found by. Changed in place, since every request passes here. */
 export interface GradientLimit {
-  readonly policy: GradientPolicy;
+  policy: GradientPolicy;
   /** Not rounded. */
   limit: number;
   /** What an answer takes when the backend isn't busy, in ms; undefined: not known. */
@@ -67,8 +67,9 @@ export function newGradientLimit(policy: GradientPolicy, now: number): GradientL
 }
 
 /** How many requests may be in flight. */
-export function limitOf({ limit }: GradientLimit): number {
-  return Math.floor(limit);
+export function limitOf({ limit, policy }: GradientLimit): number {
+  // The policy may have become another one since.
+  return Math.floor(Math.min(policy.maximum, Math.max(policy.minimum, limit)));
 }
 
 /** How many while it is being measured what is best, which may begin now; undefined: it isn't. */

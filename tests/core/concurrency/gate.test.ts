@@ -1,6 +1,14 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { enter, leave, newGate, roomFor, type Gate, type Guest } from "../../../worker/concurrency/gate.ts";
+import {
+  enter,
+  leave,
+  newGate,
+  reconfigureGate,
+  roomFor,
+  type Gate,
+  type Guest,
+} from "../../../worker/concurrency/gate.ts";
 import { DEFAULT_GRADIENT, type GradientPolicy } from "../../../worker/concurrency/gradient-policy.ts";
 import { DEFAULT_SHARES, roomOf, type Priority } from "../../../worker/concurrency/priority.ts";
 
@@ -72,6 +80,23 @@ describe("a limit of a backend", () => {
     const gate = fixed(2);
     fill(gate, "critical");
     expect([NOW + LEASE_MS - 1, NOW + LEASE_MS].map((now) => fill(gate, "critical", now).length)).toEqual([0, 2]);
+  });
+
+  it("may be another one from now on, for those inside as well", () => {
+    const gate = fixed(4);
+    const [first] = fill(gate, "critical");
+    reconfigureGate(gate, { limit: { kind: "fixed", limit: 2 }, shares: DEFAULT_SHARES }, NOW);
+    if (first !== undefined) leave(gate, first, { kind: "nothing" }, NOW);
+    expect(fill(gate, "critical").length).toBe(0);
+    reconfigureGate(gate, { limit: { kind: "adaptive", ...DEFAULT_GRADIENT }, shares: DEFAULT_SHARES }, NOW);
+    expect(fill(gate, "critical").length).toBe(17);
+    if (gate.gradient !== undefined) gate.gradient.bestMs = 40;
+    reconfigureGate(
+      gate,
+      { limit: { kind: "adaptive", ...DEFAULT_GRADIENT, maximum: 10, buffer: 1 }, shares: DEFAULT_SHARES },
+      NOW,
+    );
+    expect([roomFor(gate, "critical", NOW), gate.gradient?.bestMs]).toEqual([10, 40]);
   });
 
   it("is never exceeded, whatever comes and goes", () => {
