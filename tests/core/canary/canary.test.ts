@@ -71,6 +71,22 @@ describe("a share of the clients", () => {
     expect(chosen.join("")).toBe("100010010000");
   });
 
+  it("lies in all cells evenly, as does the rest", () => {
+    const release = compile([5]);
+    const counts = [0, 1].map(() => Array<number>(16).fill(0));
+    for (let client = 0; client < CLIENTS; client++) {
+      const ofVariant = counts[drawn(release, String(client))];
+      const cell = release.cellOf(String(client), 16);
+      if (ofVariant !== undefined) ofVariant[cell] = (ofVariant[cell] ?? 0) + 1;
+    }
+    for (const [variant, share] of [0.95, 0.05].entries()) {
+      const expected = (share * CLIENTS) / 16;
+      // Five standard deviations.
+      for (const count of counts[variant] ?? [])
+        expect(Math.abs(count - expected)).toBeLessThan(5 * Math.sqrt(expected));
+    }
+  });
+
   it.each([
     [0, 0],
     [100, CLIENTS / 10],

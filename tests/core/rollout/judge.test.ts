@@ -71,6 +71,33 @@ describe("how clients differ", () => {
     for (let at = 0; at < 10; at++) known = judge(known, uneven, DEFAULT_ABORT).judgement;
     expect([even.regressions.length, judge(known, uneven, DEFAULT_ABORT).regressions.length]).toEqual([1, 0]);
   });
+
+  it("takes from what speaks for its being slow, alike", () => {
+    const canary = counts(100, 0);
+    for (let at = 0; at < 20; at++) addTime(canary.times, 5_000);
+    canary.requests += 20;
+    /** Of the control's 1,600 answers 16 are slow: one in each cell, or all of them in one. */
+    const round = (slowOnes: (cell: number) => number) => [
+      ...Array.from({ length: CELLS }, (_, cell) => {
+        const slot = counts(100 - slowOnes(cell), 0);
+        for (let at = 0; at < slowOnes(cell); at++) addTime(slot.times, 5_000);
+        slot.requests = 100;
+        return slot;
+      }),
+      canary,
+    ];
+    const aborts = (slots: readonly VariantCounts[]) => {
+      let known = noJudgement(2);
+      let regressions = 0;
+      for (let at = 0; at < 10; at++) {
+        const judged = judge(known, slots, DEFAULT_ABORT);
+        known = judged.judgement;
+        regressions += judged.regressions.length;
+      }
+      return regressions > 0;
+    };
+    expect([aborts(round(() => 1)), aborts(round((cell) => (cell === 3 ? 16 : 0)))]).toEqual([true, false]);
+  });
 });
 
 describe("a round", () => {
