@@ -13,7 +13,7 @@ import { drop } from "../cache/tiers/colo.ts";
 import { findResponse, type Found, type KeptResponse } from "../cache/tiers/records.ts";
 import { forwarded, told } from "../cache/flow/told.ts";
 import { currentEpochs } from "../cache/flow/epochs.ts";
-import { purgeVerdict } from "../../objects/control-plane/purge.ts";
+import { purgeVerdict, type PurgeVerdict } from "../../objects/control-plane/purge.ts";
 import { withoutCookie } from "../cookie.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
@@ -79,6 +79,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
       try {
         return await findResponse(keyed);
       } catch {
+        (exchange.notes.degraded ??= []).push("cache");
         return { kind: "failed" };
       }
     }
@@ -93,6 +94,8 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
         host,
         path,
       };
+      // Purged or not, nobody can tell: only its origin can.
+      if (epochs === undefined) return { stored, freshness: storedFreshness(stored, policy), purge: UNKNOWN };
       const purge = purgeVerdict({ ...known, tags: [...stored.tags, ...policy.tags] }, epochs);
       return { stored, freshness: storedFreshness(stored, policy), purge };
     }
@@ -107,6 +110,9 @@ function missOf(found: Found | { readonly kind: "failed" }): Asking["missed"] {
 function fieldOf(fields: Exchange["fields"], name: string): string | null {
   return name === "upgrade" ? fields.get(name) : fields.endToEnd.get(name);
 }
+
+/** As if it had been purged softly before anybody can remember: it has to be confirmed. */
+const UNKNOWN: PurgeVerdict = { kind: "stale", since: 0 };
 
 /** A length that is none, too: whoever reads it may read a body. */
 function hasLength(declared: string | null): boolean {

@@ -5,6 +5,7 @@ import { ONE_TRY } from "../../../objects/one-try.ts";
 import { createDependency } from "../../dependencies/dependency.ts";
 import type { Exchange } from "../../exchange.ts";
 import { namingSecret } from "../../limits/client-address.ts";
+import { within } from "../../within.ts";
 
 /** A purge has to reach every isolate within 2 s: what is known counts for so long from when it was asked for. */
 const LEASE_MS = 2_000;
@@ -12,7 +13,8 @@ const LEASE_MS = 2_000;
 const RENEW_MS = 1_000;
 /** On the path of a request whose isolate has been idle. */
 const WAIT_MS = 150;
-const RENEWAL_MS = 1_000;
+/** It may be on another continent, and asleep. */
+const ASK_MS = 2_000;
 
 interface Lease {
   readonly version: number;
@@ -29,30 +31,33 @@ let renewedAt = 0;
 /**
  * The purges that an answer has to respect. Known by heart while requests come; after a pause of more than 2 s asked for, within 150 ms.
  *
- * Where nobody answers, what was known last counts on, which `degraded` says in the log: without its cache, an origin would get all that
- * it has been spared.
+ * Where nobody answers what was known last counts on, which `degraded` says in the log: without its cache, an origin would get all that
+ * it has been spared. Undefined: this isolate has never known any, so that nothing that is kept may be given without asking the origin.
  */
-export function currentEpochs(exchange: Exchange): PurgeEpochs | Promise<PurgeEpochs> {
+export function currentEpochs(exchange: Exchange): PurgeEpochs | Promise<PurgeEpochs | undefined> {
   const now = Date.now();
   const age = lease === undefined ? Infinity : now - lease.askedAt;
   if (lease === undefined || age >= LEASE_MS || age < 0) return afterAsking(exchange);
   if (age >= RENEW_MS && now - renewedAt >= RENEW_MS) {
     renewedAt = now;
-    exchange.ctx.waitUntil(ask(exchange.env, RENEWAL_MS).catch(() => {}));
+    exchange.ctx.waitUntil(ask(exchange.env).catch(() => {}));
   }
   return lease.epochs;
 }
 
-async function afterAsking(exchange: Exchange): Promise<PurgeEpochs> {
+async function afterAsking(exchange: Exchange): Promise<PurgeEpochs | undefined> {
+  const asking = ask(exchange.env);
+  // An answer that is too late for this request is there for the next.
+  exchange.ctx.waitUntil(asking.catch(() => {}));
   try {
-    return await ask(exchange.env, WAIT_MS);
+    return await within(asking, WAIT_MS, () => new Error("ControlPlane is slow"));
   } catch {
     (exchange.notes.degraded ??= []).push("cache-purges");
-    return lease?.epochs ?? NO_PURGES;
+    return lease?.epochs;
   }
 }
 
-async function ask(env: Env, deadlineMs: number): Promise<PurgeEpochs> {
+async function ask(env: Env): Promise<PurgeEpochs> {
   const askedAt = Date.now();
   const known = lease;
   const { name } = await addresses(namingSecret(env)).controlPlane();
@@ -60,7 +65,7 @@ async function ask(env: Env, deadlineMs: number): Promise<PurgeEpochs> {
     const plane = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(name), ONE_TRY);
     return plane.epochs({ v: 1, version: known?.version ?? 0 });
   };
-  const { version, epochs } = await planes.call(name, call, { deadlineMs });
+  const { version, epochs } = await planes.call(name, call, { deadlineMs: ASK_MS });
   const told = epochs ?? known?.epochs ?? NO_PURGES;
   // Of two answers the one that was asked for later knows more.
   if (lease === undefined || askedAt >= lease.askedAt) lease = { version, epochs: told, askedAt };

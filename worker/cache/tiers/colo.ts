@@ -1,4 +1,5 @@
 import { createDependency } from "../../dependencies/dependency.ts";
+import { within } from "../../within.ts";
 import { headBytes, isWhole, PREFIX_BYTES, readRecord, seal, unseal, type CacheRecord } from "./envelope.ts";
 
 /** The bytes of a body: all here, or still in the tier. */
@@ -18,6 +19,8 @@ const CACHE = "sluice-1";
 const WHOLE_BYTES = 262_144;
 /** A hit takes milliseconds. The origin is asked instead of a cache that takes longer. */
 const READ_MS = 150;
+/** Of a long body that has to be written again. The origin is asked for it where that takes longer. */
+const WHOLE_MS = 2_000;
 const WRITE_MS = 5_000;
 
 /** All addresses are in one place, and fail together. */
@@ -56,9 +59,11 @@ export function drop(body: KeptBody): void {
   if (body.kind === "stream") void body.stream.cancel().catch(() => {});
 }
 
-/** All of a body. @throws Error when the tier breaks off. */
+/** All of a body. @throws Error when the tier breaks off, or takes more than 2 s. */
 export async function wholeBody(body: KeptBody): Promise<Uint8Array> {
-  return body.kind === "bytes" ? body.bytes : new Uint8Array(await new Response(body.stream).arrayBuffer());
+  if (body.kind === "bytes") return body.bytes;
+  const late = () => new Error(`a kept body was not here after ${WHOLE_MS} ms`);
+  return new Uint8Array(await within(new Response(body.stream).arrayBuffer(), WHOLE_MS, late));
 }
 
 async function read(address: string): Promise<Kept | undefined> {
