@@ -236,6 +236,17 @@ it("names the breaker of a target by an HMAC of its URL as it is written", async
   }
 });
 
+it("names the owner of an idempotency key by an HMAC of its parts, wherever one ends and the next begins", async () => {
+  const name = (parts: readonly string[]) => ({ name: `v1:idempotency:${hmacHex(["idempotency", ...parts])}` });
+  const lists = [
+    ["r", "1", "192.0.2.1", "key"],
+    ["r", "1", "192.0.2.1k", "ey"],
+    ["r1", "192.0.2.1", "key"],
+  ];
+  for (const parts of lists) expect(await addresses(SECRET).idempotency(parts)).toEqual(name(parts));
+  expect(new Set(lists.map((parts) => name(parts).name)).size).toBe(lists.length);
+});
+
 /** HMAC-SHA-256 over a count, then length and UTF-16 code units of each part, all big-endian. */
 function hmacHex(parts: readonly string[]): string {
   const bytes = [uint32(parts.length), ...parts.map((part) => Buffer.concat([uint32(part.length), utf16(part)]))];
