@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
@@ -12,6 +13,8 @@ export interface Reply {
   readonly cutAfter?: number;
   /** Closes the connection instead of any answer. */
   readonly isGone?: boolean;
+  /** What the answer waits for. Default nothing. */
+  readonly after?: Promise<void>;
 }
 
 /** Decides on an answer; `count` is how many requests the path has had, this one included. */
@@ -24,6 +27,8 @@ export interface CountingOrigin {
   on(path: string, rule: Rule | Reply): void;
   /** What was asked for a path, oldest first. */
   asked(path: string): readonly IncomingMessage[];
+  /** Resolves once a path has been asked for so often; rejects after 10 s. */
+  until(path: string, count: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -38,7 +43,8 @@ export async function startCountingOrigin(): Promise<CountingOrigin> {
     request.resume();
     const path = pathOf(request);
     const count = asked(path).length;
-    answer(response, { body: String(count), ...rules.get(path)?.(request, count) });
+    const reply = { body: String(count), ...rules.get(path)?.(request, count) };
+    void Promise.resolve(reply.after).then(() => answer(response, reply));
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a TCP server's address is never a path
@@ -47,6 +53,10 @@ export async function startCountingOrigin(): Promise<CountingOrigin> {
     url: `http://127.0.0.1:${port}`,
     on: (path, rule) => void rules.set(path, typeof rule === "function" ? rule : () => rule),
     asked,
+    async until(path, count) {
+      const deadline = AbortSignal.timeout(10_000);
+      while (asked(path).length < count) await once(server, "request", { signal: deadline });
+    },
     async stop() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

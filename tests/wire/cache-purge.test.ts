@@ -130,3 +130,40 @@ describe("a purge", () => {
     expect([refused.status, refused.body["code"]]).toEqual([status, code]);
   });
 });
+
+describe("a request that changes what is kept", () => {
+  const changing = { method: "POST" };
+
+  it("makes every variant of it useless, in other isolates too", async () => {
+    const path = "/shop/changed";
+    origin.on(path, ({ headers }) => ({
+      headers: { vary: "accept-language" },
+      body: headers["accept-language"] ?? "",
+    }));
+    const askings = ["de", "en"].map((language) => ({ headers: { "accept-language": language } }));
+    for (const asking of askings) {
+      await client.get(base(0), path, asking);
+      for (const isolate of [0, 1]) await client.kept(base(isolate), path, asking);
+    }
+    await client.get(base(0), path, changing);
+    const since = Date.now();
+    expect(await Promise.all(askings.map((asking) => gone(1, path, since, asking)))).toEqual(["MISS", "MISS"]);
+    // The index that the next fill makes leads to none of the old.
+    await client.kept(base(1), path, askings[0]);
+    expect((await client.get(base(0), path, { headers: { "accept-language": "fr" } })).cache).toBe("MISS");
+  });
+
+  it("lets nothing become kept that was under way", async () => {
+    const path = "/shop/under-way";
+    const { promise, resolve } = Promise.withResolvers<void>();
+    origin.on(path, ({ method }, count) =>
+      method === "GET" && count === 1 ? { body: "of before", after: promise } : { body: "of after" },
+    );
+    const first = client.get(base(0), path);
+    await origin.until(path, 1);
+    await client.get(base(0), path, changing);
+    resolve();
+    expect((await first).body.toString()).toBe("of before");
+    expect((await client.kept(base(0), path)).body.toString()).toBe("of after");
+  });
+});
