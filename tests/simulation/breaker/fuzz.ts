@@ -28,6 +28,8 @@ export function fuzzed(seed: number, rules: BreakerRules = BREAKER_RULES): Scena
     owner: {
       serviceMs: random.between(0.2, 2),
       restartEveryMs: random.pick([Infinity, 8_000, 1_500]),
+      restartAt: Infinity,
+      idleMs: Infinity,
       splitBrain: random.next() < 0.5,
       stepBackMs: random.pick([0, 0, 2_000, 10_000]),
       forgets: false,

@@ -28,7 +28,9 @@ export interface Surroundings {
 export class IsolateHost {
   readonly isSick: boolean;
   isDead = false;
-  readonly #view: BreakerView;
+  readonly #name: string;
+  readonly #phase: number;
+  #known: BreakerView | undefined;
   readonly #surroundings: Surroundings;
   readonly #drift: number;
   readonly #offset: number;
@@ -40,9 +42,8 @@ export class IsolateHost {
     this.#surroundings = surroundings;
     this.#drift = 1 + (random.between(-1, 1) * scenario.clocks.driftPpm) / 1_000_000;
     this.#offset = random.between(0, 1_000_000_000_000);
-    const reporter = { isolate: name, seq: 0 };
-    const { policy } = scenario;
-    this.#view = newView({ policy, configVersion: 1, reporter, phase: random.next() }, this.#now());
+    this.#name = name;
+    this.#phase = random.next();
   }
 
   /** A request for the target arrives. */
@@ -89,12 +90,20 @@ export class IsolateHost {
 
   /** Time has passed. */
   tick(): void {
-    this.#report();
+    if (this.#known !== undefined) this.#report();
   }
 
   /** How long until this isolate's clock says `at`, in true time. */
   until(at: number): number {
     return (at - this.#offset) / this.#drift - this.#surroundings.clock.now;
+  }
+
+  /** It knows nothing of a target before its first request. */
+  get #view(): BreakerView {
+    const { policy } = this.#surroundings.scenario;
+    const reporter = { isolate: this.#name, seq: 0 };
+    this.#known ??= newView({ policy, configVersion: 1, reporter, phase: this.#phase }, this.#now());
+    return this.#known;
   }
 
   #report(): void {

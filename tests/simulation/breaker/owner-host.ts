@@ -10,6 +10,9 @@ import type { Random } from "../random.ts";
 import type { VirtualClock } from "../virtual-clock.ts";
 import type { Scenario } from "./scenario.ts";
 
+/** From the first message to an object that isn't there until it is worked on. */
+const STARTING_MS = 30;
+
 /** Some time in 2026, as the owner's clock says it. */
 export const EPOCH = 1_790_000_000_000;
 
@@ -34,6 +37,7 @@ export class OwnerHost {
   #current: Instance;
   #stale: Instance | undefined;
   #downUntil = -Infinity;
+  #heardAt = -Infinity;
   /** What its clock says at the beginning of the run. */
   #epoch = EPOCH;
 
@@ -49,6 +53,9 @@ export class OwnerHost {
     this.#onWrite = onWrite;
     this.#current = this.#start(1);
     this.#scheduleRestart();
+    const { restartAt } = scenario.owner;
+    if (restartAt !== Infinity)
+      clock.after(restartAt, () => (this.#current = this.#start(this.#current.generation + 1)));
   }
 
   /** What is stored now. */
@@ -65,10 +72,20 @@ export class OwnerHost {
       onReply(undefined);
       return;
     }
+    this.#wake();
     const instance = this.#stale !== undefined && this.#random.next() < 0.5 ? this.#stale : this.#current;
     const startsAt = Math.max(this.#clock.now, instance.busyUntil);
     instance.busyUntil = startsAt + this.#scenario.owner.serviceMs;
     this.#clock.after(instance.busyUntil - this.#clock.now, () => onReply(this.#work(instance, report)));
+  }
+
+  #wake(): void {
+    const { now } = this.#clock;
+    if (now - this.#heardAt > this.#scenario.owner.idleMs) {
+      this.#current = this.#start(this.#current.generation + 1);
+      this.#current.busyUntil = now + STARTING_MS;
+    }
+    this.#heardAt = now;
   }
 
   #work(instance: Instance, report: BreakerReport): BreakerReply | undefined {

@@ -27,6 +27,10 @@ export interface Scenario {
   readonly health: readonly Health[];
   /** So many isolates, the first ones, see nothing but failures: their own network is broken. */
   readonly sick: number;
+  /** How many times as many requests each of those gets as one of the others. */
+  readonly sickLoad: number;
+  /** No request comes between these times. */
+  readonly silence: readonly [number, number];
   readonly network: {
     /** Round trip: lognormal around this, cut to 5 to 120 ms. */
     readonly medianMs: number;
@@ -39,6 +43,10 @@ export interface Scenario {
   readonly owner: {
     readonly serviceMs: number;
     readonly restartEveryMs: number;
+    /** Once more then. */
+    readonly restartAt: number;
+    /** Without a message for so long it is evicted, and starts with the next one; Infinity: it is there from the beginning. */
+    readonly idleMs: number;
     /** Half of the restarts leave the old instance running for up to a second. */
     readonly splitBrain: boolean;
     /** At a restart its clock steps back by up to so much: it moved to another machine. */
@@ -65,11 +73,15 @@ export function scenario(changes: Partial<Scenario>): Scenario {
     rate: 50_000,
     health: [],
     sick: 0,
+    sickLoad: 1,
+    silence: [Infinity, Infinity],
     network: { medianMs: 30, loss: 0, doubled: 0 },
     isolateLifeMs: Infinity,
     owner: {
       serviceMs: 0.7,
       restartEveryMs: Infinity,
+      restartAt: Infinity,
+      idleMs: Infinity,
       splitBrain: false,
       stepBackMs: 0,
       forgets: false,

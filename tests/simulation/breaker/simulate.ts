@@ -19,6 +19,8 @@ export interface Result {
   readonly lastPasses: readonly number[];
   /** When a request was last refused. */
   readonly lastRefusal: number;
+  /** When the breaker opened, each time. */
+  readonly openAt: readonly number[];
   /** When the breaker began to probe, each time. */
   readonly halfOpenAt: readonly number[];
   /** Ordinary calls that began while the target was not well. */
@@ -127,6 +129,7 @@ export function simulate(scenario: Scenario): Result {
   }
   for (let slot = 0; slot < scenario.isolates; slot++) live(slot, 1);
 
+  const [silentFrom, silentTo] = scenario.silence;
   const perTick = (scenario.rate / scenario.isolates) * (tickMs / 1_000);
   for (let tick = 0; tick * tickMs < durationMs; tick++) {
     clock.runUntil(tick * tickMs);
@@ -141,18 +144,23 @@ export function simulate(scenario: Scenario): Result {
     ends.delete(tick);
     for (const isolate of isolates) {
       isolate.tick();
+      if (clock.now >= silentFrom && clock.now < silentTo) continue;
+      const none = Math.exp(-perTick * (isolate.isSick ? scenario.sickLoad : 1));
       // Knuth: fine where few requests fall into a tick.
-      for (let product = random.next(); product > Math.exp(-perTick); product *= random.next()) {
+      for (let product = random.next(); product > none; product *= random.next()) {
         tally.requests += 1;
         isolate.request();
       }
     }
   }
   const { arrivals } = owner;
+  const enteredAt = (kind: CircuitKind) =>
+    checker.transitions.filter(({ to }) => to === kind).map(({ at }) => at - EPOCH);
   return {
     ...tally,
     lastPasses,
-    halfOpenAt: checker.transitions.filter(({ to }) => to === "half-open").map(({ at }) => at - EPOCH),
+    openAt: enteredAt("open"),
+    halfOpenAt: enteredAt("half-open"),
     mostProbes: checker.mostProbes,
     calls: arrivals.length,
     callsPerRequest: arrivals.length / Math.max(1, tally.requests),
