@@ -37,7 +37,10 @@ export interface BreakerReply {
   readonly circuit: CircuitKind;
   /** How long the epoch has lasted. */
   readonly ageMs: number;
-  /** How long it stays open before this isolate should ask for a permit, the isolates spread over a while; else 0. */
+  /**
+   * Open: how long it stays so before this isolate should ask for a permit, the isolates spread over a while. Closed: for how long a voter
+   * is to go on refusing by itself, since the owner has just started and can't judge yet. Else 0.
+   */
   readonly remainingMs: number;
   /** How long this is good for, and after which the next report is due. */
   readonly reportMs: number;

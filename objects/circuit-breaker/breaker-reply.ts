@@ -9,8 +9,10 @@ export interface Occasion {
   /** Whether the report was a vote for opening. */
   readonly isVoter: boolean;
   readonly isolates: number;
-  /** Whether the owner has just started and doesn't know yet how many will come. */
-  readonly isLearning: boolean;
+  /** For how long the owner, which has just started, doesn't know yet how many will come; 0: it does. */
+  readonly learningMs: number;
+  /** Whether an isolate has told it how many there are: then they don't all report at once. */
+  readonly isTold: boolean;
   readonly now: number;
   readonly random: number;
 }
@@ -44,15 +46,20 @@ export function replyTo(state: BreakerState, occasion: Occasion, rules: BreakerR
 
 function timesOf(
   { circuit }: BreakerState,
-  { isVoter, isolates, isLearning, now, random }: Occasion,
+  { isVoter, isolates, learningMs, isTold, now, random }: Occasion,
   rules: BreakerRules,
 ): { readonly remainingMs: number; readonly reportMs: number } {
-  const paceMs = rules.paceMs(isolates) * (isLearning ? LEARNING_FACTOR : 1) * (0.75 + random / 2);
+  const paceMs = rules.paceMs(isolates) * (learningMs > 0 && !isTold ? LEARNING_FACTOR : 1) * (0.75 + random / 2);
   const spreadMs = Math.min(MAX_SPREAD_MS, (isolates * 1_000) / SPREAD_RATE);
   switch (circuit.kind) {
-    case "closed":
+    case "closed": {
+      if (!isVoter) return { remainingMs: 0, reportMs: paceMs };
       // Before the voter passes requests again it should have heard whether others see the same.
-      return { remainingMs: 0, reportMs: isVoter ? rules.localOpenMs / 2 : paceMs };
+      if (learningMs === 0) return { remainingMs: 0, reportMs: rules.localOpenMs / 2 };
+      // Then the owner can judge, if no more have voted until then.
+      const reportMs = learningMs + random * rules.urgentMs(isolates);
+      return { remainingMs: reportMs + rules.answerMs, reportMs };
+    }
     case "open": {
       const remainingMs = Math.max(0, circuit.until - now) + random * spreadMs;
       return { remainingMs, reportMs: Math.min(remainingMs, 2 * paceMs) };

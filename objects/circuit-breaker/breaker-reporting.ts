@@ -112,6 +112,7 @@ function adopt(view: BreakerView, { epoch, circuit, ageMs, remainingMs, reportMs
   view.kind = circuit;
   view.heardAt = now;
   view.until = now + (circuit === "open" ? remainingMs : reportMs);
+  if (circuit === "closed" && now < view.localUntil) view.localUntil = Math.max(view.localUntil, now + remainingMs);
   if (circuit !== "half-open" && view.permit !== undefined) returnPermit(view, now);
 }
 

@@ -23,6 +23,10 @@ export interface BreakerRules {
   readonly quorumMs: number;
   /** How long an owner that has just started doesn't trust its count of isolates. */
   readonly learningMs: number;
+  /** How many isolates must agree meanwhile at least, of so many that it has heard of. */
+  readonly earlyQuorum: (heard: number) => number;
+  /** How long a voter whose owner is learning goes on refusing after its next report, so that the reply finds it so. */
+  readonly answerMs: number;
   /** How long a report is remembered, so that a repetition gets the same reply. */
   readonly rememberMs: number;
   /** How long an isolate opens by itself while its owner answers. */
@@ -41,7 +45,9 @@ export interface BreakerRules {
  * What ships. 100 ms of guard cover 0.1 % of drift over 11 s on both sides (22 ms) and a clock that stands still for
  * 50 ms. 100 regular reports a second leave room for the urgent ones below what one object is to bear. 200 ms for
  * the urgent ones of 500 isolates and a round trip end well before the second for which an isolate opens by itself. At
- * 50,000 requests a second of which 30 % fail, 16 isolates a second see consecutive failures: a quorum of ten would trip.
+ * 50,000 requests a second of which 30 % fail, 16 isolates a second see consecutive failures: a quorum of ten would trip. Four of
+ * those that come first after a deployment are as many as must agree among 20; were two enough, three sick ones that have ten times
+ * the requests of 17 others would trip now and then.
  */
 export const BREAKER_RULES: BreakerRules = {
   startMs: 1_000,
@@ -54,6 +60,8 @@ export const BREAKER_RULES: BreakerRules = {
   quorum: (isolates) => Math.min(40, Math.max(1, Math.ceil(isolates / 5))),
   quorumMs: 1_000,
   learningMs: 1_000,
+  earlyQuorum: (heard) => Math.max(4, Math.ceil(heard / 2)),
+  answerMs: 250,
   rememberMs: 10_000,
   localOpenMs: 1_000,
   aloneOpenMaxMs: 30_000,

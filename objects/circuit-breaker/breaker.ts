@@ -7,7 +7,7 @@ import { enter, onClock, open, probe, type BreakerState, type Circuit } from "./
 import { addOutcomes, emptyWindow, type OutcomeWindow } from "./outcome-window.ts";
 import { ACTIVE_PACES, heardFrom, otherPeers, present, type Heard, type Peer } from "./peers.ts";
 import { expireProbes, grant, settleProbes, type Moment } from "./probe-permits.ts";
-import { isLearning, tripCause } from "./trip-signal.ts";
+import { learningLeftMs, tripCause } from "./trip-signal.ts";
 
 /**
  * What helps an owner to judge and may be lost at any time. The next value is to replace it only when the state that
@@ -65,7 +65,8 @@ export function hear(
   const granted = mayProbe ? grant(probe(judged, now), now, rules) : { state: judged, permit: undefined };
   const { state: next, permit } = granted;
   const { startedAt, epoch, window, told, isolates } = noted;
-  const occasion = { permit, isVoter: report.isFailing, isolates, isLearning: isLearning(startedAt, now, rules) };
+  const learningMs = learningLeftMs(startedAt, now, rules);
+  const occasion = { permit, isVoter: report.isFailing, isolates, learningMs, isTold: told > 0 };
   const reply = replyTo(next, { ...occasion, ...moment }, rules);
   const last = isLate ? { seq: known.seq, reply: known.reply } : { seq: report.seq, reply };
   const peer: Peer = { ...noted.heard, ...last };

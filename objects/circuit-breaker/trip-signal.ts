@@ -26,8 +26,8 @@ export function tripCause(
   now: number,
   rules: BreakerRules,
 ): Cause | undefined {
-  if (isLearning(startedAt, now, rules)) return undefined;
-  const quorum = rules.quorum(isolates);
+  const isLearning = learningLeftMs(startedAt, now, rules) > 0;
+  const quorum = Math.max(rules.quorum(isolates), isLearning ? rules.earlyQuorum(peers.length) : 0);
   if (countWithin(peers, "votedAt", rules.quorumMs, now) >= quorum) return "consecutive-failures";
   const { ok, failed, slow } = countOutcomes(window, now);
   const calls = ok + failed;
@@ -38,7 +38,7 @@ export function tripCause(
   return undefined;
 }
 
-/** Whether an owner has started so recently that it can't know how many isolates there are. */
-export function isLearning(startedAt: number, now: number, { learningMs }: BreakerRules): boolean {
-  return Math.abs(now - startedAt) < learningMs;
+/** How long an owner that has just started can't know yet how many isolates there are; 0: it does. */
+export function learningLeftMs(startedAt: number, now: number, { learningMs }: BreakerRules): number {
+  return Math.max(0, learningMs - Math.abs(now - startedAt));
 }

@@ -145,6 +145,37 @@ describe("a closed breaker", () => {
     expect(one.kind).toBe("open");
   });
 
+  it("whose owner has just started keeps a voter from passing requests until it can judge, and opens then", () => {
+    const one = owner();
+    one.memory = newMemory(one.state, one.now);
+    one.now += 200;
+    const first = one.hear({ isolate: "a", isFailing: true });
+    expect(first).toEqual(reply({ ageMs: one.now, reportMs: 801, remainingMs: 1_051 }));
+    one.now += first.reportMs;
+    expect(one.hear({ isolate: "a", isFailing: true })).toMatchObject({ circuit: "open", epoch: 2 });
+  });
+
+  it.each([
+    ["3 of 3", 3, 3, "closed"],
+    ["4 of 4", 4, 4, "open"],
+    ["4 of 8", 8, 4, "open"],
+    ["4 of 9", 9, 4, "closed"],
+    ["5 of 9", 9, 5, "open"],
+  ])("whose owner has just started is, when %s that it has heard of vote, %s", (_title, heard, votes, kind) => {
+    const one = owner();
+    one.memory = newMemory(one.state, one.now);
+    for (const isolate of names(heard)) one.hear({ isolate });
+    for (const isolate of names(votes)) one.hear({ isolate, isFailing: true });
+    expect(one.kind).toBe(kind);
+  });
+
+  it("whose owner has just started asks others back later than usual, until one says how many they were", () => {
+    const one = owner();
+    one.memory = newMemory(one.state, one.now);
+    expect(one.hear({ isolate: "a" }).reportMs).toBe(2_500);
+    expect(one.hear({ isolate: "b", isolates: 4 }).reportMs).toBe(1_000);
+  });
+
   it("whose owner has forgotten its isolates believes them how many they are", () => {
     const one = owner();
     expect(one.hear({ isolate: "well", isolates: 20 }).isolates).toBe(20);

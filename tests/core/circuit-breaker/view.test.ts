@@ -77,6 +77,24 @@ describe("closed", () => {
     expect(passed(view, NOW + 1_100)).toMatchObject({ epoch: 1 });
   });
 
+  it("refuses longer where its owner can't judge yet, and votes again then", () => {
+    const view = told();
+    calls(view, "failure", 5, NOW + 100);
+    const vote = dueReport(view, NOW + 101);
+    answered(view, vote, { reportMs: 1_000, remainingMs: 1_250 }, NOW + 130);
+    expect(admit(view, NOW + 131)).toEqual({ kind: "refused", retryAfterMs: 1_249 });
+    expect(wakeAt(view, NOW + 131)).toBe(NOW + 1_130);
+    const again = dueReport(view, NOW + 1_130);
+    expect(again).toMatchObject({ isFailing: true });
+    answered(view, again, { reportMs: 500 }, NOW + 1_150);
+    expect(passed(view, NOW + 1_380)).toMatchObject({ epoch: 1 });
+  });
+
+  it("goes on passing requests where another is told to refuse longer", () => {
+    const view = told({ remainingMs: 1_250 });
+    expect(passed(view, NOW + 1)).toMatchObject({ epoch: 1 });
+  });
+
   it("does not where a success comes between, nor where less than half of its last thirty calls failed", () => {
     const view = told();
     for (let round = 0; round < 4; round++) {

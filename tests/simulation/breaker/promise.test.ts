@@ -123,6 +123,27 @@ describe("a check notices when", () => {
     expect(simulate(withRules({ quorum: () => 1 })(world)).transitions).not.toEqual([]);
   });
 
+  it("an object that has just started believes the first that reports", () => {
+    const idleMs = 10_000;
+    const owner = { ...scenario({}).owner, idleMs };
+    const openings = (rules: Partial<BreakerRules>) => {
+      const runs = Array.from({ length: 20 }, (_, seed) =>
+        scenario({ seed, isolates: 20, rate: 20, sick: 1, sickLoad: 10, owner, durationMs: 3_000 }),
+      );
+      return runs.filter((world) => simulate(withRules(rules)(world)).transitions.length > 0).length;
+    };
+    expect(openings({})).toBe(0);
+    expect(openings({ earlyQuorum: () => 1 })).toBeGreaterThan(2);
+  });
+
+  it("a voter does not wait until its owner can judge", () => {
+    const owner = { ...scenario({}).owner, idleMs: 10_000 };
+    const world = scenario({ isolates: 1, rate: 100, owner, health: outage(0, 5_000), durationMs: 4_000 });
+    const lastPass = (rules: Partial<BreakerRules>) => simulate(withRules(rules)(world)).lastPasses[1];
+    expect(lastPass({})).toBeLessThan(200);
+    expect(lastPass({ answerMs: -1_000 })).toBeGreaterThan(1_000);
+  });
+
   it("an isolate does not open by itself", () => {
     const world = scenario({ isolates: 100, rate: 10_000, health: outage(3_000, 8_000), durationMs: 5_000 });
     expect(simulate(withRules({ localOpenMs: 0 })(world)).wasted).toBeGreaterThan(1.2 * simulate(world).wasted);

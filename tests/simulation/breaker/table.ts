@@ -1,6 +1,6 @@
 import { DEFAULT_BREAKER } from "../../../objects/circuit-breaker/breaker-policy.ts";
 import type { RowResult } from "../table.ts";
-import { outage, scenario, WELL, type Scenario } from "./scenario.ts";
+import { outage, scenario, WELL, type Health, type Scenario } from "./scenario.ts";
 import { simulate, type Result } from "./simulate.ts";
 
 /** One row of the table of what the breaker promises: the worst of its runs over all seeds is shown. */
@@ -16,6 +16,9 @@ export interface BreakerRow {
 const OUTAGE_AT = 6_000;
 const OUTAGE_MS = 4_500;
 const SPARED = { ...DEFAULT_BREAKER, openMs: 6_000 };
+
+/** An object as it is without a message for 10 s: not there. */
+const LAZY = { ...scenario({}).owner, idleMs: 10_000 };
 
 /** 50,000 requests a second over 500 isolates, and a target of which a share fails for 4.5 s. */
 function failing(share: number): Partial<Scenario> {
@@ -34,11 +37,48 @@ const SICK = [20, 60].map((isolates) => ({
   durationMs: 60_000,
 }));
 
+/** Isolates with so many requests a second each, and an outage that finds the object new, young, evicted or restarted. */
+function coldOutages(isolates: number, each: number): readonly Partial<Scenario>[] {
+  const found = (at: number, world: Partial<Scenario>) => ({
+    isolates,
+    rate: isolates * each,
+    health: outage(at, at + OUTAGE_MS),
+    policy: SPARED,
+    durationMs: at + OUTAGE_MS,
+    owner: LAZY,
+    ...world,
+  });
+  return [
+    found(0, {}),
+    found(100, {}),
+    found(16_000, { silence: [3_000, 16_000] }),
+    found(OUTAGE_AT, { owner: { ...LAZY, restartAt: OUTAGE_AT - 100 } }),
+  ];
+}
+
+const COLD_OUTAGES = [1, 4, 20, 500].flatMap((isolates) => [20, 100].flatMap((each) => coldOutages(isolates, each)));
+/** With so many more requests it votes while the object has heard of hardly anybody else. */
+const HASTY_SICK = [20, 60].flatMap((isolates) =>
+  [1, 3, 10].flatMap((each) =>
+    [Infinity, 3_000].map((restartAt) => ({
+      isolates,
+      rate: isolates * each,
+      sick: 1,
+      sickLoad: 10,
+      owner: { ...LAZY, restartAt },
+      durationMs: 6_000,
+    })),
+  ),
+);
+
 const ms = (figure: number) => `${figure} ms`;
 const count = (figure: number) => String(figure);
 const openings = ({ transitions }: Result) => transitions.filter(({ to }) => to === "open").length;
 /** From the beginning of the outage to the last ordinary request that any isolate let through, until it was probed. */
-const openEverywhereMs = ({ lastPasses }: Result) => (lastPasses[1] ?? Infinity) - OUTAGE_AT;
+const openEverywhereMs = (result: Result) => (result.lastPasses[1] ?? Infinity) - OUTAGE_AT;
+const passedForMs = ({ lastPasses }: Result, { health }: Scenario) => (lastPasses[1] ?? Infinity) - outageAt(health);
+const judgedAfterMs = ({ openAt }: Result, { health }: Scenario) => (openAt[0] ?? Infinity) - outageAt(health);
+const outageAt = ([begins]: readonly Health[]) => begins?.at ?? Infinity;
 
 export const BREAKER_TABLE: readonly BreakerRow[] = [
   {
@@ -85,6 +125,40 @@ export const BREAKER_TABLE: readonly BreakerRow[] = [
     promise: "openings at 0.1, 5 and 20 % of errors, and with one sick isolate among 20 and 60",
     bound: "0",
     runs: [...STEADY, ...SICK],
+    figureOf: openings,
+    most: 0,
+    show: count,
+  },
+  {
+    promise:
+      "open for every isolate after an outage that finds the object new, evicted or restarted, 1 to 500 isolates",
+    bound: "<= 1000 ms",
+    runs: COLD_OUTAGES,
+    figureOf: passedForMs,
+    most: 1_000,
+    show: ms,
+  },
+  {
+    promise: "open at the object, for whoever comes later, the same",
+    bound: "<= 1500 ms",
+    runs: COLD_OUTAGES,
+    figureOf: judgedAfterMs,
+    most: 1_500,
+    show: ms,
+  },
+  {
+    promise: "most reports within a second, the same",
+    bound: "<= 1050",
+    runs: COLD_OUTAGES,
+    figureOf: ({ peak }) => peak,
+    most: 1_050,
+    show: count,
+  },
+  {
+    promise:
+      "openings of a new or restarted object with one sick isolate among 20 and 60, that has ten times the requests",
+    bound: "0",
+    runs: HASTY_SICK,
     figureOf: openings,
     most: 0,
     show: count,
