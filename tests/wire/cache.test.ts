@@ -21,6 +21,9 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
+      backends: {
+        bound: { targets: [{ url: `${origin.url}/one` }, { url: `${origin.url}/two` }], sticky: true },
+      },
       routes: [
         route("/plain", { enabled: true }),
         route("/ttl", { ttl: 300 }),
@@ -32,6 +35,7 @@ beforeAll(async () => {
         route("/asked", { respectRequestDirectives: true }),
         route("/query", { query: { without: ["utm"], sorted: true } }),
         route("/small", { maxBodySize: 1000 }),
+        { prefix: "/bound", backend: "bound", cache: true },
       ],
     },
   });
@@ -216,6 +220,45 @@ describe("a cached response", () => {
     await get("/query/a?b=2&utm=x&a=1");
     const again = await kept("/query/a?a=1&utm=y&b=2");
     expect(again.body.toString()).toBe("/query/a?a=1&b=2");
+  });
+});
+
+describe("a backend that keeps its clients", () => {
+  const reply = (headers: Record<string, string>) => {
+    for (const target of ["/one", "/two"]) origin.on(target, { headers });
+  };
+
+  it("binds nobody with what is kept, and lets those who are bound have it", async () => {
+    reply({ "cache-control": "no-store" });
+    const bound = await get("/bound");
+    const [cookie = ""] = bound.headers["set-cookie"]?.[0]?.split(";") ?? [];
+    expect(cookie).toMatch(/^sluice_target=/);
+    reply(FRESH);
+    const filled = await get("/bound", { headers: { cookie } });
+    const hit = await kept("/bound", { headers: { cookie } });
+    const other = await get("/bound");
+    expect([filled, hit, other].map(({ cache, headers }) => [cache, headers["set-cookie"]])).toEqual([
+      ["MISS", undefined],
+      ["HIT", undefined],
+      ["HIT", undefined],
+    ]);
+    expect(
+      origin
+        .asked("/one")
+        .concat(origin.asked("/two"))
+        .map(({ headers }) => headers["cookie"]),
+    ).toEqual([undefined, undefined]);
+  });
+
+  it("keeps to its target a client whose answers are not kept", async () => {
+    reply({ "cache-control": "no-store" });
+    const bound = await get("/bound/page");
+    const [cookie = ""] = bound.headers["set-cookie"]?.[0]?.split(";") ?? [];
+    const targets = ["/one/page", "/two/page"];
+    const before = targets.map((path) => origin.asked(path).length);
+    for (let turn = 0; turn < 6; turn += 1) await get("/bound/page", { headers: { cookie } });
+    const after = targets.map((path, index) => origin.asked(path).length - (before[index] ?? 0));
+    expect([Math.min(...after), Math.max(...after)]).toEqual([0, 6]);
   });
 });
 

@@ -62,9 +62,10 @@ function answer(exchange: Exchange, body: KeptBody, { status, headers, first, le
   if (body.kind === "bytes") return new Response(body.bytes.subarray(first, first + length), how);
   const pipe = new FixedLengthStream(length);
   const { idle: idleMs } = exchange.route.route.timeouts;
+  const signal = exchange.stop?.signal ?? exchange.request.signal;
   exchange.notes.body = isPart
-    ? movePart(body.stream, pipe.writable, { first, length, idleMs })
-    : pump(body.stream, pipe.writable, { idleMs, signal: exchange.request.signal });
+    ? movePart(body.stream, pipe.writable, { first, length, idleMs, signal })
+    : pump(body.stream, pipe.writable, { idleMs, signal });
   return new Response(pipe.readable, how);
 }
 

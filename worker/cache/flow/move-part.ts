@@ -6,6 +6,8 @@ export interface Part {
   readonly first: number;
   readonly length: number;
   readonly idleMs: number;
+  /** Aborts when nobody waits for it any more. */
+  readonly signal: AbortSignal;
 }
 
 /**
@@ -15,11 +17,16 @@ export interface Part {
 export async function movePart(
   source: ReadableStream<Uint8Array>,
   destination: WritableStream<Uint8Array>,
-  { first, length, idleMs }: Part,
+  { first, length, idleMs, signal }: Part,
 ): Promise<PumpEnd> {
   const reader = source.getReader();
   const writer = destination.getWriter();
   const idle = () => new Error(`a kept body did not move for ${idleMs} ms`);
+  const leave = () => {
+    void reader.cancel().catch(() => {});
+    void writer.abort().catch(() => {});
+  };
+  signal.addEventListener("abort", leave, { once: true });
   let toSkip = first;
   let bytes = 0;
   let waitsFor: "source" | "destination" = "source";
@@ -39,8 +46,7 @@ export async function movePart(
     await writer.close();
     return { kind: "complete", bytes };
   } catch (error) {
-    void reader.cancel(error).catch(() => {});
-    void writer.abort(error).catch(() => {});
+    leave();
     return { kind: `${waitsFor}-failed`, bytes, error };
   }
 }
