@@ -271,6 +271,11 @@ describe("nothing is kept", () => {
     ],
     ["that is cut off in chunks", "/plain", { headers: FRESH, body: "x".repeat(300_000), cutAfter: 100_000 }],
     ["that is larger than the route keeps", "/small", { headers: FRESH, body: "x".repeat(1001) }],
+    [
+      "that turns out to be larger",
+      "/small",
+      { headers: { ...FRESH, "transfer-encoding": "chunked" }, body: "x".repeat(200_000) },
+    ],
     ["that nobody named a time for", "/plain", {}],
     ["that is a part", "/plain", { status: 206, headers: { ...FRESH, "content-range": "bytes 0-0/2" }, body: "x" }],
     ["that looks like what it is not", "/ttl", { headers: { "content-type": "text/html" } }, "/account.css"],

@@ -1,7 +1,26 @@
 /** Bytes of bodies that this isolate is collecting at once; what comes beyond is passed on and not kept. */
 const MAX_COLLECTED = 32 * 2 ** 20;
 
-let collected = 0;
+/** A fill that has got nothing for so long was ended by the runtime, which runs no more of it. */
+const LOST_MS = 120_000;
+
+/** What one fill has collected, and when it last got something. */
+interface Share {
+  bytes: number;
+  at: number;
+}
+
+const shares = new Set<Share>();
+
+/** Whether there is room for so much more. */
+function hasRoom(bytes: number, now: number): boolean {
+  let collected = bytes;
+  for (const share of shares) {
+    if (now - share.at > LOST_MS) shares.delete(share);
+    else collected += share.bytes;
+  }
+  return collected <= MAX_COLLECTED;
+}
 
 /** A body on its way to the client, and all of it once it has come whole; undefined: it has not, or is too large to be kept. */
 export interface FilledBody {
@@ -38,24 +57,21 @@ async function move(
 ): Promise<Uint8Array | undefined> {
   const reader = source.getReader();
   const writer = destination?.getWriter();
+  const share: Share = { bytes: 0, at: Date.now() };
   let chunks: Uint8Array[] | undefined = [];
-  let bytes = 0;
+  shares.add(share);
   const release = () => {
-    if (chunks !== undefined) collected -= bytes;
+    shares.delete(share);
     chunks = undefined;
   };
   try {
     for (;;) {
       const { done, value } = await reader.read();
       if (done) break;
-      if (
-        chunks !== undefined &&
-        bytes + value.byteLength <= maxBytes &&
-        collected + value.byteLength <= MAX_COLLECTED
-      ) {
-        chunks.push(value);
-        bytes += value.byteLength;
-        collected += value.byteLength;
+      share.at = Date.now();
+      if (share.bytes + value.byteLength <= maxBytes && hasRoom(value.byteLength, share.at)) {
+        chunks?.push(value);
+        share.bytes += value.byteLength;
       } else release();
       if (chunks === undefined && writer === undefined) {
         await reader.cancel();
@@ -64,7 +80,7 @@ async function move(
       await writer?.write(value);
     }
     await writer?.close();
-    return chunks === undefined ? undefined : joined(chunks, bytes);
+    return chunks === undefined ? undefined : joined(chunks, share.bytes);
   } catch (error) {
     void reader.cancel(error).catch(() => {});
     void writer?.abort(error).catch(() => {});

@@ -1,3 +1,4 @@
+import { createLru } from "../../../objects/lru.ts";
 import { isErrorStatus } from "../answer.ts";
 import type { Asking } from "./asking.ts";
 import { renew } from "./confirm.ts";
@@ -9,15 +10,19 @@ import { toStored } from "../stored-response.ts";
 import { wholeBody } from "../tiers/colo.ts";
 import { findResponse, forgetResponse } from "../tiers/records.ts";
 
-/** What this isolate is fetching anew, by address. Nobody waits for another's fetch: the stale is there for all. */
-const underWay = new Set<string>();
+/** The runtime ends what is left of an exchange after so long, and runs no more of it. */
+const LOST_MS = 30_000;
+
+/** What this isolate is fetching anew since when, by address. Nobody waits for another's fetch: the stale is there for all. */
+const underWay = createLru<string, number>(1_000);
 
 /** Fetches behind the client's back what it has got stale. Once at a time in an isolate. */
 export function refreshLater(asking: Asking): void {
   const { exchange, kept } = asking;
   const address = kept?.address;
-  if (address === undefined || underWay.has(address)) return;
-  underWay.add(address);
+  const now = Date.now();
+  if (address === undefined || now - (underWay.get(address) ?? -Infinity) < LOST_MS) return;
+  underWay.set(address, now);
   exchange.ctx.waitUntil(
     refresh(asking)
       // The origin failed, or the tier: the next who gets the stale tries again.
