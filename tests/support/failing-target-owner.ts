@@ -20,10 +20,10 @@ export interface TargetTrial {
 }
 
 /** How long a breaker stays open; much longer where it is to be open still after a restart. */
-export const OPEN_MS = 2_000;
+export const OPEN_MS = 3_000;
 const LONG_OPEN_MS = 60_000;
-/** An isolate that opens by itself says less. */
-const TOLD_RETRY_AFTER_S = 2;
+/** An isolate that opens by itself says less: 1 s, or up to 1.5 while the owner has just started. */
+const TOLD_RETRY_AFTER_S = 3;
 const PATIENCE_MS = 30_000;
 /** Failures in a row that an isolate must meet at a target. */
 const THRESHOLD = 3;
