@@ -30,7 +30,9 @@ function warningsOf(
   if (!isOn(limit)) return [];
   const warnings: ConfigWarning[] = [];
   if (limit.countCacheHits === false) {
-    warnings.push(warning([...path, "countCacheHits"], "accepted but does not act yet: responses from the cache count"));
+    warnings.push(
+      warning([...path, "countCacheHits"], "accepted but does not act yet: responses from the cache count"),
+    );
   }
   const unknown = (limit.by ?? []).filter((key) => isVerified([key])).map(formatKey);
   if (unknown.length > 0) {

@@ -129,7 +129,10 @@ describe("rateLimit", () => {
         path: "rateLimit.ban.exemptPrincipals",
         message: "nothing identifies clients yet: until authentication acts, bans spare nobody",
       },
-      { path: "routes[0].rateLimits[0].countCacheHits", message: "accepted but does not act yet: responses from the cache count" },
+      {
+        path: "routes[0].rateLimits[0].countCacheHits",
+        message: "accepted but does not act yet: responses from the cache count",
+      },
       {
         path: "routes[0].rateLimits[0].by",
         message: "nothing identifies clients yet: until authentication acts, consumer means the address",
