@@ -129,6 +129,7 @@ describe("an operator", () => {
         "POST /backends/{name}/auto?target=",
         "POST /backends/{name}/drain?target=",
         "/bans?filter=&limit=&cursor=",
+        "POST /cache-invalidate?prefix=&tag=&key=&route=&all=&soft=",
         "/circuit-breaker-status",
         "POST /circuit-breaker-reset?backend=",
         "/clients?by=&value=",
