@@ -11,6 +11,7 @@ function idle() {
   return {
     admit: () => ({ kind: "pass" as const, attempt: { epoch: 0, isSettled: false } }),
     settle: () => {},
+    lookAfter: () => {},
     isRefusing: () => false,
   };
 }
