@@ -33,8 +33,10 @@ export type PurgeTarget =
 
 /** What a stored response is known by. */
 export interface Purgeable {
-  /** When the request that brought it began: an answer that was under way at the purge may be from before it. */
+  /** When the request that brought it, or last confirmed it, began: an answer that was under way at the purge may be from before it. */
   readonly requestedAt: number;
+  /** When the one that brought its bytes began: an origin that confirms them doesn't give back what a hard purge has taken. */
+  readonly bytesRequestedAt: number;
   readonly key: string;
   readonly route: string;
   readonly tags: readonly string[];
@@ -86,9 +88,8 @@ export function purgeVerdict(response: Purgeable, epochs: PurgeEpochs): PurgeVer
   take(epochs.routes.get(response.route));
   for (const tag of response.tags) take(epochs.tags.get(tag));
   for (const epoch of epochs.prefixes.values()) if (isBelow(response, epoch.of)) take(epoch);
-  const begunAt = response.requestedAt - CLOCK_GUARD_MS;
-  if (hardAt > 0 && begunAt <= hardAt) return { kind: "dead" };
-  return softAt > 0 && begunAt <= softAt ? { kind: "stale", since: softAt } : ALIVE;
+  if (hardAt > 0 && response.bytesRequestedAt - CLOCK_GUARD_MS <= hardAt) return { kind: "dead" };
+  return softAt > 0 && response.requestedAt - CLOCK_GUARD_MS <= softAt ? { kind: "stale", since: softAt } : ALIVE;
 }
 
 /** Notes a purge. Of one that is repeated the later time counts; a soft one doesn't bring back what a hard one killed. */

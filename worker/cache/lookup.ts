@@ -11,6 +11,8 @@ export interface LookupRequest {
   readonly hasBody: boolean;
   /** What the gateway knows its sender by; undefined: by nothing. */
   readonly knownBy: "authorization" | "other" | undefined;
+  /** Whether it says who asks in a field beside `Authorization` and `Cookie`. */
+  readonly hasOtherCredentials: boolean;
   /** What it asks of caches, if that counts. */
   readonly rules: RequestRules;
 }
@@ -46,9 +48,10 @@ export function bypassOf(request: LookupRequest, policy: CachePolicy): Bypass | 
 
 /**
  * Whether credentials keep requests apart as they have to. One that is known by its API key may carry the `Authorization` of any of that
- * consumer's users: the key then is not who the answer is for.
+ * consumer's users: the key then is not who the answer is for. What else may say who asks is part of no key.
  */
-function isToldApart({ fields, knownBy }: LookupRequest, { authorization }: CachePolicy): boolean {
+function isToldApart({ fields, knownBy, hasOtherCredentials }: LookupRequest, { authorization }: CachePolicy): boolean {
+  if (hasOtherCredentials) return authorization === "public";
   const hasCredentials = fields.get("authorization") !== null;
   if (authorization === "key") return knownBy === "authorization" || (knownBy === "other" && !hasCredentials);
   return !hasCredentials || authorization === "public";

@@ -11,6 +11,8 @@ export interface ResponseRules {
   readonly isPublic: boolean;
   /** Must be validated before each use. */
   readonly isNoCache: boolean;
+  /** RFC 9111, section 3.5: it may be shared although its request had credentials. */
+  readonly allowsAuthorized: boolean;
   /** `must-revalidate`, or `proxy-revalidate`, which is the same to a shared cache. */
   readonly mustRevalidate: boolean;
   readonly mustUnderstand: boolean;
@@ -30,7 +32,15 @@ export function rulesOf(fields: FieldReader, targetedFields: readonly string[]):
   const targeted = targetedDirectives(fields, targetedFields);
   const directives = targeted ?? parseCacheControl(fields.get("cache-control"));
   const from = targeted !== undefined ? "targeted" : directives.size > 0 ? "cache-control" : "none";
-  return { from, ...read(directives) };
+  const rules = { from, ...read(directives) } as const;
+  if (targeted === undefined || rules.sMaxAgeMs !== undefined || rules.maxAgeMs !== undefined) return rules;
+  // It says nothing of how long, so that a time of the route's would take its place: then what forbids to keep it still holds.
+  const general = read(parseCacheControl(fields.get("cache-control")));
+  return {
+    ...rules,
+    isNoStore: rules.isNoStore || general.isNoStore,
+    isPrivate: rules.isPrivate || general.isPrivate,
+  };
 }
 
 function read(directives: Directives): Omit<ResponseRules, "from"> {
@@ -39,6 +49,7 @@ function read(directives: Directives): Omit<ResponseRules, "from"> {
     isPrivate: directives.has("private"),
     isPublic: directives.has("public"),
     isNoCache: directives.has("no-cache"),
+    allowsAuthorized: ["public", "must-revalidate", "s-maxage"].some((name) => directives.has(name)),
     mustRevalidate: directives.has("must-revalidate") || directives.has("proxy-revalidate"),
     mustUnderstand: directives.has("must-understand"),
     sMaxAgeMs: durationOf(directives, "s-maxage"),

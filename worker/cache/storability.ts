@@ -70,6 +70,10 @@ export function storabilityOf(received: Received, policy: CachePolicy): Storabil
   if (freshness.from === "none") return { kind: "pass", why: "no-freshness" };
   if (!isSaidByOrigin(freshness) && looksDeceptive(path, fields.get("content-type")))
     return { kind: "pass", why: "deception" };
+  // What allows to share it was said with the origin's own times.
+  if (received.hasAuthorization && policy.authorization !== "key" && !isSaidByOrigin(freshness)) {
+    return { kind: "pass", why: "authorization" };
+  }
   const hasValidator = fields.get("etag") !== null || fields.get("last-modified") !== null;
   return isOfUse(freshness, hasValidator) ? { kind: "store", freshness, rules, tags } : { kind: "pass", why: "no-use" };
 }
@@ -85,13 +89,8 @@ function forbids(received: Received, rules: ResponseRules, policy: CachePolicy):
   if (rules.isNoStore && !rules.mustUnderstand) return "no-store";
   if (rules.isPrivate) return "private";
   if (!policy.stripSetCookie && received.fields.some(([name]) => isCookie(name))) return "set-cookie";
-  if (received.hasAuthorization && policy.authorization !== "key" && !allowsShared(rules)) return "authorization";
+  if (received.hasAuthorization && policy.authorization !== "key" && !rules.allowsAuthorized) return "authorization";
   return undefined;
-}
-
-/** RFC 9111, section 3.5. */
-function allowsShared({ isPublic, mustRevalidate, sMaxAgeMs }: ResponseRules): boolean {
-  return isPublic || mustRevalidate || sMaxAgeMs !== undefined;
 }
 
 function isOfUse(

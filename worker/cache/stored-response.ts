@@ -7,8 +7,10 @@ export interface StoredResponse {
   readonly status: number;
   /** Those that may be kept; see `storedFields`. */
   readonly fields: Fields;
-  /** When the request that brought it, or that last confirmed it, began. A purge kills what began before it. */
+  /** When the request that brought it, or that last confirmed it, began. A soft purge makes stale what began before it. */
   readonly requestedAt: number;
+  /** When the request that brought its bytes began. A hard purge kills what began before it, whatever has confirmed it since. */
+  readonly bytesRequestedAt: number;
   /** When its head arrived. */
   readonly receivedAt: number;
   /** When its origin made it, as far as `Date` and `Age` tell; never after it arrived. What its age is counted from. */
@@ -46,7 +48,8 @@ export function toStored(
   head: NewHead,
   body: { readonly bodyBytes: number; readonly tags: readonly string[] },
 ): StoredResponse {
-  return { status, fields: withDate(storedFields(head.fields), head.receivedAt), ...timesOf(head), ...body };
+  const fields = withDate(storedFields(head.fields), head.receivedAt);
+  return { status, fields, ...timesOf(head), bytesRequestedAt: head.requestedAt, ...body };
 }
 
 /** When a head was asked for, came, and was made. */

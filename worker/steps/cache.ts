@@ -1,6 +1,7 @@
 import type { Backend, CachePolicy, Route } from "../../schemas/index.ts";
 import { answerOf, type Candidate } from "../cache/answer.ts";
 import { askOrigin } from "../cache/flow/ask-origin.ts";
+import { credentialsOf } from "../cache/flow/credentials.ts";
 import type { Asking } from "../cache/flow/asking.ts";
 import { invalidateAfter } from "../cache/flow/invalidate-after.ts";
 import { keyRequest } from "../cache/flow/keyed-request.ts";
@@ -25,6 +26,7 @@ import { decidingFields } from "../upstream/prepare-request.ts";
  */
 export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<string, Backend>): Step {
   const deciding = decidingFields(route);
+  const hasCredentials = credentialsOf(route);
   const ownCookies = stickyCookies(route, backends);
 
   return async function cacheStep(exchange: Exchange, next: Handler): Promise<Response> {
@@ -40,7 +42,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
       knownBy: endToEnd.get("authorization") === null ? ("other" as const) : ("authorization" as const),
       rules,
     };
-    const bypass = bypassOf(asked, policy);
+    const bypass = bypassOf({ ...asked, hasOtherCredentials: hasCredentials(fields) }, policy);
     const terms = { policy, route: route.id, cookie, deciding };
     if (bypass === "method") {
       const answer = await next(exchange);
@@ -88,6 +90,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
       const { host, path } = canonical;
       const known = {
         requestedAt: stored.requestedAt,
+        bytesRequestedAt: stored.bytesRequestedAt,
         key: keyed.resource,
         route: route.id,
         method: "GET",

@@ -66,7 +66,14 @@ it.each<[string, QueryRule, string]>([
 });
 
 function request(others: Partial<LookupRequest> = {}, fields: Record<string, string> = {}): LookupRequest {
-  const plain = { method: "GET", path: "/x", hasBody: false, knownBy: undefined, rules: NO_REQUEST_RULES };
+  const plain = {
+    method: "GET",
+    path: "/x",
+    hasBody: false,
+    hasOtherCredentials: false,
+    knownBy: undefined,
+    rules: NO_REQUEST_RULES,
+  };
   return { ...plain, fields: reading(fields), ...others };
 }
 
@@ -83,6 +90,7 @@ it.each<[string, LookupRequest, Bypass | undefined]>([
   ["If-Unmodified-Since", request({}, { "if-unmodified-since": "x" }), "precondition"],
   ["cookies", request({}, { cookie: "a=b" }), "cookie"],
   ["credentials", request({}, { authorization: "Bearer x" }), "authorization"],
+  ["credentials in another field", request({ hasOtherCredentials: true }), "authorization"],
   ["a no-store that counts", request({ rules: { ...NO_REQUEST_RULES, isNoStore: true } }), "no-store"],
 ])("%s: past the cache by %s", (_title, asking, expected) => {
   expect(bypassOf(asking, DEFAULT_CACHE)).toBe(expected);

@@ -16,6 +16,7 @@ import { NOW, reading } from "./fixtures.ts";
 
 const RESPONSE: Purgeable = {
   requestedAt: NOW,
+  bytesRequestedAt: NOW,
   key: "k",
   route: "r",
   tags: ["a", "b"],
@@ -70,22 +71,32 @@ it.each([
   expect(parsePurgePrefix(text)).toEqual(expected);
 });
 
+function begun(at: number) {
+  return { ...RESPONSE, requestedAt: at, bytesRequestedAt: at };
+}
+
 describe("a purge", () => {
   const all: PurgeTarget = { kind: "all" };
   const tag: PurgeTarget = { kind: "tag", value: "a" };
 
   it("kills what was asked for before it and answered after it, and a second more for the clocks", () => {
     const epochs = notePurge(NO_PURGES, tag, false, NOW);
-    const kinds = [-1, 0, 1_000, 1_001].map((ms) => purgeVerdict({ ...RESPONSE, requestedAt: NOW + ms }, epochs).kind);
+    const kinds = [-1, 0, 1_000, 1_001].map((ms) => purgeVerdict(begun(NOW + ms), epochs).kind);
     expect(kinds).toEqual(["dead", "dead", "dead", "alive"]);
   });
 
   it("that is hard is not undone by a soft one, nor a soft one by an earlier hard one", () => {
     const hardThenSoft = notePurge(notePurge(NO_PURGES, tag, false, NOW + 1), tag, true, NOW + 9);
     expect(purgeVerdict(RESPONSE, hardThenSoft)).toEqual({ kind: "dead" });
-    const later = { ...RESPONSE, requestedAt: NOW + 5_000 };
+    const later = begun(NOW + 5_000);
     const softLater = notePurge(notePurge(NO_PURGES, all, false, NOW), tag, true, NOW + 9_000);
     expect(purgeVerdict(later, softLater)).toEqual({ kind: "stale", since: NOW + 9_000 });
+  });
+
+  it("that is hard is not undone by an origin that confirms the bytes, as a soft one is", () => {
+    const confirmedSince = { ...RESPONSE, requestedAt: NOW + HOUR };
+    expect(purgeVerdict(confirmedSince, notePurge(NO_PURGES, tag, false, NOW))).toEqual({ kind: "dead" });
+    expect(purgeVerdict(confirmedSince, notePurge(NO_PURGES, tag, true, NOW))).toEqual({ kind: "alive" });
   });
 
   it("does not count back when a clock does", () => {
@@ -107,7 +118,8 @@ describe("a purge", () => {
     );
     const purge = fc.record({ target, isSoft: fc.boolean(), at: fc.integer({ min: 0, max: 60_000 }) });
     const response = fc.record({
-      requestedAt: fc.integer({ min: 0, max: 60_000 }).map((ms) => NOW + ms),
+      requestedAt: fc.integer({ min: 30_000, max: 60_000 }).map((ms) => NOW + ms),
+      bytesRequestedAt: fc.integer({ min: 0, max: 30_000 }).map((ms) => NOW + ms),
       key: fc.constantFrom("k", "a"),
       route: fc.constantFrom("r", "b"),
       tags: fc.subarray(["a", "b", "c"]),

@@ -118,6 +118,7 @@ describe("a response to a request with Authorization", () => {
     ["max-age=60, public", "store max-age 60000"],
     ["max-age=60, must-revalidate", "store max-age 60000"],
     ["s-maxage=60", "store s-maxage 60000"],
+    ["max-age=60, proxy-revalidate", "authorization"],
     ["s-maxage=60, private", "private"],
     ["public, no-store", "no-store"],
   ])("that says %j: %s", (cacheControl, expected) => {

@@ -110,6 +110,7 @@ describe("what is stored", () => {
     expect(after).toEqual({
       status: 200,
       requestedAt: NOW + 1_000,
+      bytesRequestedAt: NOW,
       receivedAt: NOW + 2_000,
       generatedAt: NOW + 1_000,
       bodyBytes: 100,

@@ -41,7 +41,15 @@ export async function askOrigin(asking: Asking): Promise<Response> {
     // Where the tier breaks off there is nothing that the 304 could confirm.
     return (await confirm(asking, answered, kept)) ?? askOrigin({ ...asking, kept: undefined, candidate: undefined });
   }
-  if (kept !== undefined && exchange.canonical.method === "HEAD") hearHead(asking, answered, kept);
+  if (isFallback && !isAlone && answer.status === 304 && kept !== undefined) {
+    // A stand-in has answered our conditions, not the client's: what we keep is what it would have sent, and no fresher than before.
+    return told(
+      exchange,
+      keptAnswer(exchange, kept.stored, kept.body, Date.now()),
+      forwarded(whyOf(asking), { detail: "fallback" }),
+    );
+  }
+  if (kept !== undefined && !isFallback && exchange.canonical.method === "HEAD") hearHead(asking, answered, kept);
   else if (kept !== undefined) drop(kept.body);
   if (!isAlone && !isFallback) return fill(asking, answered);
   answered.bind?.(answer);

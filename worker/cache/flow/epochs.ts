@@ -15,6 +15,8 @@ const RENEW_MS = 1_400;
 const WAIT_MS = 150;
 /** It may be on another continent, and asleep. */
 const ASK_MS = 2_000;
+/** What is older says too little: an isolate that was idle for an hour would give what was purged long ago. */
+const MOST_MS = 60_000;
 
 interface Lease {
   readonly version: number;
@@ -31,13 +33,14 @@ let renewedAt = 0;
 /**
  * The purges that an answer has to respect. Known by heart while requests come; after a pause of more than 2 s asked for, within 150 ms.
  *
- * Where nobody answers what was known last counts on, which `degraded` says in the log: without its cache, an origin would get all that
- * it has been spared. Undefined: this isolate has never known any, so that nothing that is kept may be given without asking the origin.
+ * Where nobody answers what was known last counts on for a minute, which `degraded` says in the log: without its cache, an origin would
+ * get all that it has been spared. Undefined: this isolate knows none, or none that new, so that nothing that is kept may be given
+ * without asking the origin.
  */
 export function currentEpochs(exchange: Exchange): PurgeEpochs | Promise<PurgeEpochs | undefined> {
   const now = Date.now();
   const age = lease === undefined ? Infinity : now - lease.askedAt;
-  if (lease === undefined || age >= LEASE_MS || age < 0) return afterAsking(exchange);
+  if (lease === undefined || age >= LEASE_MS || age < 0) return afterAsking(exchange, age);
   if (age >= RENEW_MS && now - renewedAt >= RENEW_MS) {
     renewedAt = now;
     exchange.ctx.waitUntil(ask(exchange.env).catch(() => {}));
@@ -45,7 +48,7 @@ export function currentEpochs(exchange: Exchange): PurgeEpochs | Promise<PurgeEp
   return lease.epochs;
 }
 
-async function afterAsking(exchange: Exchange): Promise<PurgeEpochs | undefined> {
+async function afterAsking(exchange: Exchange, age: number): Promise<PurgeEpochs | undefined> {
   const asking = ask(exchange.env);
   // An answer that is too late for this request is there for the next.
   exchange.ctx.waitUntil(asking.catch(() => {}));
@@ -53,7 +56,7 @@ async function afterAsking(exchange: Exchange): Promise<PurgeEpochs | undefined>
     return await within(asking, WAIT_MS, () => new Error("ControlPlane is slow"));
   } catch {
     (exchange.notes.degraded ??= []).push("cache-purges");
-    return lease?.epochs;
+    return age < MOST_MS ? lease?.epochs : undefined;
   }
 }
 

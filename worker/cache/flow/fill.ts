@@ -1,3 +1,4 @@
+import { credentialsOf } from "./credentials.ts";
 import { isNotModified, notModifiedFields } from "../conditional.ts";
 import { collectBody, fillBody } from "./fill-body.ts";
 import { retentionOf } from "../answer.ts";
@@ -48,7 +49,8 @@ export function judged(
   { exchange, policy }: Asking,
   came: { readonly status: number; readonly fields: Fields; readonly receivedAt: number },
 ): Storability {
-  const hasAuthorization = exchange.fields.endToEnd.get("authorization") !== null;
+  const { fields, route } = exchange;
+  const hasAuthorization = fields.endToEnd.get("authorization") !== null || credentialsOf(route.route)(fields);
   const { path } = exchange.canonical;
   return storabilityOf({ method: "GET", path, hasAuthorization, hasRange: false, ...came }, policy);
 }

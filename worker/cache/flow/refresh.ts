@@ -53,7 +53,7 @@ async function refresh(asking: Asking): Promise<void> {
   const receivedAt = Date.now();
   const { status, headers } = answer;
   const head = { fields: fieldsOf(headers), requestedAt, receivedAt };
-  if (status === 304 && kept !== undefined) {
+  if (status === 304 && kept !== undefined && notes.fallback === undefined) {
     const bytes = await wholeBody(kept.body);
     renew(asking, { stored: confirmed(kept.stored, head), bytes, kept });
     return;

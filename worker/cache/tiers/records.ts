@@ -65,8 +65,12 @@ export async function keepResponse(
   { stored, body }: { readonly stored: StoredResponse; readonly body: Uint8Array },
   worthMs: number,
 ): Promise<void> {
-  const retentionMs = Math.min(worthMs, MAX_RETENTION_MS);
-  const vary = varyOf(readerOf(stored.fields).get("vary"));
+  // Counted from its bytes, however often they are confirmed: an older purge than that is forgotten.
+  const retentionMs = Math.min(worthMs, stored.bytesRequestedAt + MAX_RETENTION_MS - Date.now());
+  const fields = readerOf(stored.fields);
+  const said = varyOf(fields.get("vary"));
+  // Coded bytes are for those who can read them, though their origin forgets to say so.
+  const vary = said !== "*" && fields.get("content-encoding") !== null ? [...said, "accept-encoding"] : said;
   if (vary === "*" || retentionMs <= 0) return;
   const before = await indexAt(keyed.address);
   const since = Math.max(before?.since ?? 0, invalidated.get(keyed.resource) ?? 0);

@@ -1,0 +1,16 @@
+import type { Route } from "../../../schemas/index.ts";
+import type { RequestFields } from "../../request-fields.ts";
+import { CREDENTIAL_FIELDS } from "../../credential-fields.ts";
+
+/**
+ * Compiles whether a request says who asks in a field beside `Authorization` and `Cookie`: in one that is known to, or by which a limit or
+ * idempotency keys of the route tell clients apart.
+ */
+export function credentialsOf({ rateLimits, idempotency }: Route): (fields: RequestFields) => boolean {
+  const keys = [...rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? [])];
+  const own = keys.flatMap((key) => (key.kind === "header" ? [key.name] : []));
+  const names = new Set([...CREDENTIAL_FIELDS, ...own]);
+  names.delete("authorization");
+  names.delete("cookie");
+  return ({ endToEnd }) => [...names].some((name) => endToEnd.get(name) !== null);
+}
