@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
+import { DEFAULT_BREAKER as OWNERS_DEFAULT } from "../../../objects/circuit-breaker/breaker-policy.ts";
 import type { Backend, ConfigProblem } from "../../../schemas/index.ts";
+import { DEFAULT_BREAKER } from "../../../schemas/policies/backends/circuit-breaker.ts";
 import { DEFAULT_BACKOFF } from "../../../worker/retry/backoff.ts";
 import { BACKEND_DEFAULTS, configOf, problemsOf } from "./documents.ts";
 
@@ -46,6 +48,10 @@ function backendProblems(fields: object): readonly ConfigProblem[] {
 }
 
 describe("a backend", () => {
+  it("has by default the breaker that its owner begins with, and that the simulator shows", () => {
+    expect(DEFAULT_BREAKER).toEqual(OWNERS_DEFAULT);
+  });
+
   it("that says nothing else does nothing but share by lot", () => {
     const targets = [ONE, TWO].map(({ url }) => ({ url, weight: 1, drain: false }));
     expect(backendOf({})).toEqual({ ...BACKEND_DEFAULTS, name: "b", targets });

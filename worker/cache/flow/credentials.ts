@@ -9,8 +9,9 @@ import { CREDENTIAL_FIELDS } from "../../credential-fields.ts";
 export function credentialsOf({ rateLimits, idempotency }: Route): (fields: RequestFields) => boolean {
   const keys = [...rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? [])];
   const own = keys.flatMap((key) => (key.kind === "header" ? [key.name] : []));
-  const names = new Set([...CREDENTIAL_FIELDS, ...own]);
-  names.delete("authorization");
-  names.delete("cookie");
-  return ({ endToEnd }) => [...names].some((name) => endToEnd.get(name) !== null);
+  // Those two are judged by what the route says of them.
+  const names = [...new Set([...CREDENTIAL_FIELDS, ...own])].filter(
+    (name) => name !== "authorization" && name !== "cookie",
+  );
+  return ({ endToEnd }) => names.some((name) => endToEnd.get(name) !== null);
 }
