@@ -76,6 +76,11 @@ export interface Route {
   readonly query: readonly HeaderMatch[];
   /** Key of `Config.backends`. */
   readonly backend: string;
+  /**
+   * The route as it is with each other backend that its requests may be placed at: with that one's timeouts, and its breaker where the
+   * route has none of its own; `timeouts.total` is the route's. Empty: there is only one.
+   */
+  readonly alternatives: readonly Route[];
   /** Undefined: no limits (`sizeLimits: false`). */
   readonly sizeLimits: SizeLimits | undefined;
   readonly timeouts: Timeouts;

@@ -57,6 +57,7 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
     ...match,
     id,
     backend: backend.name,
+    alternatives: [],
     sizeLimits: resolveSizeLimits(route.sizeLimits ?? input.sizeLimits),
     timeouts: resolveTimeouts([route.timeouts, defaults.written.get(backend.name)?.timeouts, input.timeouts]),
     rateLimits: statesRateLimits(route)

@@ -7,6 +7,14 @@ import type { NoTarget, StickyNote } from "./backends/choice.ts";
 import type { RetryStop } from "./retry/may-retry.ts";
 import type { CompiledRoute } from "./config/compile.ts";
 
+/** Where a request goes that does not go to its route's own backend. */
+export interface Placement {
+  /** The route's own, or that of one of its `alternatives`. */
+  readonly backend: string;
+  /** Of the release that is tried out there, by name; absent: geography alone has placed it. */
+  readonly variant?: string;
+}
+
 /** The one value that a step sees: a request on its way through its route. */
 export interface Exchange {
   readonly request: Request;
@@ -33,6 +41,8 @@ export interface Exchange {
   /** Header fields that the response gets whatever it turns out to be, an error included. */
   readonly responseHeaders: [name: string, value: string][];
   readonly notes: ExchangeNotes;
+  /** Where it goes, as a step has decided; what is kept of its answer is for the same placement alone. Absent: to the route's backend. */
+  placement?: Placement;
   /** The whole body, where a step has read it; it is sent in place of the request's. */
   readonly body?: ArrayBuffer;
   /** Whether it must not be sent again on the strength of its idempotency key: a step answers for one effect. Default false. */

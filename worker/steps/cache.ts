@@ -124,8 +124,10 @@ function hasLength(declared: string | null): boolean {
 
 /** The gateway's own cookies, which say nothing of who is asking: with them every bound client would go past the cache. */
 function stickyCookies(route: Route, backends: ReadonlyMap<string, Backend>): readonly string[] {
-  const fallback = route.circuitBreaker?.fallback;
-  const names = [route.backend, ...(fallback?.kind === "backend" ? [fallback.backend] : [])];
+  const names = [route, ...route.alternatives].flatMap(({ backend, circuitBreaker }) => {
+    const fallback = circuitBreaker?.fallback;
+    return fallback?.kind === "backend" ? [backend, fallback.backend] : [backend];
+  });
   return names.flatMap((name) => {
     const sticky = backends.get(name)?.sticky;
     return sticky?.by === "cookie" ? [sticky.name] : [];

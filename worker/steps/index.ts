@@ -1,4 +1,5 @@
 import type { Backend, LimiterPolicy, Route } from "../../schemas/index.ts";
+import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
 import { cache } from "./cache.ts";
@@ -19,9 +20,25 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   return compose(steps, tail(route, backends));
 }
 
-/** The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. */
+/**
+ * The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. An exchange goes
+ * where it was placed; one without a placement to the route's own backend.
+ */
 export function tail(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
-  return proxy(route, backends);
+  const { id, alternatives } = route;
+  const all = [route, ...alternatives];
+  if (alternatives.length === 0) return proxy(route, backends);
+  const ways = new Map(all.map((one) => [one.backend, proxy(one, backends, all)]));
+  return (exchange) => {
+    const name = exchange.placement?.backend ?? route.backend;
+    const way = ways.get(name);
+    // An object may ask under a placement of another configuration.
+    if (way === undefined)
+      throw new GatewayError("dependency-unavailable", {
+        detail: `Route ${id} does not go to the backend ${name} here.`,
+      });
+    return way(exchange);
+  };
 }
 
 function compose(steps: readonly Step[], last: Handler): Handler {

@@ -15,13 +15,29 @@ import { compileTries, type TriesTerms } from "./tries.ts";
  * reach through the `Origin` entrypoint.
  *
  * @param backends all that there are: one may stand in for another.
+ * @param places the route with each backend that its requests may go to: none sees what binds a client to a target of another.
  */
-export function proxy(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
+export function proxy(
+  route: Route,
+  backends: ReadonlyMap<string, Backend>,
+  places: readonly Route[] = [route],
+): Handler {
   const { circuitBreaker } = route;
+  const all = places.map(({ backend }) => backendOf(backends, backend));
   const own = backendOf(backends, route.backend);
-  const strip = own.sticky === undefined ? undefined : stickyOf(own.sticky, own).strip;
-  const refusal = compileRefusal(circuitBreaker?.fallback, (name) => standIn(route, backendOf(backends, name), strip));
-  return way(route, own, { breaker: circuitBreaker, refusal }).handle;
+  const refusal = compileRefusal(circuitBreaker?.fallback, (name) =>
+    standIn(route, backendOf(backends, name), stripOf(all)),
+  );
+  return way(route, own, { breaker: circuitBreaker, refusal, strip: stripOf(all.filter((one) => one !== own)) }).handle;
+}
+
+/** Takes out what is between a client and these backends; undefined: nothing. */
+function stripOf(backends: readonly Backend[]): Sticky["strip"] | undefined {
+  const strips = backends.flatMap((one) => (one.sticky === undefined ? [] : [stickyOf(one.sticky, one).strip]));
+  if (strips.length < 2) return strips[0];
+  return (headers) => {
+    for (const strip of strips) strip(headers);
+  };
 }
 
 /**

@@ -49,6 +49,7 @@ export const BACKEND_DEFAULTS = {
   hedge: undefined,
   circuitBreaker: undefined,
   idempotency: undefined,
+  alternatives: [],
 } as const;
 
 /** A breaker that says nothing but that it is on. */

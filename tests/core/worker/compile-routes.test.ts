@@ -11,6 +11,7 @@ const NO_LIMITS = {
   circuitBreaker: undefined,
   cache: undefined,
   idempotency: undefined,
+  alternatives: [],
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {

@@ -46,7 +46,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
   const { endToEnd } = fields;
   const query = keyedQuery(canonical.query, policy.query);
   const cookies = policy.cookies.kind === "key" ? keyedCookies(cookie, policy.cookies.names) : null;
-  const partition = partitionOf(policy, cookies, endToEnd);
+  const partition = [...partitionOf(policy, cookies, endToEnd), ...placedAt(exchange.placement)];
   // The scheme that the client used, as its origin is told.
   const request = { ...canonical, scheme: client.scheme };
   const parts = keyParts({ request, query, route, partition });
@@ -102,6 +102,11 @@ function partitionOf(policy: CachePolicy, cookies: string | null, fields: FieldR
   if (policy.cookies.kind === "key") partition.push("cookies", written(cookies));
   if (policy.authorization === "key") partition.push("authorization", written(fields.get("authorization")));
   return partition;
+}
+
+/** Backends and variants share nothing: what one of them answers is no other's. */
+function placedAt(placement: Exchange["placement"]): readonly string[] {
+  return placement === undefined ? [] : ["placement", placement.backend, written(placement.variant ?? null)];
 }
 
 /** None is not the same as an empty one. */
