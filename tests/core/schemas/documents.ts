@@ -49,7 +49,6 @@ export const BACKEND_DEFAULTS = {
   hedge: undefined,
   circuitBreaker: undefined,
   idempotency: undefined,
-  alternatives: [],
 } as const;
 
 /** A breaker that says nothing but that it is on. */

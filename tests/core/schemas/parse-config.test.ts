@@ -46,6 +46,7 @@ describe("a document", () => {
             headers: [],
             query: [],
             backend: "route:/api/data",
+            alternatives: [],
             sizeLimits: DEFAULT_SIZES,
             timeouts: { headers: 10_000, total: 30_000, idle: 60_000, requestBody: 30_000 },
             rateLimits: [SHARED_LIMIT],
