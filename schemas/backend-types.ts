@@ -16,6 +16,8 @@ export interface Backend {
   readonly retry: RetrySettings | undefined;
   /** Undefined: nothing is sent twice on suspicion. */
   readonly hedge: HedgePolicy | undefined;
+  /** Undefined: nobody counts what it is asked. */
+  readonly quota: QuotaSettings | undefined;
   /**
    * Its own, else the top level's; undefined: no breaker. What holds for requests that come as a fallback; for others it is
    * `Route.circuitBreaker`, which a route may have replaced.
@@ -102,6 +104,38 @@ export interface HedgePolicy {
   readonly afterMs: number | "p95";
   /** Second requests per request. Default 0.05. */
   readonly budget: number;
+}
+
+/** How a backend is asked no more than it allows, by the whole fleet. */
+export interface QuotaSettings {
+  /** What has one name is one quota. Default the backend's. */
+  readonly name: string;
+  readonly policy: QuotaPolicy;
+  /** How long a request waits for its slot at most, within `timeouts.total`. Default 20 s; 0: not at all. */
+  readonly maxWaitMs: number;
+  /** What a client is, for fair turns. Default its address. */
+  readonly by: readonly LimitKey[];
+  /** Of this backend's requests among all that share the quota. Default `normal`. */
+  readonly priority: "critical" | "normal" | "low";
+  /** While the quota's owner is silent: `closed` refuses, `open` lets requests pass uncounted. Default `closed`. */
+  readonly onError: "closed" | "open";
+}
+
+/** What an upstream allows, and what is done when it is asked for more. Times in ms. */
+export interface QuotaPolicy {
+  /** The most that may start in any `windowMs` (N); an integer >= 1. */
+  readonly requests: number;
+  readonly windowMs: number;
+  /** How many may follow one another after a quiet time; from 1 to `requests`, which is the default. */
+  readonly burst: number;
+  /** The least between two starts. Default 0: none. */
+  readonly spacingMs: number;
+  /** Requests that may wait; default 100, at most 10,000; 0: none waits. */
+  readonly maxQueue: number;
+  /** The longest pause that the upstream can cause; default 10 min. */
+  readonly maxPauseMs: number;
+  /** Pauses after a 429 or 503 that names no time: the most of the first, doubled in a row up to `maxMs`. Default 1 s and 60 s. */
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number };
 }
 
 /** How the breaker of a target judges. Every field is filled in; times in ms. */

@@ -5,9 +5,9 @@ import { balancePolicy, resolveBalance } from "./policies/backends/balance.ts";
 import { CircuitBreakerPolicySchema, resolveBreaker } from "./policies/backends/circuit-breaker.ts";
 import { healthCheckPolicy, resolveHealthCheck } from "./policies/backends/health-check.ts";
 import { HedgePolicySchema, resolveHedge } from "./policies/backends/hedge.ts";
+import { quotaPolicy, resolveQuota } from "./policies/backends/quota.ts";
 import { resolveRetry, RetryPolicySchema } from "./policies/backends/retry.ts";
 import { resolveSticky, stickyPolicy } from "./policies/backends/sticky.ts";
-import { pendingBackendPolicies } from "./policies/pending.ts";
 import { TimeoutsSchema } from "./policies/timeouts.ts";
 import { flag, integer, listOf } from "./values/primitives.ts";
 import { targetUrl } from "./values/target-url.ts";
@@ -61,7 +61,7 @@ export const BackendSchema = closedObject({
   healthCheck: v.optional(healthCheckPolicy),
   retry: v.optional(RetryPolicySchema),
   hedge: v.optional(HedgePolicySchema),
-  ...pendingBackendPolicies,
+  quota: v.optional(quotaPolicy),
 });
 
 /** A backend as its document states it. */
@@ -83,6 +83,7 @@ export function resolveBackend(name: string, input: BackendInput, defaults: Back
     healthCheck: resolveHealthCheck(input.healthCheck),
     retry: input.retry === undefined ? defaults.retry : resolveRetry(input.retry),
     hedge: resolveHedge(input.hedge),
+    quota: resolveQuota(input.quota, name),
     circuitBreaker:
       input.circuitBreaker === undefined ? beside(name, defaults.circuitBreaker) : resolveBreaker(input.circuitBreaker),
   };

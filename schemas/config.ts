@@ -31,7 +31,15 @@ export const ConfigSchema = v.pipe(
       allowPrivateTargets: v.optional(flag),
       ...pendingDocumentPolicies,
     },
-    { elsewhere: { balance: IN_BACKEND, sticky: IN_BACKEND, healthCheck: IN_BACKEND, hedge: IN_BACKEND } },
+    {
+      elsewhere: {
+        balance: IN_BACKEND,
+        sticky: IN_BACKEND,
+        healthCheck: IN_BACKEND,
+        hedge: IN_BACKEND,
+        quota: IN_BACKEND,
+      },
+    },
   ),
   v.forward(
     v.partialCheck(

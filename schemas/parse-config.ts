@@ -2,6 +2,7 @@ import * as v from "valibot";
 import { checkConfig } from "./check-config.ts";
 import { checkMultipliers } from "./check-multipliers.ts";
 import { ownFallbacks } from "./checks/own-fallbacks.ts";
+import { sharedQuotas } from "./checks/shared-quotas.ts";
 import { sharedTargets } from "./checks/shared-targets.ts";
 import { ConfigSchema } from "./config.ts";
 import type { ConfigProblem, ConfigResult } from "./config-types.ts";
@@ -38,6 +39,7 @@ function parsePlain(document: unknown): ConfigResult {
     ...checkMultipliers(parsed.output, config),
     ...sharedTargets(parsed.output, config),
     ...ownFallbacks(parsed.output, config),
+    ...sharedQuotas(config),
   ];
   if (together.length > 0) return { ok: false, problems: together };
   return { ok: true, config, warnings: warningsOf(parsed.output, config) };

@@ -4,7 +4,7 @@ import { cacheWarnings } from "./checks/cache-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
 import { warning } from "./document/warning.ts";
-import { pendingBackendPolicies, pendingDocumentPolicies, pendingRoutePolicies } from "./policies/pending.ts";
+import { pendingDocumentPolicies, pendingRoutePolicies } from "./policies/pending.ts";
 import { isOn } from "./policies/policy.ts";
 import { rateLimitWarnings } from "./policies/rate-limit/warnings.ts";
 import type { RouteInput } from "./routes/route.ts";
@@ -14,7 +14,6 @@ const DOES_NOT_ACT = "accepted but does not act yet";
 // Validated, and waiting for the code that acts: whoever writes it takes the name out of here.
 const PENDING_ON_ROUTES = ["deduplication", ...Object.keys(pendingRoutePolicies)];
 const PENDING_ON_DOCUMENT = ["metrics", ...PENDING_ON_ROUTES, ...Object.keys(pendingDocumentPolicies)];
-const PENDING_ON_BACKENDS = Object.keys(pendingBackendPolicies);
 
 /** What a valid document says that has no effect, or not the one that its author may expect. */
 export function warningsOf(input: ConfigInput, config: Config): readonly ConfigWarning[] {
@@ -61,7 +60,6 @@ function pendingOnBackends({ backends = {} }: ConfigInput): readonly ConfigWarni
     for (const [index, target] of backend.targets.entries()) {
       warnings.push(...pendingWarnings(["backends", name, "targets", index], target, ["regions"]));
     }
-    warnings.push(...pendingWarnings(["backends", name], backend, PENDING_ON_BACKENDS));
   }
   return warnings;
 }

@@ -1,40 +1,9 @@
+import type { QuotaPolicy } from "../../schemas/index.ts";
 import { isText, wanted, type Unchecked } from "../message-checks.ts";
 import { isCount } from "../numbers.ts";
 import { isExact } from "../rate-limiter/algorithms/token-bucket.ts";
 
-/** What an upstream allows, and what is done when it is asked for more. Times in ms. */
-export interface QuotaPolicy {
-  /** The most that may start in any `windowMs` (N); an integer >= 1. */
-  readonly requests: number;
-  readonly windowMs: number;
-  /** How many may follow one another after a quiet time; from 1 to `requests`. */
-  readonly burst: number;
-  /** The least between two starts; 0: none. */
-  readonly spacingMs: number;
-  /** Requests that may wait; default 100, at most 10,000; 0: none waits. */
-  readonly maxQueue: number;
-  /** The longest pause that the upstream can cause; default 10 min. */
-  readonly maxPauseMs: number;
-  /** Pauses after a 429 or 503 that names no time: the most of the first, doubled in a row up to `maxMs`. */
-  readonly backoff: { readonly baseMs: number; readonly maxMs: number };
-}
-
-/** What holds where nothing else is said. */
-const DEFAULTS = {
-  maxQueue: 100,
-  maxPauseMs: 600_000,
-  backoff: { baseMs: 1_000, maxMs: 60_000 },
-} as const;
-
-const MINUTE_MS = 60_000;
-
-/** What providers commonly allow, ready to be named. */
-export const QUOTA_PRESETS = {
-  "30-per-minute": { ...DEFAULTS, requests: 30, windowMs: MINUTE_MS, burst: 10, spacingMs: 100 },
-  "10-per-minute": { ...DEFAULTS, requests: 10, windowMs: MINUTE_MS, burst: 3, spacingMs: 1_000 },
-  "5-per-minute": { ...DEFAULTS, requests: 5, windowMs: MINUTE_MS, burst: 2, spacingMs: 2_000 },
-  "60-per-minute": { ...DEFAULTS, requests: 60, windowMs: MINUTE_MS, burst: 60, spacingMs: 50 },
-} as const satisfies Record<string, QuotaPolicy>;
+export type { QuotaPolicy };
 
 /** What a message says of the quota whose owner it goes to. */
 export interface QuotaTerms {

@@ -6,6 +6,7 @@ import { BackoffSchema, DEFAULT_RETRY, RetryBudgetSchema, RetrySchema } from "..
 import { DEFAULT_STICKY_TTL_MS, STICKY_NAMES, StickySchema } from "../policies/backends/sticky.ts";
 import { formatMs } from "../values/duration.ts";
 import { breakerSections } from "./circuit-breaker.ts";
+import { quotaSection } from "./quota.ts";
 import { enabled, pending, section } from "./section.ts";
 
 /** The notes of what the top level and a route, or a backend, may say too. */
@@ -42,7 +43,11 @@ const backend = section(
       standard: "off",
     },
     healthCheck: { meaning: 'Probing targets: a path such as `"/healthz"`, or an object.', standard: "no checks" },
-    quota: pending("How much this backend may be asked."),
+    quota: {
+      meaning:
+        'How much the whole fleet may ask of this backend: a preset such as `"30-per-minute"`, or an object. See [egress quotas](../guide/egress.md).',
+      standard: "as much as comes",
+    },
     retry: { ...backendPolicies.retry, standard: "the top level's" },
     hedge: {
       meaning: "Sending a second request when the first is slow: `true` for the defaults, or an object.",
@@ -171,7 +176,7 @@ const retry = section(
 const backoff = section(
   "Backoff",
   BackoffSchema,
-  "A wait is anything between nothing and a bound that doubles (full jitter). Bare numbers count milliseconds.",
+  "A wait is anything between nothing and a bound that doubles (full jitter). Bare numbers count milliseconds; the defaults are those of `retry`.",
   {
     base: { meaning: "The bound before the first retry.", standard: `\`"${formatMs(DEFAULT_RETRY.backoff.baseMs)}"\`` },
     max: { meaning: "The bound before any.", standard: `\`"${formatMs(DEFAULT_RETRY.backoff.maxMs)}"\`` },
@@ -216,5 +221,6 @@ export const backendSections = [
   backoff,
   budget,
   hedge,
+  quotaSection,
   ...breakerSections,
 ];

@@ -27,8 +27,3 @@ export const pendingDocumentPolicies = {
   consumers: v.optional(PendingSchema),
   securityTxt: v.optional(PendingSchema),
 } as const;
-
-/** What only a backend has. */
-export const pendingBackendPolicies = {
-  quota: v.optional(PendingSchema),
-} as const;

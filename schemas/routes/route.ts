@@ -36,6 +36,7 @@ const OF_BACKENDS = {
   sticky: IN_BACKEND,
   healthCheck: IN_BACKEND,
   hedge: IN_BACKEND,
+  quota: IN_BACKEND,
   retry: `${IN_BACKEND}, or at the top level`,
 } as const;
 

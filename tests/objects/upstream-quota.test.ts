@@ -2,7 +2,8 @@ import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "c
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { AcquireMessage, AcquireReply } from "../../objects/upstream-quota/quota-messages.ts";
-import { QUOTA_PRESETS, type QuotaPolicy } from "../../objects/upstream-quota/quota-policy.ts";
+import type { QuotaPolicy } from "../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../schemas/policies/backends/quota.ts";
 
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;

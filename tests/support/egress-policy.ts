@@ -1,4 +1,5 @@
-import { QUOTA_PRESETS, type QuotaPolicy } from "../../objects/upstream-quota/quota-policy.ts";
+import type { QuotaPolicy } from "../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../schemas/policies/backends/quota.ts";
 
 /** What the entry of egress tests keeps to: preset 1 in small, so that a test sees several windows. */
 export const EGRESS_POLICY: QuotaPolicy = {

@@ -354,7 +354,7 @@ function answering() {
   return { fallback: { response: { status: 503, body: "later" } } };
 }
 
-it.each(["balance", "sticky", "healthCheck", "hedge"])(
+it.each(["balance", "sticky", "healthCheck", "hedge", "quota"])(
   "%s is no default of all backends, and it is said whose it is",
   (key) => {
     const wanted = 'a key of the document: this one stands in a backend of "backends"';

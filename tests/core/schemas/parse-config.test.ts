@@ -98,12 +98,11 @@ describe("a document", () => {
       backends: {
         main: {
           targets: [{ url: "https://a.example.com", regions: ["eu"] }],
-          quota: {},
         },
       },
       routes: [{ prefix: "/a", backend: "main", ...level }],
     };
-    const onBackend = ["targets[0].regions", "quota"];
+    const onBackend = ["targets[0].regions"];
     const pending = [
       "metrics",
       "consumers",

@@ -23,6 +23,7 @@ const FULL = {
       healthCheck: { path: "/healthz", interval: "5s", timeout: 500, statuses: 200, bodyIncludes: "ok" },
       retry: { statuses: [503], backoff: { base: 10, max: 20 }, budget: { ratio: 0.1 } },
       hedge: { after: "p95", budget: 0.1 },
+      quota: { requests: 20, window: "1m", burst: 5, spacing: "50ms", backoff: { base: 10, max: 20 }, by: "ip" },
     },
     c: { targets: [{ url: "https://d.example.com" }], circuitBreaker: { fallback: { response: { status: 503 } } } },
   },

@@ -1,6 +1,7 @@
 import type { Priority } from "../../../objects/upstream-quota/fair-queue.ts";
 import type { AcquireMessage, SignalMessage } from "../../../objects/upstream-quota/quota-messages.ts";
-import { QUOTA_PRESETS, type QuotaPolicy, type QuotaTerms } from "../../../objects/upstream-quota/quota-policy.ts";
+import type { QuotaPolicy, QuotaTerms } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { newState, stateAt, type QuotaState } from "../../../objects/upstream-quota/quota-state.ts";
 import {
   hearSignal,

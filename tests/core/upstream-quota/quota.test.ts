@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { QUOTA_PRESETS } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { stateAt } from "../../../objects/upstream-quota/quota-state.ts";
 import { policyOf, QuotaWorld, START, termsOf } from "./quota-world.ts";
 

@@ -6,7 +6,7 @@ import {
   signalProblem,
   type SignalMessage,
 } from "../../../objects/upstream-quota/quota-messages.ts";
-import { QUOTA_PRESETS } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { newState, packState, unpackState } from "../../../objects/upstream-quota/quota-state.ts";
 import { createQuotaTally, quotaStatus } from "../../../objects/upstream-quota/quota-status.ts";
 import { policyOf, QuotaWorld, START, termsOf } from "./quota-world.ts";

@@ -1,5 +1,6 @@
 import { PRIORITIES } from "../../../objects/upstream-quota/fair-queue.ts";
-import { QUOTA_PRESETS, type QuotaPolicy } from "../../../objects/upstream-quota/quota-policy.ts";
+import type { QuotaPolicy } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { createRandom, type Random } from "../random.ts";
 import { egress, type Arrival, type EgressScenario } from "./scenario.ts";
 

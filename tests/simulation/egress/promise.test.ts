@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { QUOTA_PRESETS } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { QUOTA_RULES, type QuotaRules } from "../../../objects/upstream-quota/quota-rules.ts";
 import { TIMER_MS } from "./fuzzed-runs.ts";
 import { fuzzedEgress } from "./fuzz.ts";

@@ -1,5 +1,6 @@
 import type { Priority } from "../../../objects/upstream-quota/fair-queue.ts";
-import { QUOTA_PRESETS, type QuotaPolicy } from "../../../objects/upstream-quota/quota-policy.ts";
+import type { QuotaPolicy } from "../../../objects/upstream-quota/quota-policy.ts";
+import { QUOTA_PRESETS } from "../../../schemas/policies/backends/quota.ts";
 import { QUOTA_RULES, type QuotaRules } from "../../../objects/upstream-quota/quota-rules.ts";
 
 /** A request that comes at a time, to one of the isolates. */
