@@ -27,6 +27,25 @@ export interface CachePolicy {
   readonly maxBytes: number;
   /** What all of the route can be purged by, beside the tags that its origin names. */
   readonly tags: readonly string[];
+  readonly tiers: CacheTiers;
+}
+
+/** Which tiers a route uses; undefined: not this one. One without its binding is not there, whatever is said here. */
+export interface CacheTiers {
+  /** The Cache API of each place. */
+  readonly colo: CacheTier | undefined;
+  /** KV, for what is small and hot. */
+  readonly kv: CacheTier | undefined;
+  /** R2, for all else. */
+  readonly r2: CacheTier | undefined;
+}
+
+/** How a tier is used. */
+export interface CacheTier {
+  /** The next one is asked, and in the end the origin, where it has not answered by then, in ms. */
+  readonly deadlineMs: number;
+  /** Bytes of the largest body that it gets. */
+  readonly maxBytes: number;
 }
 
 /** What a request's cookies mean: it goes past the cache; they are taken out, upstream too; those named are part of the key. */
@@ -59,7 +78,7 @@ export const TTL_STATUSES: ReadonlySet<number> = new Set([200, 203, 204, 300, 30
 export const DEFAULT_CACHE: CachePolicy = {
   ttlMs: undefined,
   respectCacheControl: true,
-  targetedFields: ["sluice-cache-control", "cdn-cache-control"],
+  targetedFields: ["sluice-cache-control", "cdn-cache-control", "surrogate-control"],
   negativeTtlMs: new Map(),
   heuristicStatuses: HEURISTIC_STATUSES,
   staleWhileRevalidateMs: 0,
@@ -72,4 +91,9 @@ export const DEFAULT_CACHE: CachePolicy = {
   query: { kind: "all", isSorted: false },
   maxBytes: 8 * 2 ** 20,
   tags: [],
+  tiers: {
+    colo: { deadlineMs: 150, maxBytes: Infinity },
+    kv: { deadlineMs: 100, maxBytes: 256 * 2 ** 10 },
+    r2: { deadlineMs: 250, maxBytes: Infinity },
+  },
 };

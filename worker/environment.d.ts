@@ -9,6 +9,10 @@ interface __BaseEnv_Env {
   readonly SLUICE_CONFIG_VERSION?: string;
   /** Configuration under the key `config`, JSON or JSONC. */
   readonly PROXY_CONFIG?: KVNamespace;
+  /** Tier of the cache for what is small and hot; without it the others do. */
+  readonly PROXY_CACHE?: KVNamespace;
+  /** Tier of the cache for all else; without it the others do. */
+  readonly CACHE_BUCKET?: R2Bucket;
   /** Admin token; without it (and without the alias ADMIN_KEY) the admin API answers 404. */
   readonly SLUICE_ADMIN_TOKEN?: string;
   readonly ADMIN_KEY?: string;

@@ -1,5 +1,11 @@
 import { DEFAULT_CACHE } from "../cache-policy.ts";
-import { CacheQuerySchema, CacheSchema, CookieKeySchema } from "../policies/cache.ts";
+import {
+  CacheQuerySchema,
+  CacheSchema,
+  CacheTierSchema,
+  CacheTiersSchema,
+  CookieKeySchema,
+} from "../policies/cache.ts";
 import { formatMs } from "../values/duration.ts";
 import { enabled, section } from "./section.ts";
 
@@ -67,6 +73,7 @@ const cache = section(
         "What all of the route can be purged by, beside `Cache-Tag`, `Surrogate-Key` and `Cache-Groups` of its responses.",
       standard: "`[]`",
     },
+    tiers: { meaning: "Which tiers are used, of those that are bound.", standard: "all" },
   },
 );
 
@@ -88,5 +95,30 @@ const query = section(
   },
 );
 
+const tiers = section("CacheTiers", CacheTiersSchema, "Where responses are kept, from the nearest to the largest.", {
+  colo: {
+    meaning: "The Cache API, one in each place.",
+    standard: `on, \`"${formatMs(DEFAULT_CACHE.tiers.colo?.deadlineMs ?? 0)}"\``,
+  },
+  kv: {
+    meaning: "The namespace `PROXY_CACHE`: what is small and was asked for again, or all that is small without R2.",
+    standard: `on, \`"${formatMs(DEFAULT_CACHE.tiers.kv?.deadlineMs ?? 0)}"\`, \`"256KiB"\``,
+  },
+  r2: {
+    meaning: "The bucket `CACHE_BUCKET`: all else.",
+    standard: `on, \`"${formatMs(DEFAULT_CACHE.tiers.r2?.deadlineMs ?? 0)}"\``,
+  },
+});
+
+const tier = section("CacheTier", CacheTierSchema, "How a tier is used. `true` stands for the defaults.", {
+  enabled,
+  deadline: {
+    meaning:
+      "When the next tier is asked, and in the end the origin, where it has not answered. A bare number counts milliseconds.",
+    standard: "by tier",
+  },
+  maxBodySize: { meaning: "Bytes of the largest body that it gets, at most 24 MiB.", standard: "by tier" },
+});
+
 /** Caching. */
-export const cacheSections = [cache, cookies, query];
+export const cacheSections = [cache, cookies, query, tiers, tier];

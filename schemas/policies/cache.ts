@@ -1,5 +1,12 @@
 import * as v from "valibot";
-import { DEFAULT_CACHE, type CachePolicy, type CookieRule, type QueryRule } from "../cache-policy.ts";
+import {
+  DEFAULT_CACHE,
+  type CachePolicy,
+  type CacheTier,
+  type CacheTiers,
+  type CookieRule,
+  type QueryRule,
+} from "../cache-policy.ts";
 import { closedObject, objectOf } from "../document/closed-object.ts";
 import { byteSize } from "../values/byte-size.ts";
 import { duration } from "../values/duration.ts";
@@ -37,6 +44,23 @@ export const CacheQuerySchema = v.pipe(
   ),
 );
 
+/** How a tier is used. */
+export const CacheTierSchema = closedObject({
+  enabled: v.optional(flag),
+  deadline: v.optional(duration("ms")),
+  // KV takes 25 MiB.
+  maxBodySize: v.optional(v.pipe(byteSize(1), v.maxValue(24 * 2 ** 20, "at most 24 MiB"))),
+});
+
+const tier = switchable(CacheTierSchema);
+
+/** Which tiers are used. */
+export const CacheTiersSchema = closedObject({
+  colo: v.optional(tier),
+  kv: v.optional(tier),
+  r2: v.optional(tier),
+});
+
 /** Keeping responses. */
 export const CacheSchema = closedObject({
   enabled: v.optional(flag),
@@ -55,6 +79,7 @@ export const CacheSchema = closedObject({
   // Each is whole in memory while it is written.
   maxBodySize: v.optional(v.pipe(byteSize(1), v.maxValue(32 * 2 ** 20, "at most 32 MiB"))),
   tags: v.optional(listOf(tag, "an array of tags")),
+  tiers: v.optional(CacheTiersSchema),
 });
 
 /** `cache`: a switch or the policy. */
@@ -84,7 +109,22 @@ export function resolveCache(policy: CacheInput | undefined): CachePolicy | unde
     query: queryRule(input.query),
     maxBytes: input.maxBodySize ?? DEFAULT_CACHE.maxBytes,
     tags: input.tags ?? DEFAULT_CACHE.tags,
+    tiers: cacheTiers(input.tiers ?? {}),
   };
+}
+
+function cacheTiers({ colo, kv, r2 }: v.InferOutput<typeof CacheTiersSchema>): CacheTiers {
+  const { tiers } = DEFAULT_CACHE;
+  return { colo: cacheTier(colo, tiers.colo), kv: cacheTier(kv, tiers.kv), r2: cacheTier(r2, tiers.r2) };
+}
+
+function cacheTier(
+  said: v.InferOutput<typeof tier> | undefined,
+  standard: CacheTier | undefined,
+): CacheTier | undefined {
+  const input: v.InferOutput<typeof CacheTierSchema> | false = said === true || said === undefined ? {} : said;
+  if (!isOn(input) || standard === undefined) return undefined;
+  return { deadlineMs: input.deadline ?? standard.deadlineMs, maxBytes: input.maxBodySize ?? standard.maxBytes };
 }
 
 function cookieRule(input: v.InferOutput<typeof CacheSchema>["cookies"]): CookieRule {

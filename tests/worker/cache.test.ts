@@ -72,13 +72,13 @@ describe("a record", () => {
     expect(others).toEqual([]);
     expect(address).toMatch(/^https:\/\/gateway\.test\/sluice-cache\/[0-9a-f]{64}$/);
     const text = new TextDecoder().decode(bytes);
-    expect([text.startsWith("SLC\u0001"), text.endsWith("body")]).toEqual([true, true]);
+    expect([text.startsWith("SLC\u0002"), text.endsWith("body")]).toEqual([true, true]);
     expect(text).not.toMatch(/secret|hidden/);
   });
 
   it.each([
     ["of something else", () => new TextEncoder().encode("<html>not ours, and long enough</html>")],
-    ["of another version", (bytes: Uint8Array) => bytes.with(3, 2)],
+    ["of another version", (bytes: Uint8Array) => bytes.with(3, 1)],
     ["that has lost its end", (bytes: Uint8Array) => bytes.slice(0, -1)],
     ["that has gained an end", (bytes: Uint8Array) => new Uint8Array([...bytes, 0])],
     ["that has lost its head", (bytes: Uint8Array) => bytes.slice(0, 12)],
@@ -88,7 +88,7 @@ describe("a record", () => {
     await ask(() => fresh("first"));
     const [[address, bytes] = ["", new Uint8Array()]] = written;
     const headers = { "cache-control": "max-age=600" };
-    await (await caches.open("sluice-1")).put(address, new Response(spoil(bytes), { headers }));
+    await (await caches.open("sluice-2")).put(address, new Response(spoil(bytes), { headers }));
     const again = await ask(() => fresh("second"));
     expect([again.headers.get("x-cache"), await again.text()]).toEqual(["MISS", "second"]);
   });
@@ -128,6 +128,6 @@ describe("a tier that", () => {
     vi.spyOn(caches, "open").mockImplementation(open);
     const { exchange, step } = asked();
     const answer = await step(() => Promise.resolve(fresh("from the origin")));
-    expect([await answer.text(), exchange.notes.degraded]).toEqual(["from the origin", ["cache"]]);
+    expect([await answer.text(), exchange.notes.degraded]).toEqual(["from the origin", ["cache-colo"]]);
   });
 });

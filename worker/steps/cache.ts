@@ -1,5 +1,5 @@
 import type { Backend, CachePolicy, Route } from "../../schemas/index.ts";
-import { answerOf, type Candidate } from "../cache/answer.ts";
+import { answerOf, retentionOf, type Answer, type Candidate } from "../cache/answer.ts";
 import { askOrigin } from "../cache/flow/ask-origin.ts";
 import { credentialsOf } from "../cache/flow/credentials.ts";
 import type { Asking } from "../cache/flow/asking.ts";
@@ -10,11 +10,12 @@ import { bypassOf } from "../cache/lookup.ts";
 import { refreshLater } from "../cache/flow/refresh.ts";
 import { requestRulesOf } from "../cache/request-rules.ts";
 import { storedFreshness } from "../cache/freshness.ts";
-import { drop } from "../cache/tiers/colo.ts";
-import { findResponse, type Found, type KeptResponse } from "../cache/tiers/records.ts";
+import { drop } from "../cache/tiers/kept-body.ts";
+import type { KeptResponse } from "../cache/tiers/records.ts";
+import { bringNearer, findResponse } from "../cache/tiers/shelves.ts";
 import { forwarded, told } from "../cache/flow/told.ts";
 import { currentEpochs } from "../cache/flow/epochs.ts";
-import { purgeVerdict, type PurgeVerdict } from "../../objects/control-plane/purge.ts";
+import { purgeVerdict, type PurgeEpochs, type PurgeVerdict } from "../../objects/control-plane/purge.ts";
 import { withoutCookie } from "../cookie.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
@@ -52,16 +53,29 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     if (bypass !== undefined) return told(exchange, await next(exchange), forwarded("bypass", { detail: bypass }));
 
     const keyed = await keyRequest(exchange, terms);
-    const [found, epochs] = await Promise.all([search(), currentEpochs(exchange)]);
+    const shelves = { env: exchange.env, policy };
+    const knowing = currentEpochs(exchange);
+    let judged: Judged | undefined;
+    const found = await findResponse(keyed, shelves, async (one) => {
+      judged = judge(one, await knowing);
+      return isAnswer(judged.how);
+    });
+    for (const tier of found.failed) (exchange.notes.degraded ??= []).push(`cache-${tier}`);
     const now = Date.now();
     const kept = found.kind === "found" ? found.kept : undefined;
-    const candidate = kept && candidateOf(kept);
-    const how = answerOf(candidate, now, rules);
-    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed: missOf(found) };
+    if (kept === undefined) judged = undefined;
+    else if (judged?.kept !== kept) judged = judge(kept, await knowing);
+    const candidate = judged?.candidate;
+    const how = judged?.how ?? answerOf(undefined, now, rules);
+    const missed = found.kind === "vary-miss" ? "vary-miss" : "uri-miss";
+    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed };
 
-    if (kept !== undefined && (how.kind === "fresh" || how.kind === "stale")) {
+    if (kept !== undefined && candidate !== undefined && (how.kind === "fresh" || how.kind === "stale")) {
       if (how.kind === "stale" && how.refresh) refreshLater(asking);
-      const detail = how.kind === "fresh" ? "colo" : how.refresh ? "swr" : "max-stale";
+      else if (kept.tier !== "colo") {
+        exchange.ctx.waitUntil(bringNearer(keyed, shelves, kept, retentionOf(candidate, now)));
+      }
+      const detail = how.kind === "fresh" ? kept.tier : how.refresh ? "swr" : "max-stale";
       const outcome = { kind: "hit", ttlMs: how.ttlMs, detail } as const;
       return told(exchange, keptAnswer(exchange, kept.stored, kept.body, now), outcome);
     }
@@ -76,17 +90,12 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     }
     return askOrigin(asking);
 
-    /** A tier that fails is as good as empty. */
-    async function search(): Promise<Found | { readonly kind: "failed" }> {
-      try {
-        return await findResponse(keyed);
-      } catch {
-        (exchange.notes.degraded ??= []).push("cache");
-        return { kind: "failed" };
-      }
+    function judge(one: KeptResponse, epochs: PurgeEpochs | undefined): Judged {
+      const usable = candidateOf(one, epochs);
+      return { kept: one, candidate: usable, how: answerOf(usable, Date.now(), rules) };
     }
 
-    function candidateOf({ stored }: KeptResponse): Candidate {
+    function candidateOf({ stored }: KeptResponse, epochs: PurgeEpochs | undefined): Candidate {
       const { host, path } = canonical;
       const known = {
         requestedAt: stored.requestedAt,
@@ -105,8 +114,16 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
   };
 }
 
-function missOf(found: Found | { readonly kind: "failed" }): Asking["missed"] {
-  return found.kind === "vary-miss" ? "vary-miss" : "uri-miss";
+/** What a tier has, and what may be made of it. */
+interface Judged {
+  readonly kept: KeptResponse;
+  readonly candidate: Candidate;
+  readonly how: Answer;
+}
+
+/** Whether no other tier need be asked. */
+function isAnswer({ kind }: Answer): boolean {
+  return kind === "fresh" || kind === "stale";
 }
 
 /** `Upgrade` is always named by `Connection`, and says all the same that no response of an ordinary kind is wanted. */

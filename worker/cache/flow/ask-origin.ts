@@ -6,7 +6,7 @@ import { fill } from "./fill.ts";
 import { keptAnswer } from "./kept-answer.ts";
 import { originTrouble } from "./origin-trouble.ts";
 import { validatorsOf } from "../revalidation.ts";
-import { drop } from "../tiers/colo.ts";
+import { drop } from "../tiers/kept-body.ts";
 import { forwarded, told } from "./told.ts";
 
 /**

@@ -3,6 +3,7 @@ import type { Exchange, Handler } from "../../exchange.ts";
 import type { Candidate } from "../answer.ts";
 import type { RequestRules } from "../request-rules.ts";
 import type { KeptResponse } from "../tiers/records.ts";
+import type { Shelves } from "../tiers/shelves.ts";
 import type { KeyedRequest } from "./keyed-request.ts";
 
 /** A request that what is kept doesn't answer. */
@@ -26,6 +27,11 @@ export interface Answered {
   readonly receivedAt: number;
   /** What would have bound the client to a target; nothing that is kept may. */
   readonly bind: ((answer: Response) => void) | undefined;
+}
+
+/** The tiers for what a request asks for. */
+export function shelvesOf({ exchange, policy }: Asking): Shelves {
+  return { env: exchange.env, policy };
 }
 
 /** Why the origin was asked, as `Cache-Status` says it. */

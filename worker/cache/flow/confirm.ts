@@ -1,13 +1,14 @@
 import { currentAge } from "../age.ts";
-import { whyOf, type Answered, type Asking } from "./asking.ts";
+import { shelvesOf, whyOf, type Answered, type Asking } from "./asking.ts";
 import { fieldsOf } from "../fields.ts";
 import { judged, keepLater } from "./fill.ts";
 import { keptAnswer } from "./kept-answer.ts";
 import { afterHead, confirmed } from "../revalidation.ts";
 import type { Storability } from "../storability.ts";
 import type { StoredResponse } from "../stored-response.ts";
-import { drop, wholeBody } from "../tiers/colo.ts";
-import { forgetResponse, type KeptResponse } from "../tiers/records.ts";
+import { drop, wholeBody } from "../tiers/kept-body.ts";
+import type { KeptResponse } from "../tiers/records.ts";
+import { forgetResponse } from "../tiers/shelves.ts";
 import { forwarded, told } from "./told.ts";
 
 /**
@@ -44,7 +45,7 @@ export function hearHead(asking: Asking, answered: Answered, kept: KeptResponse)
   const heard = afterHead(kept.stored, answered.answer.status, headOf(answered));
   if (heard.kind !== "confirmed") {
     drop(kept.body);
-    if (heard.kind === "invalid") ctx.waitUntil(forgetResponse(kept).catch(() => {}));
+    if (heard.kind === "invalid") ctx.waitUntil(forgetResponse(kept, shelvesOf(asking)));
     return;
   }
   const { stored } = heard;
@@ -66,7 +67,7 @@ export function renew(
   const work =
     storability.kind === "store"
       ? keepLater(asking, stored, bytes, storability.freshness)
-      : forgetResponse(kept).catch(() => {});
+      : forgetResponse(kept, shelvesOf(asking));
   asking.exchange.ctx.waitUntil(work);
   return storability;
 }

@@ -2,13 +2,13 @@ import { credentialsOf } from "./credentials.ts";
 import { isNotModified, notModifiedFields } from "../conditional.ts";
 import { collectBody, fillBody } from "./fill-body.ts";
 import { retentionOf } from "../answer.ts";
-import { whyOf, type Answered, type Asking } from "./asking.ts";
+import { shelvesOf, whyOf, type Answered, type Asking } from "./asking.ts";
 import { fieldsOf, readerOf, type Fields } from "../fields.ts";
 import type { Freshness } from "../freshness.ts";
 import { ALIVE } from "../../../objects/control-plane/purge.ts";
 import { storabilityOf, type Storability } from "../storability.ts";
 import { toStored, type StoredResponse } from "../stored-response.ts";
-import { keepResponse } from "../tiers/records.ts";
+import { keepResponse } from "../tiers/shelves.ts";
 import { forwarded, told } from "./told.ts";
 
 /** Gives the client what the origin has answered, and keeps it once it has come whole, where it may be kept. */
@@ -57,13 +57,13 @@ export function judged(
 
 /** Keeps a response, for as long as it is worth it. A tier that fails keeps nothing, and nobody waits to hear it. */
 export async function keepLater(
-  { keyed }: Asking,
+  asking: Asking,
   stored: StoredResponse,
   bytes: Uint8Array,
   freshness: Freshness,
 ): Promise<void> {
   const retentionMs = retentionOf({ stored, freshness, purge: ALIVE }, Date.now());
-  await keepResponse(keyed, { stored, body: bytes }, retentionMs).catch(() => {});
+  await keepResponse(asking.keyed, shelvesOf(asking), { stored, body: bytes }, { retentionMs });
 }
 
 /** The client's own conditions were not sent: what came is judged by them here. Undefined: it is to get all of it. */

@@ -2,7 +2,7 @@ import { parseCanonical } from "../../canonical.ts";
 import type { Exchange } from "../../exchange.ts";
 import { invalidatedUrls } from "../invalidation.ts";
 import { keyRequest, type KeyTerms } from "./keyed-request.ts";
-import { invalidateResponses } from "../tiers/records.ts";
+import { invalidateResponses } from "../tiers/shelves.ts";
 
 /**
  * Makes useless what a request with an unsafe method has made wrong: its own URL, and what its answer names of the same origin, where that
@@ -23,6 +23,6 @@ export async function invalidateAfter(exchange: Exchange, answer: Response, term
     const parsed = parseCanonical("GET", url);
     if (!parsed.ok) continue;
     const keyed = await keyRequest({ ...exchange, canonical: parsed.request }, terms);
-    exchange.ctx.waitUntil(invalidateResponses(keyed, Date.now()).catch(() => {}));
+    exchange.ctx.waitUntil(invalidateResponses(keyed, { env: exchange.env, policy: terms.policy }, Date.now()));
   }
 }

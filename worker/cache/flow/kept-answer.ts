@@ -6,7 +6,7 @@ import { readerOf, type Fields } from "../fields.ts";
 import { rangeOf } from "../range.ts";
 import { servedFields } from "../served-fields.ts";
 import type { StoredResponse } from "../stored-response.ts";
-import { drop, type KeptBody } from "../tiers/colo.ts";
+import { drop, type KeptBody } from "../tiers/kept-body.ts";
 
 /** Statuses that `Response` takes no body for (Fetch, "null body status"). */
 const NULL_BODY: ReadonlySet<number> = new Set([204, 205, 304]);

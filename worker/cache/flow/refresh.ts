@@ -1,14 +1,14 @@
 import { createLru } from "../../../objects/lru.ts";
 import { isErrorStatus } from "../answer.ts";
-import type { Asking } from "./asking.ts";
+import { shelvesOf, type Asking } from "./asking.ts";
 import { renew } from "./confirm.ts";
 import { fieldsOf, readerOf } from "../fields.ts";
 import { collectBody } from "./fill-body.ts";
 import { judged, keepLater } from "./fill.ts";
 import { confirmed, validatorsOf } from "../revalidation.ts";
 import { toStored } from "../stored-response.ts";
-import { wholeBody } from "../tiers/colo.ts";
-import { findResponse, forgetResponse } from "../tiers/records.ts";
+import { wholeBody } from "../tiers/kept-body.ts";
+import { findResponse, forgetResponse } from "../tiers/shelves.ts";
 
 /** The runtime ends what is left of an exchange after so long, and runs no more of it. */
 const LOST_MS = 30_000;
@@ -34,7 +34,7 @@ export function refreshLater(asking: Asking): void {
 async function refresh(asking: Asking): Promise<void> {
   const { exchange, next, keyed, policy } = asking;
   // What the client is being given is read by it.
-  const found = await findResponse(keyed);
+  const found = await findResponse(keyed, shelvesOf(asking));
   const kept = found.kind === "found" ? found.kept : undefined;
   const conditions = kept === undefined ? [] : validatorsOf(readerOf(kept.stored.fields));
   const asked = keyed.fill(conditions);
@@ -62,7 +62,7 @@ async function refresh(asking: Asking): Promise<void> {
   if (storability.kind === "pass" || notes.fallback !== undefined) {
     await answer.body?.cancel().catch(() => {});
     const isOver = kept !== undefined && notes.fallback === undefined && !isErrorStatus(status);
-    return isOver ? forgetResponse(kept) : undefined;
+    return isOver ? forgetResponse(kept, shelvesOf(asking)) : undefined;
   }
   const bytes = await collectBody(answer, policy.maxBytes);
   if (bytes === undefined) return;
