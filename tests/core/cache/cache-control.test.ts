@@ -123,6 +123,35 @@ describe("a targeted field", () => {
   });
 });
 
+describe("Surrogate-Control", () => {
+  it.each<readonly [surrogate: string, control: string, from: string, maxAgeMs: number | undefined, forbidden: string]>(
+    [
+      ["max-age=3600", "no-store, max-age=1", "targeted", 3_600_000, ""],
+      ["MaX-aGe=3600", "max-age=1", "targeted", 3_600_000, ""],
+      ["max-age=3600+600", "max-age=1", "targeted", 3_600_000, ""],
+      ['content="ESI/1.0", max-age=5', "max-age=1", "targeted", 5_000, ""],
+      ["max-age=0", "max-age=1", "targeted", 0, ""],
+      ["max-age=x", "max-age=1", "targeted", 0, ""],
+      ["no-store", "max-age=1", "targeted", undefined, "no-store"],
+      ["no-store-remote", "max-age=1", "targeted", undefined, "no-store"],
+      ["max-age=3600", "Private", "targeted", 3_600_000, "private"],
+      ["max-age=3600;another", "max-age=1", "cache-control", 1_000, ""],
+      ["no-store, max-age=3600;another", "max-age=1", "targeted", undefined, "no-store"],
+      ['content="ESI/1.0"', "max-age=1", "cache-control", 1_000, ""],
+      ["", "max-age=1", "cache-control", 1_000, ""],
+    ],
+  )("%j beside %j", (surrogate, control, from, maxAgeMs, forbidden) => {
+    const rules = rulesOf(reading({ "surrogate-control": surrogate, "cache-control": control }), TARGETED);
+    const why = rules.isNoStore ? "no-store" : rules.isPrivate ? "private" : "";
+    expect([rules.from, rules.maxAgeMs, why]).toEqual([from, maxAgeMs, forbidden]);
+  });
+
+  it("counts where no newer field says anything", () => {
+    const fields = { "cdn-cache-control": "max-age=2", "surrogate-control": "max-age=3" };
+    expect(rulesOf(reading(fields), TARGETED).maxAgeMs).toBe(2_000);
+  });
+});
+
 describe("a request's directives", () => {
   const asked = { respectRequestDirectives: true };
 
