@@ -1,4 +1,5 @@
 import type { LimitKey } from "./rate-limit-types.ts";
+import type { ConcurrencyPolicy } from "./traffic-types.ts";
 
 /** What a backend is, and how its targets are watched, shared and tried again, with every default filled in. Times in ms. */
 
@@ -16,6 +17,8 @@ export interface Backend {
   readonly retry: RetrySettings | undefined;
   /** Undefined: nothing is sent twice on suspicion. */
   readonly hedge: HedgePolicy | undefined;
+  /** Its own, else the top level's; undefined: any number of requests may be in flight. */
+  readonly concurrency: ConcurrencyPolicy | undefined;
   /** Undefined: nobody counts what it is asked. */
   readonly quota: QuotaSettings | undefined;
   /**

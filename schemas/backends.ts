@@ -1,8 +1,10 @@
 import * as v from "valibot";
 import type { Backend, BreakerSettings, RetrySettings } from "./backend-types.ts";
 import { closedObject } from "./document/closed-object.ts";
+import type { ConcurrencyPolicy } from "./traffic-types.ts";
 import { balancePolicy, resolveBalance } from "./policies/backends/balance.ts";
 import { CircuitBreakerPolicySchema, resolveBreaker } from "./policies/backends/circuit-breaker.ts";
+import { ConcurrencyPolicySchema, resolveConcurrency } from "./policies/backends/concurrency.ts";
 import { healthCheckPolicy, resolveHealthCheck } from "./policies/backends/health-check.ts";
 import { HedgePolicySchema, resolveHedge } from "./policies/backends/hedge.ts";
 import { quotaPolicy, resolveQuota } from "./policies/backends/quota.ts";
@@ -61,6 +63,7 @@ export const BackendSchema = closedObject({
   healthCheck: v.optional(healthCheckPolicy),
   retry: v.optional(RetryPolicySchema),
   hedge: v.optional(HedgePolicySchema),
+  concurrency: v.optional(ConcurrencyPolicySchema),
   quota: v.optional(quotaPolicy),
 });
 
@@ -71,6 +74,7 @@ export type BackendInput = v.InferOutput<typeof BackendSchema>;
 export interface BackendDefaults {
   readonly circuitBreaker: BreakerSettings | undefined;
   readonly retry: RetrySettings | undefined;
+  readonly concurrency: ConcurrencyPolicy | undefined;
 }
 
 /** A backend with its defaults. */
@@ -83,6 +87,7 @@ export function resolveBackend(name: string, input: BackendInput, defaults: Back
     healthCheck: resolveHealthCheck(input.healthCheck),
     retry: input.retry === undefined ? defaults.retry : resolveRetry(input.retry),
     hedge: resolveHedge(input.hedge),
+    concurrency: input.concurrency === undefined ? defaults.concurrency : resolveConcurrency(input.concurrency),
     quota: resolveQuota(input.quota, name),
     circuitBreaker:
       input.circuitBreaker === undefined ? beside(name, defaults.circuitBreaker) : resolveBreaker(input.circuitBreaker),

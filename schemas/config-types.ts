@@ -2,6 +2,7 @@ import type { Backend, BreakerSettings } from "./backend-types.ts";
 import type { CachePolicy } from "./cache-policy.ts";
 import type { IdempotencySettings } from "./idempotency-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
+import type { BatchPolicy, MirrorSettings, PriorityPolicy } from "./traffic-types.ts";
 
 /**
  * The configuration as the gateway works from it: every default filled in, durations in milliseconds, sizes in bytes,
@@ -20,6 +21,8 @@ export interface Config {
   readonly endpoints: Endpoints;
   readonly logging: LoggingPolicy;
   readonly limiter: LimiterPolicy;
+  /** Undefined: there is no such endpoint. */
+  readonly batch: BatchPolicy | undefined;
   /** Lets targets be private, loopback and link-local addresses. Default false. */
   readonly allowPrivateTargets: boolean;
 }
@@ -92,6 +95,10 @@ export interface Route {
   readonly cache: CachePolicy | undefined;
   /** Undefined: nothing is made of idempotency keys. */
   readonly idempotency: IdempotencySettings | undefined;
+  /** Undefined: every request is `normal`. */
+  readonly priority: PriorityPolicy | undefined;
+  /** Undefined: nothing is copied. */
+  readonly mirror: MirrorSettings | undefined;
 }
 
 /** A prefix (stripped before the target's path is joined) or a pattern such as `/users/:id` or `/files/*`. */

@@ -3,6 +3,8 @@ import { BackendSchema } from "./backends.ts";
 import { ClientIpSchema } from "./client-ip.ts";
 import { closedObject, objectOf } from "./document/closed-object.ts";
 import { AdminPolicySchema, EndpointsSchema } from "./endpoints.ts";
+import { BatchPolicySchema } from "./policies/batch.ts";
+import { ConcurrencyPolicySchema } from "./policies/backends/concurrency.ts";
 import { RetryPolicySchema } from "./policies/backends/retry.ts";
 import { LimiterSchema } from "./policies/limiter.ts";
 import { LoggingPolicySchema } from "./policies/logging.ts";
@@ -22,6 +24,8 @@ export const ConfigSchema = v.pipe(
       backends: v.optional(objectOf(entityName, BackendSchema, "an object from names to backends")),
       ...routePolicies,
       retry: v.optional(RetryPolicySchema),
+      concurrency: v.optional(ConcurrencyPolicySchema),
+      batch: v.optional(BatchPolicySchema),
       metrics: v.optional(MetricsPolicySchema),
       logging: v.optional(LoggingPolicySchema),
       limiter: v.optional(LimiterSchema),

@@ -14,6 +14,8 @@ export interface Draft {
   readonly backends: readonly DraftBackend[];
   /** Backends that breakers name, wherever they are written. */
   readonly fallbacks: readonly { readonly path: Path; readonly backend: string }[];
+  /** That mirrors name. */
+  readonly mirrors: Draft["fallbacks"];
   readonly endpoints: v.InferOutput<typeof EndpointsSchema> | undefined;
   readonly admin: v.InferOutput<typeof AdminPolicySchema> | undefined;
   readonly allowPrivateTargets: boolean;
@@ -34,11 +36,12 @@ interface DraftBackend {
 }
 
 const MatchSchema = v.object(matchEntries);
+const MirrorNameSchema = v.object({ backend: entityName });
 const FallbackNameSchema = v.object({ fallback: v.object({ backend: entityName }) });
 
 /** Reads what can be read. */
 export function draftOf(document: unknown): Draft {
-  const { routes, backends, endpoints, admin, allowPrivateTargets, circuitBreaker } = fieldsOf(document);
+  const { routes, backends, endpoints, admin, allowPrivateTargets, circuitBreaker, mirror } = fieldsOf(document);
   return {
     routes: Array.isArray(routes) ? routes.map(draftRoute) : [],
     backends: Object.entries(fieldsOf(backends)).map(([name, backend]) => {
@@ -55,6 +58,12 @@ export function draftOf(document: unknown): Draft {
       ),
       ...Object.entries(fieldsOf(backends)).flatMap(([name, backend]) =>
         draftFallback(["backends", name], fieldsOf(backend)["circuitBreaker"]),
+      ),
+    ],
+    mirrors: [
+      ...draftMirror([], mirror),
+      ...(Array.isArray(routes) ? routes : []).flatMap((route: unknown, index) =>
+        draftMirror(["routes", index], fieldsOf(route)["mirror"]),
       ),
     ],
     endpoints: read(EndpointsSchema, endpoints),
@@ -78,6 +87,11 @@ function draftFallback(level: Path, circuitBreaker: unknown): Draft["fallbacks"]
   const named = read(FallbackNameSchema, circuitBreaker);
   if (named === undefined) return [];
   return [{ path: [...level, "circuitBreaker", "fallback", "backend"], backend: named.fallback.backend }];
+}
+
+function draftMirror(level: Path, mirror: unknown): Draft["mirrors"] {
+  const named = read(MirrorNameSchema, mirror);
+  return named === undefined ? [] : [{ path: [...level, "mirror", "backend"], backend: named.backend }];
 }
 
 function read<Schema extends v.GenericSchema>(schema: Schema, value: unknown): v.InferOutput<Schema> | undefined {

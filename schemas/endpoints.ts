@@ -28,8 +28,6 @@ export const AdminPolicySchema = removable(AdminSchema);
 
 /** The endpoints' paths, with defaults. */
 export function resolveEndpoints(input: v.InferOutput<typeof EndpointsSchema> | undefined): Endpoints {
-  const pathOf = (path: string | false | undefined, standard: string) =>
-    path === false ? undefined : (path ?? standard);
   return {
     healthz: pathOf(input?.healthz, "/healthz"),
     readyz: pathOf(input?.readyz, "/readyz"),
@@ -37,8 +35,17 @@ export function resolveEndpoints(input: v.InferOutput<typeof EndpointsSchema> | 
   };
 }
 
+/** Where several requests are taken in one; undefined: switched off. */
+export function batchPath(input: v.InferOutput<typeof EndpointsSchema> | undefined): string | undefined {
+  return pathOf(input?.batch, "/batch");
+}
+
 /** The admin API's settings, with defaults. */
 export function resolveAdmin(input: v.InferOutput<typeof AdminPolicySchema> | undefined): AdminPolicy {
   const prefix = input === undefined || input === false ? undefined : input.prefix;
   return { enabled: input === undefined || isOn(input), prefix: prefix ?? "/admin" };
+}
+
+function pathOf(path: string | false | undefined, standard: string): string | undefined {
+  return path === false ? undefined : (path ?? standard);
 }

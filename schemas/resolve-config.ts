@@ -3,13 +3,17 @@ import { resolveBackend, type BackendDefaults, type BackendInput } from "./backe
 import { resolveClientIp } from "./client-ip.ts";
 import type { Config, Route } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
-import { resolveAdmin, resolveEndpoints } from "./endpoints.ts";
+import { batchPath, resolveAdmin, resolveEndpoints } from "./endpoints.ts";
 import { resolveCache } from "./policies/cache.ts";
+import { resolveBatch } from "./policies/batch.ts";
 import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
+import { resolveConcurrency } from "./policies/backends/concurrency.ts";
 import { resolveRetry } from "./policies/backends/retry.ts";
 import { resolveIdempotency } from "./policies/idempotency.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
 import { resolveLogging } from "./policies/logging.ts";
+import { resolveMirror } from "./policies/mirror.ts";
+import { resolvePriority } from "./policies/priority.ts";
 import { resolveRateLimits, statesRateLimits } from "./policies/rate-limit/resolve.ts";
 import { resolveSizeLimits } from "./policies/size-limits.ts";
 import { resolveTimeouts } from "./policies/timeouts.ts";
@@ -19,7 +23,11 @@ import type { RouteInput } from "./routes/route.ts";
 /** Fills in every default and hands the top-level policies down to the routes that have none of their own. */
 export function resolveConfig(input: ConfigInput): Config {
   const written = new Map(Object.entries(input.backends ?? {}));
-  const shared = { circuitBreaker: resolveBreaker(input.circuitBreaker), retry: resolveRetry(input.retry) };
+  const shared = {
+    circuitBreaker: resolveBreaker(input.circuitBreaker),
+    retry: resolveRetry(input.retry),
+    concurrency: resolveConcurrency(input.concurrency),
+  };
   const named = [...written].map(([name, backend]) => resolveBackend(name, backend, shared));
   const backends = new Map(named.map((backend) => [backend.name, backend]));
   const defaults = { input, multipliers: sharedMultipliers(input), written, backends, shared };
@@ -31,6 +39,7 @@ export function resolveConfig(input: ConfigInput): Config {
     endpoints: resolveEndpoints(input.endpoints),
     logging: resolveLogging(input.logging),
     limiter: resolveLimiter(input.limiter),
+    batch: resolveBatch(input.batch, batchPath(input.endpoints)),
     allowPrivateTargets: input.allowPrivateTargets ?? false,
   };
 }
@@ -66,6 +75,8 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
     circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
     cache: resolveCache(route.cache ?? input.cache),
     idempotency: resolveIdempotency(route.idempotency ?? input.idempotency),
+    priority: resolvePriority(route.priority ?? input.priority),
+    mirror: resolveMirror(route.mirror ?? input.mirror, backend.name),
   };
 }
 

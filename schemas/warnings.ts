@@ -25,7 +25,7 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
     ...multiplierWarnings(input),
     ...backendWarnings(input, config),
     ...pendingOnBackends(input),
-    ...["jobs", "batch"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
+    ...["jobs"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
     ...shadowedRoutes(config),
   ];
 }
@@ -76,8 +76,8 @@ function isSwitchedOff(value: unknown): boolean {
 }
 
 /** The gateway's own endpoints win over routes. */
-function shadowedRoutes({ routes, endpoints, admin }: Config): readonly ConfigWarning[] {
-  const own = [...Object.values(endpoints), admin.enabled ? admin.prefix : undefined].filter(
+function shadowedRoutes({ routes, endpoints, admin, batch }: Config): readonly ConfigWarning[] {
+  const own = [...Object.values(endpoints), batch?.path, admin.enabled ? admin.prefix : undefined].filter(
     (path) => path !== undefined,
   );
   return routes.flatMap(({ path: { value } }, index) => {

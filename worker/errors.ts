@@ -28,6 +28,7 @@ export const ERRORS = {
     title: "What became of the request with this idempotency key cannot be told",
   },
   "payload-too-large": { status: 413, title: "The request body is too large" },
+  "unsupported-media-type": { status: 415, title: "The content type is not taken here" },
   "uri-too-long": { status: 414, title: "The URL is too long" },
   "misdirected-request": { status: 421, title: "This host is not served here" },
   "idempotency-key-reused": { status: 422, title: "This idempotency key was used for another request" },
@@ -49,6 +50,11 @@ export const ERRORS = {
     title: "The origin's response is not valid HTTP",
     proxyError: "http_protocol_error",
   },
+  "upstream-response-too-large": {
+    status: 502,
+    title: "The answer is too large",
+    proxyError: "http_response_body_size",
+  },
   "dependency-unavailable": {
     status: 503,
     title: "Something the gateway needs does not answer",
@@ -58,6 +64,12 @@ export const ERRORS = {
     status: 503,
     title: "The origin is left alone for a while",
     proxyError: "destination_unavailable",
+  },
+  overloaded: {
+    status: 503,
+    title: "More is asked of the origin than it can do",
+    type: `${REGISTERED}temporary-reduced-capacity`,
+    proxyError: "connection_limit_reached",
   },
   "no-healthy-target": {
     status: 503,

@@ -5,6 +5,7 @@ import { DEFAULT_HEDGE, HedgeSchema } from "../policies/backends/hedge.ts";
 import { BackoffSchema, DEFAULT_RETRY, RetryBudgetSchema, RetrySchema } from "../policies/backends/retry.ts";
 import { DEFAULT_STICKY_TTL_MS, STICKY_NAMES, StickySchema } from "../policies/backends/sticky.ts";
 import { formatMs } from "../values/duration.ts";
+import { concurrencyPolicy } from "./traffic.ts";
 import { breakerSections } from "./circuit-breaker.ts";
 import { quotaSection } from "./quota.ts";
 import { enabled, pending, section } from "./section.ts";
@@ -53,6 +54,7 @@ const backend = section(
       meaning: "Sending a second request when the first is slow: `true` for the defaults, or an object.",
       standard: "off",
     },
+    concurrency: { ...concurrencyPolicy, standard: "the top level's" },
   },
 );
 

@@ -6,6 +6,7 @@ import { RouteSchema } from "../routes/route.ts";
 import { backendPolicies, backendSections } from "./backends.ts";
 import { policySections } from "./policies.ts";
 import { pending, section, type Section } from "./section.ts";
+import { batchPolicy, concurrencyPolicy, trafficPolicies, trafficSections } from "./traffic.ts";
 
 const policies = {
   rateLimit: { meaning: "How many requests a client may make; `false` removes the limits.", standard: "no limit" },
@@ -26,6 +27,7 @@ const policies = {
     meaning: "One effect per `Idempotency-Key`: `true` for the defaults, an object, or `false`.",
     standard: "keys are passed on",
   },
+  ...trafficPolicies,
   geo: pending("Rules by country and region."),
   canary: pending("Sending a share of the traffic elsewhere."),
   webSocket: pending("Relaying WebSocket connections."),
@@ -46,6 +48,8 @@ const document = section(
     backends: { meaning: "Origin servers by name, for routes to name in `backend`.", standard: "`{}`" },
     ...policies,
     retry: backendPolicies.retry,
+    concurrency: concurrencyPolicy,
+    batch: batchPolicy,
     metrics: pending("Fleet-wide figures."),
     logging: { meaning: "One JSON line per exchange.", standard: "on" },
     limiter: { meaning: "How much an isolate remembers of the clients that it serves.", standard: "its defaults" },
@@ -143,7 +147,7 @@ const endpoints = section(
     readyz: { meaning: "Whether a configuration is active and an object answers.", standard: '`"/readyz"`' },
     health: { meaning: "`application/health+json`.", standard: '`"/health"`' },
     jobs: pending("Asynchronous requests."),
-    batch: pending("Several requests in one."),
+    batch: { meaning: "Several requests in one, where `batch` is configured.", standard: '`"/batch"`' },
   },
 );
 
@@ -162,4 +166,5 @@ export const sections: readonly Section[] = [
   endpoints,
   admin,
   ...policySections,
+  ...trafficSections,
 ];

@@ -4,7 +4,9 @@ import { CachePolicySchema } from "../policies/cache.ts";
 import { CircuitBreakerPolicySchema } from "../policies/backends/circuit-breaker.ts";
 import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
 import { IdempotencyPolicySchema } from "../policies/idempotency.ts";
+import { MirrorPolicySchema } from "../policies/mirror.ts";
 import { pendingRoutePolicies } from "../policies/pending.ts";
+import { PriorityPolicySchema } from "../policies/priority.ts";
 import { RateLimitListSchema, rateLimitMultiplier, RateLimitPolicySchema } from "../policies/rate-limit/rate-limit.ts";
 import { SizeLimitsPolicySchema } from "../policies/size-limits.ts";
 import { TimeoutsSchema } from "../policies/timeouts.ts";
@@ -22,6 +24,8 @@ export const routePolicies = {
   deduplication: v.optional(DeduplicationPolicySchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),
   idempotency: v.optional(IdempotencyPolicySchema),
+  priority: v.optional(PriorityPolicySchema),
+  mirror: v.optional(MirrorPolicySchema),
   ...pendingRoutePolicies,
 } as const;
 
@@ -38,6 +42,7 @@ const OF_BACKENDS = {
   hedge: IN_BACKEND,
   quota: IN_BACKEND,
   retry: `${IN_BACKEND}, or at the top level`,
+  concurrency: `${IN_BACKEND}, or at the top level`,
 } as const;
 
 /** What a request must look like, where it goes, and what happens on the way. */

@@ -39,6 +39,11 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "The origin's answer is not a whole HTTP response: a status that is not final, framing that contradicts itself, a body shorter than declared.",
   "dependency-unavailable":
     'The owner of a limit with `onError: "closed"` or of an idempotency key does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
+  overloaded:
+    "More requests are in flight to the backend than `concurrency` lets this class have, or, in a batch, no connection became free in time. Nothing was sent: safe to repeat after `Retry-After`.",
+  "upstream-response-too-large":
+    "An answer of a batch is larger than what `batch.maxAnswerSize` leaves for it. Ask for it outside of the batch.",
+  "unsupported-media-type": "A batch is sent as `Content-Type: application/json`.",
   "breaker-open":
     "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
   "no-healthy-target":

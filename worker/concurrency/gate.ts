@@ -1,3 +1,4 @@
+import type { ConcurrencyPolicy, Priority } from "../../schemas/index.ts";
 import { begin, countInFlight, finish, noneInFlight, type CountedCall, type InFlight } from "../balance/in-flight.ts";
 import {
   heldTo,
@@ -8,24 +9,10 @@ import {
   noteTime,
   type GradientLimit,
 } from "./gradient-limit.ts";
-import type { GradientPolicy } from "./gradient-policy.ts";
-import { roomOf, roomWhileHeld, type Priority, type PriorityShares } from "./priority.ts";
+import { roomOf, roomWhileHeld } from "./priority.ts";
 
 /** How many requests one isolate may have in flight to one backend. */
-export interface GatePolicy {
-  readonly limit: FixedLimit | AdaptiveLimit;
-  readonly shares: PriorityShares;
-}
-
-export interface FixedLimit {
-  readonly kind: "fixed";
-  /** Of one isolate; >= 1. */
-  readonly limit: number;
-}
-
-export interface AdaptiveLimit extends GradientPolicy {
-  readonly kind: "adaptive";
-}
+export type GatePolicy = Pick<ConcurrencyPolicy, "limit" | "shares">;
 
 /** What stands before a backend in one isolate; for the life of the isolate, whatever the configuration. Changed in place. */
 export interface Gate {
@@ -97,12 +84,17 @@ export type CallTime =
   /** It failed fast, its client left, or nothing is known. */
   | { readonly kind: "nothing" };
 
-/** Notes that a request's answer is over, or that it ended in any other way; again changes nothing. */
-export function leave({ inFlight, gradient }: Gate, { call, startedAt }: Guest, time: CallTime, now: number): void {
-  if (call.isOver) return;
-  finish(inFlight, call);
+/** Notes what a request says of its backend, of one that stays: its answer's body may take its time. Then it leaves with nothing. */
+export function noteCall({ gradient }: Gate, { startedAt }: Guest, time: CallTime, now: number): void {
   if (gradient === undefined || time.kind === "nothing") return;
   noteTime(gradient, startedAt, time.kind === "head" ? time.tookMs : Infinity, now);
+}
+
+/** Notes that a request's answer is over, or that it ended in any other way; again changes nothing. */
+export function leave(gate: Gate, guest: Guest, time: CallTime, now: number): void {
+  if (guest.call.isOver) return;
+  finish(gate.inFlight, guest.call);
+  noteCall(gate, guest, time, now);
 }
 
 /** How many requests may be in flight, of all classes, for one of this class to begin. */

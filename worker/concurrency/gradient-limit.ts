@@ -1,9 +1,9 @@
-import type { GradientPolicy } from "./gradient-policy.ts";
+import type { AdaptiveConcurrency } from "../../schemas/index.ts";
 import { addSample, clearSample, newSample, sampleQuantile, type TimeSample } from "./time-sample.ts";
 
 /** The limit of one isolate for one backend, and what it is found by. Changed in place, since every request passes here. */
 export interface GradientLimit {
-  policy: GradientPolicy;
+  policy: AdaptiveConcurrency;
   /** Not rounded. */
   limit: number;
   /** What an answer takes when the backend isn't busy, in ms; undefined: not known. */
@@ -46,7 +46,7 @@ const MEASURE_ANSWERS_LONG = 5;
 const FAR = 1.5;
 
 /** Before the first answer. */
-export function newGradientLimit(policy: GradientPolicy, now: number): GradientLimit {
+export function newGradientLimit(policy: AdaptiveConcurrency, now: number): GradientLimit {
   return {
     policy,
     limit: policy.initial,

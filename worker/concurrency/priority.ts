@@ -1,11 +1,7 @@
-/** How much a request matters when not all can be served. */
-export type Priority = "critical" | "normal" | "low";
+import type { ConcurrencyPolicy, Priority } from "../../schemas/index.ts";
 
-/** The part of a limit that each class may use, in (0, 1]; what `critical` has above the others is kept for it. */
-export type PriorityShares = Readonly<Record<Priority, number>>;
-
-/** What holds where nothing else is said: a fifth is for critical requests alone, as at Stripe. */
-export const DEFAULT_SHARES: PriorityShares = { critical: 1, normal: 0.8, low: 0.5 };
+/** The part of a limit that each class may use; what `critical` has above the others is kept for it, a fifth as at Stripe. */
+type PriorityShares = ConcurrencyPolicy["shares"];
 
 /** How many requests may be in flight, of all classes, for one of this class to begin: at least one. */
 export function roomOf(priority: Priority, limit: number, shares: PriorityShares): number {

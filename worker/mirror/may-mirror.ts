@@ -1,25 +1,4 @@
-/** What is copied to a shadow backend. */
-export interface MirrorPolicy {
-  /** Of the requests that could be copied, in [0, 1]. Default 1. */
-  readonly share: number;
-  /** undefined: all. Default undefined: a shadow has its own data, so writes may be tried on it too. */
-  readonly methods: readonly string[] | undefined;
-  /** A longer body isn't copied, in bytes. Default 65,536: what the gateway keeps of a body anyway. */
-  readonly maxBodyBytes: number;
-  /** Copies of one isolate that are on their way at once. Default 16. */
-  readonly maxInFlight: number;
-  /** After which a copy is given up, in ms. Default 10 s. */
-  readonly timeoutMs: number;
-}
-
-/** What holds where nothing else is said. */
-export const DEFAULT_MIRROR: MirrorPolicy = {
-  share: 1,
-  methods: undefined,
-  maxBodyBytes: 65_536,
-  maxInFlight: 16,
-  timeoutMs: 10_000,
-};
+import type { MirrorSettings } from "../../schemas/index.ts";
 
 /** A request of the client's that was sent to its backend. */
 export interface MirroredRequest {
@@ -64,7 +43,7 @@ const SKIPS: Readonly<Record<MirrorSkip, MirrorDecision>> = {
  */
 export function mayMirror(
   { method, isUpgrade, body }: MirroredRequest,
-  policy: MirrorPolicy,
+  policy: Omit<MirrorSettings, "backend">,
   inFlight: number,
   sample: number,
 ): MirrorDecision {

@@ -9,21 +9,21 @@ import {
   type Gate,
   type Guest,
 } from "../../../worker/concurrency/gate.ts";
-import { DEFAULT_GRADIENT, type GradientPolicy } from "../../../worker/concurrency/gradient-policy.ts";
-import { DEFAULT_SHARES, roomOf, type Priority } from "../../../worker/concurrency/priority.ts";
+import { DEFAULT_CONCURRENCY } from "../../../schemas/policies/backends/concurrency.ts";
+import type { AdaptiveConcurrency, Priority } from "../../../schemas/index.ts";
+import { roomOf } from "../../../worker/concurrency/priority.ts";
+
+const { limit: ADAPTIVE_LIMIT, shares: SHARES } = DEFAULT_CONCURRENCY;
 
 const LEASE_MS = 60_000;
 const NOW = 1_000_000;
 
 function fixed(limit: number): Gate {
-  return newGate({ limit: { kind: "fixed", limit }, shares: DEFAULT_SHARES }, NOW);
+  return newGate({ limit: { kind: "fixed", limit }, shares: SHARES }, NOW);
 }
 
-function adaptive(changes: Partial<GradientPolicy> = {}): Gate {
-  return newGate(
-    { limit: { kind: "adaptive", ...DEFAULT_GRADIENT, sampleAnswers: 20, ...changes }, shares: DEFAULT_SHARES },
-    NOW,
-  );
+function adaptive(changes: Partial<AdaptiveConcurrency> = {}): Gate {
+  return newGate({ limit: { ...ADAPTIVE_LIMIT, sampleAnswers: 20, ...changes }, shares: SHARES }, NOW);
 }
 
 function ask(gate: Gate, priority: Priority = "normal", now = NOW, random = 0) {
@@ -53,10 +53,7 @@ describe("a limit of a backend", () => {
     [1, "low", 1],
     [1_000, "normal", 800],
   ])("of %d lets %s requests have %d", (limit, priority, expected) => {
-    expect([roomOf(priority, limit, DEFAULT_SHARES), fill(fixed(limit), priority).length]).toEqual([
-      expected,
-      expected,
-    ]);
+    expect([roomOf(priority, limit, SHARES), fill(fixed(limit), priority).length]).toEqual([expected, expected]);
   });
 
   it("keeps its reserve for critical requests, whoever came first", () => {
@@ -85,17 +82,13 @@ describe("a limit of a backend", () => {
   it("may be another one from now on, for those inside as well", () => {
     const gate = fixed(4);
     const [first] = fill(gate, "critical");
-    reconfigureGate(gate, { limit: { kind: "fixed", limit: 2 }, shares: DEFAULT_SHARES }, NOW);
+    reconfigureGate(gate, { limit: { kind: "fixed", limit: 2 }, shares: SHARES }, NOW);
     if (first !== undefined) leave(gate, first, { kind: "nothing" }, NOW);
     expect(fill(gate, "critical").length).toBe(0);
-    reconfigureGate(gate, { limit: { kind: "adaptive", ...DEFAULT_GRADIENT }, shares: DEFAULT_SHARES }, NOW);
+    reconfigureGate(gate, DEFAULT_CONCURRENCY, NOW);
     expect(fill(gate, "critical").length).toBe(17);
     if (gate.gradient !== undefined) gate.gradient.bestMs = 40;
-    reconfigureGate(
-      gate,
-      { limit: { kind: "adaptive", ...DEFAULT_GRADIENT, maximum: 10, buffer: 1 }, shares: DEFAULT_SHARES },
-      NOW,
-    );
+    reconfigureGate(gate, { limit: { ...ADAPTIVE_LIMIT, maximum: 10, buffer: 1 }, shares: SHARES }, NOW);
     expect([roomFor(gate, "critical", NOW), gate.gradient?.bestMs]).toEqual([10, 40]);
   });
 
@@ -120,7 +113,7 @@ describe("a limit of a backend", () => {
             }
             const before = inside.length;
             const entry = ask(gate, step.priority);
-            expect(entry.kind).toBe(before < roomOf(step.priority, limit, DEFAULT_SHARES) ? "pass" : "shed");
+            expect(entry.kind).toBe(before < roomOf(step.priority, limit, SHARES) ? "pass" : "shed");
             if (entry.kind === "pass") inside.push(entry.guest);
             else shed += 1;
           }

@@ -7,7 +7,7 @@ import {
   type GatePolicy,
   type Guest,
 } from "../../../worker/concurrency/gate.ts";
-import type { Priority } from "../../../worker/concurrency/priority.ts";
+import type { Priority } from "../../../schemas/index.ts";
 import { createRandom } from "../../simulation/random.ts";
 
 /** A backend that serves some requests at once and queues the others in their order, behind isolates that each have a gate. */

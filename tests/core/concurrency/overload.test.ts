@@ -1,11 +1,12 @@
 import { describe, expect, it } from "vitest";
 import type { GatePolicy } from "../../../worker/concurrency/gate.ts";
-import { DEFAULT_GRADIENT } from "../../../worker/concurrency/gradient-policy.ts";
-import { DEFAULT_SHARES } from "../../../worker/concurrency/priority.ts";
+import { DEFAULT_CONCURRENCY } from "../../../schemas/policies/backends/concurrency.ts";
 import { capacity, overload, type Scenario } from "./overload-world.ts";
 
-const ADAPTIVE: GatePolicy = { limit: { kind: "adaptive", ...DEFAULT_GRADIENT }, shares: DEFAULT_SHARES };
-const FIXED: GatePolicy = { limit: { kind: "fixed", limit: 20 }, shares: DEFAULT_SHARES };
+const { limit: ADAPTIVE_LIMIT, shares: SHARES } = DEFAULT_CONCURRENCY;
+
+const ADAPTIVE: GatePolicy = DEFAULT_CONCURRENCY;
+const FIXED: GatePolicy = { limit: { kind: "fixed", limit: 20 }, shares: SHARES };
 /** Of an answer, when nothing queues: 64 are served at once, each for 50 ms in the median. */
 const IDLE_P99_MS = 127;
 const PEAK = capacity(50);
@@ -71,7 +72,7 @@ describe("three times what the backend can serve", () => {
   it("lasts for minutes without the queue growing, which it does when isolates measure at different times", () => {
     const long = { ...base, policy: ADAPTIVE, offered: times(3), seconds: 300, countFromMs: 150_000, seed: 2 };
     const together = overload(long);
-    const apart = overload({ ...long, clockApartMs: DEFAULT_GRADIENT.measureEveryMs / 4 });
+    const apart = overload({ ...long, clockApartMs: ADAPTIVE_LIMIT.measureEveryMs / 4 });
     expect(together.critical.p99Ms).toBeLessThan(1.6 * IDLE_P99_MS);
     expect(apart.critical.p99Ms).toBeGreaterThan(4 * IDLE_P99_MS);
   });

@@ -1,19 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { begin, countInFlight, finish, noneInFlight } from "../../../worker/balance/in-flight.ts";
-import {
-  DEFAULT_MIRROR,
-  mayMirror,
-  type MirroredBody,
-  type MirroredRequest,
-  type MirrorPolicy,
-} from "../../../worker/mirror/may-mirror.ts";
+import { mayMirror, type MirroredBody, type MirroredRequest } from "../../../worker/mirror/may-mirror.ts";
+import type { MirrorSettings } from "../../../schemas/index.ts";
+import { DEFAULT_MIRROR } from "../../../schemas/policies/mirror.ts";
 import { createRandom } from "../../simulation/random.ts";
 
 const GET: MirroredRequest = { method: "GET", isUpgrade: false, body: { kind: "none" } };
 const kept = (bytes: number): MirroredRequest => ({ ...GET, method: "POST", body: { kind: "kept", bytes } });
 
-function decide(request: MirroredRequest, changes: Partial<MirrorPolicy> = {}, inFlight = 0, sample = 0): string {
+function decide(request: MirroredRequest, changes: Partial<MirrorSettings> = {}, inFlight = 0, sample = 0): string {
   const decision = mayMirror(request, { ...DEFAULT_MIRROR, ...changes }, inFlight, sample);
   return decision.kind === "mirror" ? "mirror" : decision.why;
 }

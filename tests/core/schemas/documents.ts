@@ -47,6 +47,7 @@ export const BACKEND_DEFAULTS = {
   healthCheck: undefined,
   retry: undefined,
   hedge: undefined,
+  concurrency: undefined,
   quota: undefined,
   circuitBreaker: undefined,
   idempotency: undefined,

@@ -12,6 +12,8 @@ const NO_LIMITS = {
   cache: undefined,
   idempotency: undefined,
   alternatives: [],
+  priority: undefined,
+  mirror: undefined,
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {
