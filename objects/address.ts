@@ -47,6 +47,10 @@ export interface Addresses {
   breaker(url: string): Promise<{ readonly name: string }>;
   /** The one `ControlPlane` of the whole deployment; near its first isolate. */
   controlPlane(): Promise<{ readonly name: string }>;
+  /** One of the shards that list live WebSocket sessions; near its first isolate. */
+  socketRegistry(shard: number): Promise<{ readonly name: string }>;
+  /** The `UpstreamQuota` of a quota, by its name in the configuration; near its first isolate. */
+  upstreamQuota(quota: string): Promise<{ readonly name: string }>;
   /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
   idempotency(parts: readonly string[]): Promise<{ readonly name: string }>;
 }
@@ -163,6 +167,12 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     async controlPlane() {
       plane ??= `v1:control-plane:${await hmac(["control-plane"])}`;
       return { name: plane };
+    },
+    async socketRegistry(shard) {
+      return { name: `v1:socket-registry:${await hmac(["socket-registry", String(shard)])}` };
+    },
+    async upstreamQuota(quota) {
+      return { name: `v1:upstream-quota:${await hmac(["upstream-quota", quota])}` };
     },
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };

@@ -1,6 +1,6 @@
 import { handle } from "./gateway.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, RateLimiter, UpstreamQuota } from "../objects/index.ts";
+export { CircuitBreaker, ControlPlane, Dedup, RateLimiter, SocketRegistry, UpstreamQuota } from "../objects/index.ts";
 export { Origin } from "./origin.ts";
 
 export default {

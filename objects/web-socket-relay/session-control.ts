@@ -1,33 +1,40 @@
 /**
- * What the admin API may ask of a `WebSocketRelay` object; the object implements it as RPC methods. A session is named by the
- * `id` under which it was registered (registration.ts), which is not the id by which its client resumes it.
+ * What operators may ask of a `WebSocketRelay` object, as RPC methods of it. A session is named by the `id` under which it was
+ * registered (registration.ts): not the id by which its client resumes it, which is a secret.
+ *
+ * Many orders go to one object at once, so that a thousand sessions of one object are one call.
  */
 export interface SessionControl {
   /** Null: it has no such session, or no more. */
-  describeSession(id: string): SessionDescription | null | Promise<SessionDescription | null>;
-  /** Closes both legs of a session; a splice, in which no Close frame can be sent, is cut. Resolves when the Close frame was sent. */
-  closeSession(id: string, order: CloseOrder): ControlReply | Promise<ControlReply>;
-  /** Sends its client one message, in its place among the upstream's; counted and kept for resumption like those. */
-  sendToSession(id: string, message: string | ArrayBuffer): ControlReply | Promise<ControlReply>;
-  /** Server-sent events of what passes (session-tap.ts), until it is cancelled or its time is over. */
-  tapSession(id: string, options: TapOptions): TapReply | Promise<TapReply>;
+  describeSession(id: string): SessionDescription | null;
+  /** Ends sessions, at once or later; answers when that is begun or its timers are set, in the order asked. */
+  closeSessions(order: CloseOrder): readonly ControlReply[];
+  /** Sends the client of each session one message, in its place among the upstream's; counted and kept for resumption like those. */
+  sendToSessions(ids: readonly string[], message: string | ArrayBuffer): readonly ControlReply[];
+  /** Shows what passes as server-sent events (session-tap.ts), until the stream is cancelled or its time is over. */
+  tapSession(id: string, options: TapOptions): TapReply;
 }
 
-/** `gone`: there is no such session; `unsupported`: its mode has no messages; `closing`: too late; `full`: its byte budget is used up. */
-export type ControlReply = { readonly kind: "done" | "gone" | "unsupported" | "closing" | "full" };
+/** Ends sessions: both legs with a Close frame; a splice, in which none can be sent, is cut. */
+export interface CloseOrder {
+  readonly sessions: readonly {
+    readonly id: string;
+    /** Close it so many ms from now. Clients with control frames are told at once, with a code of 1012. */
+    readonly afterMs: number;
+  }[];
+  /** One that may be sent: 1000 to 1003, 1007 to 1014, or 3000 to 4999. With 1012 the session can be resumed, elsewhere too if it is stored. */
+  readonly code: number;
+  /** At most 123 bytes. */
+  readonly reason: string;
+}
+
+/** `gone`: no such session, or it closes already; `unsupported`: a splice has no messages; `full`: its byte budget is used up. */
+export type ControlReply = "done" | "gone" | "unsupported" | "full";
 
 /** `busy`: somebody taps it already. */
 export type TapReply =
   | { readonly kind: "tapped"; readonly events: ReadableStream<Uint8Array> }
   | { readonly kind: "gone" | "unsupported" | "busy" };
-
-/** How a session is ended. */
-export interface CloseOrder {
-  /** One that may be sent: 1000, 1001, 1003, 1007 to 1014, or 3000 to 4999. */
-  readonly code: number;
-  /** At most 123 bytes. */
-  readonly reason: string;
-}
 
 /** What of a session is shown as it passes. */
 export interface TapOptions {
@@ -36,17 +43,18 @@ export interface TapOptions {
   readonly sample: number;
   /** Of a message; what is beyond is cut. */
   readonly maxBytes: number;
-  /** Names of members of JSON texts whose values are not shown, in any case. */
+  /** Names of members of JSON texts whose values are not shown, in any case of letters. */
   readonly redact: readonly string[];
 }
 
 /** What a relay knows of a session now. Times are ms since the epoch; `in` is from the client. */
 export interface SessionDescription {
+  /** 1 to 64 letters, digits, `-` and `_`. */
   readonly id: string;
   readonly route: string;
   /** As limits name whoever is behind it; null: nobody is known. */
   readonly principal: string | null;
-  readonly ip: string | null;
+  readonly address: string | null;
   readonly origin: string | null;
   readonly protocol: string | null;
   readonly extensions: string | null;
@@ -60,7 +68,7 @@ export interface SessionDescription {
   readonly bytesIn: number;
   readonly bytesOut: number;
   /** Bytes that wait in the relay. */
-  readonly queued: number;
+  readonly queuedBytes: number;
   readonly resumes: number;
   /** The target that is connected. */
   readonly upstream: string | null;

@@ -11,7 +11,15 @@ import {
 import { signalOf } from "../../objects/upstream-quota/upstream-signal.ts";
 import { EGRESS_POLICY, EGRESS_WAIT_MS } from "./egress-policy.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, UpstreamQuota } from "../../worker/index.ts";
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  RateLimiter,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../../worker/index.ts";
 
 const TERMS = { quota: "provider", configVersion: 1, policy: EGRESS_POLICY };
 const isolate = `isolate ${Math.random()}`;

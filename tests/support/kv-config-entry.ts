@@ -1,6 +1,14 @@
 import worker from "../../worker/index.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, UpstreamQuota } from "../../worker/index.ts";
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  RateLimiter,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../../worker/index.ts";
 
 /**
  * The shipped Worker as a deployment configures it, from KV. A request with `X-Test-Config-Version` puts its body there as

@@ -1,6 +1,14 @@
-import worker, { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, UpstreamQuota } from "../../worker/index.ts";
+import worker, {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  RateLimiter,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../../worker/index.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, UpstreamQuota };
+export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, SocketRegistry, UpstreamQuota };
 
 /**
  * The shipped Worker, with two ways more to call the inner entrypoint as an object would: `X-Test-Origin-Route` names the

@@ -2,7 +2,15 @@
 import { tableSizes } from "./count-tables.ts";
 import worker from "../../worker/index.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, UpstreamQuota } from "../../worker/index.ts";
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  RateLimiter,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../../worker/index.ts";
 
 /** The shipped Worker; `X-Test-Control: tables` asks an isolate how much it holds. */
 export default {

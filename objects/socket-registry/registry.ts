@@ -1,0 +1,101 @@
+import type {
+  ListMessage,
+  ReportMessage,
+  SessionCursor,
+  SessionEntry,
+  SessionFilter,
+  SessionPage,
+} from "./registry-messages.ts";
+
+/** One shard's list of live sessions. In memory only: after a restart all tell of theirs again within 10 s. */
+export interface Registry {
+  /** Takes in what a relay object tells. */
+  report(message: ReportMessage, now: number): void;
+  list(message: ListMessage, now: number): SessionPage;
+  /** All that match, in the order of the list. */
+  matching(filter: SessionFilter, now: number): readonly SessionEntry[];
+  /** Undefined: it is not known here. */
+  find(id: string, now: number): SessionEntry | undefined;
+  /** Forgets whoever was not told of for a lease. */
+  sweep(now: number): void;
+  readonly size: number;
+}
+
+/** Whoever is not told of for so long is gone; a relay tells of each at least every 30 s. */
+export const LEASE_MS = 60_000;
+/** At half a kilobyte each. */
+export const MAX_ENTRIES = 20_000;
+
+/** Makes an empty list. */
+export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
+  const leases = new Map<string, { readonly entry: SessionEntry; readonly until: number }>();
+  /** Those that found no room, until their leases would be over. */
+  const turnedAway = new Map<string, number>();
+
+  function sweep(now: number): void {
+    // Each report moves its entry to the end, so the first to end are in front.
+    for (const [id, { until }] of leases) {
+      if (until > now) break;
+      leases.delete(id);
+    }
+    for (const [id, until] of turnedAway) {
+      if (until > now) break;
+      turnedAway.delete(id);
+    }
+  }
+
+  function turnAway(id: string, until: number): void {
+    turnedAway.delete(id);
+    if (turnedAway.size < maxEntries) turnedAway.set(id, until);
+  }
+
+  function matching(filter: SessionFilter, now: number): readonly SessionEntry[] {
+    sweep(now);
+    const found = [...leases.values()].map(({ entry }) => entry).filter((entry) => isMeant(entry, filter));
+    return found.sort(inOrder);
+  }
+
+  return {
+    report({ object, sessions, closed }, now) {
+      sweep(now);
+      const until = now + LEASE_MS;
+      for (const session of sessions) {
+        leases.delete(session.id);
+        if (leases.size >= maxEntries) turnAway(session.id, until);
+        else leases.set(session.id, { entry: { ...session, object }, until });
+      }
+      for (const id of closed) {
+        // Another object may have it by now: a name is not proof of whose it is.
+        if (leases.get(id)?.entry.object === object) leases.delete(id);
+        turnedAway.delete(id);
+      }
+    },
+    list({ filter, limit, after }, now) {
+      const all = matching(filter, now);
+      const rest = after === null ? all : all.filter((entry) => inOrder(after, entry) < 0);
+      return { v: 1, sessions: rest.slice(0, limit), matched: all.length, unlisted: turnedAway.size };
+    },
+    matching,
+    find(id, now) {
+      sweep(now);
+      return leases.get(id)?.entry;
+    },
+    sweep,
+    get size() {
+      return leases.size;
+    },
+  };
+}
+
+/** The newest first; at the same time, by id. */
+export function inOrder(one: SessionCursor, other: SessionCursor): number {
+  if (one.openedAt !== other.openedAt) return other.openedAt - one.openedAt;
+  if (one.id === other.id) return 0;
+  return one.id < other.id ? -1 : 1;
+}
+
+function isMeant(entry: SessionEntry, filter: SessionFilter): boolean {
+  return FIELDS.every((field) => filter[field] === null || filter[field] === entry[field]);
+}
+
+const FIELDS = ["route", "principal", "address", "state", "mode"] as const;

@@ -1,0 +1,64 @@
+import { DurableObject } from "cloudflare:workers";
+import { relayAt } from "../web-socket-relay/relay-stub.ts";
+import { giveOrder } from "./give-order.ts";
+import { createRegistry, LEASE_MS } from "./registry.ts";
+import {
+  listProblem,
+  orderProblem,
+  reportProblem,
+  type ListMessage,
+  type OrderMessage,
+  type OrderReply,
+  type ReportMessage,
+  type SessionEntry,
+  type SessionPage,
+} from "./registry-messages.ts";
+
+/**
+ * One shard of the list of live WebSocket sessions, for operators. It stores nothing: no session outlives the object that
+ * holds it for long, and those objects tell of theirs again and again.
+ */
+export class SocketRegistry extends DurableObject<Env> {
+  readonly #registry = createRegistry();
+  /** While anybody is listed it keeps the object in memory, which would forget all of them else. */
+  #timer: ReturnType<typeof setTimeout> | null = null;
+
+  /** Takes in what a relay object tells of its sessions. Throws a TypeError on a malformed message. */
+  report(message: ReportMessage): { readonly v: 1 } {
+    insist("take the report", reportProblem(message));
+    this.#registry.report(message, Date.now());
+    this.#stay();
+    return { v: 1 };
+  }
+
+  /** A page of the sessions that match. Throws a TypeError on a malformed message. */
+  list(message: ListMessage): SessionPage {
+    insist("list", listProblem(message));
+    return this.#registry.list(message, Date.now());
+  }
+
+  /** A session as it was told of last; null: it is not known, or was not told of for a minute. */
+  find(id: string): SessionEntry | null {
+    return this.#registry.find(id, Date.now()) ?? null;
+  }
+
+  /** Gives an order to all sessions that match. Throws a TypeError on a malformed message. */
+  async order(message: OrderMessage): Promise<OrderReply> {
+    insist("give the order", orderProblem(message));
+    const meant = this.#registry.matching(message.filter, Date.now());
+    return giveOrder(meant, message.order, (object) => relayAt(this.env, object));
+  }
+
+  #stay(): void {
+    if (this.#timer !== null || this.#registry.size === 0) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
+      this.#registry.sweep(Date.now());
+      this.#stay();
+    }, LEASE_MS);
+  }
+}
+
+function insist(what: string, problem: string | undefined): void {
+  if (problem !== undefined) throw new TypeError(`cannot ${what}: ${problem}`);
+}

@@ -1,0 +1,94 @@
+import { addresses } from "../address.ts";
+import { ONE_TRY } from "../one-try.ts";
+import { MAX_REPORTED, type ReportMessage } from "../socket-registry/registry-messages.ts";
+import { REGISTRY_SHARDS, shardOfSession } from "../socket-registry/registry-shards.ts";
+import type { SocketRegistry } from "../socket-registry/socket-registry.ts";
+import type { SessionDescription } from "./session-control.ts";
+
+/**
+ * A relay object's line to the registry of sessions, off the path of messages. No method throws or has to be awaited, but the
+ * object must live until what it returns is settled (`ctx.waitUntil`). A report that is lost is made good by the next renewal.
+ */
+export interface Registration {
+  /** A session has begun, or something about it has changed that operators look for: told at once. */
+  opened(session: SessionDescription): Promise<void>;
+  /** A session has ended: told at once. */
+  closed(id: string): Promise<void>;
+  /** To be called every 10 s with all sessions: tells of those with new counters, and each 30 s of all. */
+  renew(sessions: readonly SessionDescription[], now: number): Promise<void>;
+}
+
+/** How often `renew` is to be called while there are sessions, in ms. */
+export const RENEW_MS = 10_000;
+/** Half of a lease: one report may be lost. */
+const QUIET_MS = 30_000;
+/** The registry is for operators: nothing waits for it longer. */
+const REPORT_MS = 2_000;
+
+/** What an object needs to reach the registry. */
+interface RegistryEnv {
+  readonly SOCKET_REGISTRY: DurableObjectNamespace<SocketRegistry>;
+  readonly NAMING_SECRET?: string;
+}
+
+/** Makes the line. @param object the object's own id, as text: `ctx.id.toString()`. */
+export function createRegistration(env: RegistryEnv, object: string): Registration {
+  const told = new Map<string, { readonly sum: number; readonly at: number }>();
+
+  async function report(sessions: readonly SessionDescription[], closed: readonly string[]): Promise<void> {
+    const messages = byShard(object, sessions, closed);
+    await Promise.all([...messages].map(([shard, message]) => tell(env, shard, message)));
+  }
+
+  return {
+    opened(session) {
+      told.set(session.id, { sum: sumOf(session), at: session.openedAt });
+      return report([session], []);
+    },
+    closed(id) {
+      told.delete(id);
+      return report([], [id]);
+    },
+    async renew(sessions, now) {
+      const news = sessions.filter((session) => {
+        const known = told.get(session.id);
+        return known === undefined || known.sum !== sumOf(session) || now - known.at >= QUIET_MS;
+      });
+      for (const session of news) told.set(session.id, { sum: sumOf(session), at: now });
+      for (let from = 0; from < news.length; from += MAX_REPORTED) {
+        await report(news.slice(from, from + MAX_REPORTED), []);
+      }
+    },
+  };
+}
+
+/** Grows with whatever a session does; its states are told at once. */
+function sumOf({ messagesIn, messagesOut, resumes }: SessionDescription): number {
+  return messagesIn + messagesOut + resumes;
+}
+
+function byShard(
+  object: string,
+  sessions: readonly SessionDescription[],
+  closed: readonly string[],
+): Map<number, ReportMessage> {
+  const messages = new Map<number, ReportMessage>();
+  for (let shard = 0; shard < REGISTRY_SHARDS; shard += 1) {
+    const [here, gone] = [
+      sessions.filter(({ id }) => shardOfSession(id) === shard),
+      closed.filter((id) => shardOfSession(id) === shard),
+    ];
+    if (here.length + gone.length > 0) messages.set(shard, { v: 1, object, sessions: here, closed: gone });
+  }
+  return messages;
+}
+
+async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Promise<void> {
+  try {
+    const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
+    const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
+    await Promise.race([stub.report(message), scheduler.wait(REPORT_MS)]);
+  } catch (error) {
+    console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
+  }
+}
