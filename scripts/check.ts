@@ -26,6 +26,7 @@ const checks: readonly (readonly [name: string, check: () => Outcome | Promise<O
   ["dead code", () => command("knip")],
   ["reference", () => command("node", "scripts/generate-reference.ts", "--check")],
   ["bindings", () => command("wrangler", "types", "--include-runtime=false", "--strict-vars=false", "--check")],
+  ["public cache", () => command("node", "scripts/check-deployment.ts")],
   ["deploy", () => command("wrangler", "deploy", "--dry-run", "--outdir", scratch)],
   ["bundle", bundleSize],
   ["tests", () => command("vitest", "run")],

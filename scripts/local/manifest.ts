@@ -27,12 +27,7 @@ export interface ObjectBinding {
 
 /** Reads the repository's wrangler.jsonc; throws when an object in it is not kept in SQLite, the only storage we run. */
 export async function readManifest(): Promise<Manifest> {
-  const text = await readFile(fileURLToPath(new URL("../../wrangler.jsonc", import.meta.url)), "utf8");
-  // JSON with comments and trailing commas is a JavaScript expression, and this file is our own code: no parser needed.
-  const module: { default: unknown } = await import(
-    `data:text/javascript,${encodeURIComponent(`export default ${text}`)}`
-  );
-  const file = v.parse(WranglerFile, module.default);
+  const file = v.parse(WranglerFile, await readWranglerFile());
   return {
     compatibilityDate: file.compatibility_date,
     compatibilityFlags: file.compatibility_flags,
@@ -47,6 +42,18 @@ export async function readManifest(): Promise<Manifest> {
     }),
     variables: file.vars,
   };
+}
+
+/** What a wrangler.jsonc says; default that of the repository. */
+export async function readWranglerFile(
+  path: string = fileURLToPath(new URL("../../wrangler.jsonc", import.meta.url)),
+): Promise<unknown> {
+  const text = await readFile(path, "utf8");
+  // JSON with comments and trailing commas is a JavaScript expression, and this file is our own code: no parser needed.
+  const module: { default: unknown } = await import(
+    `data:text/javascript,${encodeURIComponent(`export default ${text}`)}`
+  );
+  return module.default;
 }
 
 /** The key under which an object's storage lies on disk: the same in both profiles, so that either finds the other's state. */
