@@ -71,17 +71,17 @@ const rateLimit = section(
       standard: "every request",
     },
     countCacheHits: {
-      meaning: "`false`: a response from the cache costs nothing. _Accepted, but does not act yet._",
+      meaning: "`false`: a response from the cache costs nothing; what was taken for it is given back.",
       standard: "`true`",
     },
     ban: {
       meaning:
-        'Shuts a client out that goes on far beyond its limit: `true`, or an object. Not with `countWhen`, `"concurrency"`, fewer than 10 `requestsPerWindow`, or `by` `"all"` or `"route"` alone.',
+        'Shuts a client out that goes on far beyond its limit: `true`, or an object. Not with `countWhen`, `countCacheHits: false`, `"concurrency"`, fewer than 10 `requestsPerWindow`, or `by` `"all"` or `"route"` alone.',
       standard: "nobody is banned",
     },
     mode: {
       meaning:
-        '`"strict"`: the owner is asked for each request. `"leased"`: isolates spend tokens that the owner has lent them, with the same bound. Approximate windows, `settle` and `countWhen` are always strict, permits always leased.',
+        '`"strict"`: the owner is asked for each request. `"leased"`: isolates spend tokens that the owner has lent them, with the same bound. Approximate windows, `settle`, `countWhen` and `countCacheHits: false` are always strict, permits always leased.',
       standard: '`"leased"`',
     },
     onError: {

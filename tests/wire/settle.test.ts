@@ -68,6 +68,7 @@ function config(): unknown {
       route("left-bytes", { ...bytes, cost: 100 }),
       route("debt", { requestsPerWindow: 100, windowSeconds: HOUR, settle: { header: "X-Tokens" } }),
       route("no-debt", { requestsPerWindow: 100, windowSeconds: HOUR, settle: { header: "X-Tokens" }, maxDebt: 0 }),
+      { ...route("cached", { requestsPerWindow: 1000, countCacheHits: false }), cache: { ttl: 600 } },
       route("refused", login, { name: "other", by: "all", requestsPerWindow: 1, mode: "strict" }),
     ],
   };
@@ -203,6 +204,21 @@ test("a request that another limit refuses costs nothing", async () => {
   await settled(counterOf(first), 4);
   expect((await ask(gateway.url, { target: "/refused/bad" })).status).toBe(429);
   await settled(counterOf(first), 4);
+});
+
+test("what the cache answers costs nothing where the limit says so, and what the origin answers does", async () => {
+  const asked: RawAnswer[] = [];
+  const outcomes = () => asked.map(({ headers }) => valueOf(headers, "x-cache"));
+  await vi.waitFor(async () => {
+    asked.push(await ask(gateway.url, { target: "/cached/good" }));
+    expect(outcomes()).toContain("HIT");
+  }, PATIENCE_MS);
+  for (let hit = 0; hit < 5; hit += 1) asked.push(await ask(gateway.url, { target: "/cached/good" }));
+  asked.push(await ask(gateway.url, { target: "/cached/good", method: "DELETE" }));
+  const [counted] = asked;
+  if (counted === undefined) throw new Error("nothing was asked");
+  await settled(counterOf(counted), 1000 - outcomes().filter((outcome) => outcome !== "HIT").length);
+  expect(outcomes().slice(-6)).toEqual(["HIT", "HIT", "HIT", "HIT", "HIT", "BYPASS"]);
 });
 
 /** What identifies a counter to an operator, and what it holds when nothing is used. */

@@ -102,8 +102,8 @@ const rules: readonly Rule[] = [
   },
   {
     field: "mode",
-    broken: (limit) => limit["mode"] === "leased" && (has(limit, "settle") || has(limit, "countWhen")),
-    wanted: '"strict" or nothing: with "settle" and "countWhen" the owner decides about each request',
+    broken: (limit) => limit["mode"] === "leased" && (has(limit, "settle") || countsSome(limit)),
+    wanted: '"strict" or nothing: with "settle", "countWhen" and "countCacheHits" the owner decides about each request',
   },
   {
     field: "mode",
@@ -122,9 +122,9 @@ const rules: readonly Rule[] = [
   },
   {
     field: "ban",
-    broken: (limit) => bans(limit) && has(limit, "countWhen"),
+    broken: (limit) => bans(limit) && countsSome(limit),
     wanted:
-      'nothing beside "countWhen": every request is an attempt, so clients whose requests do not count would be banned',
+      'nothing beside "countWhen" or "countCacheHits": every request is an attempt, so clients whose requests do not count would be banned',
   },
   {
     field: "ban",
@@ -158,6 +158,11 @@ function hasOneOf(limit: Written, fields: readonly string[]): boolean {
 
 function isOn(limit: Written): boolean {
   return limit["enabled"] !== false;
+}
+
+/** Only some requests cost something, and which is known afterwards. */
+function countsSome(limit: Written): boolean {
+  return has(limit, "countWhen") || limit["countCacheHits"] === false;
 }
 
 function bans({ ban }: Written): boolean {

@@ -104,10 +104,10 @@ function unitsFor(decimals: readonly number[]): number {
   return decimals.every(Number.isInteger) ? 1 : THOUSANDTHS;
 }
 
-function modeOf({ algorithm, mode, settle, countWhen }: RateLimitInput): RateLimit["mode"] {
+function modeOf({ algorithm, mode, settle, countWhen, countCacheHits }: RateLimitInput): RateLimit["mode"] {
   if (algorithm === "concurrency") return "leased";
-  const isAsked = algorithm === "approximate-sliding-window" || settle !== undefined || countWhen !== undefined;
-  return isAsked ? "strict" : (mode ?? DEFAULT_MODE);
+  const isSettled = settle !== undefined || countWhen !== undefined || countCacheHits === false;
+  return isSettled || algorithm === "approximate-sliding-window" ? "strict" : (mode ?? DEFAULT_MODE);
 }
 
 function windowOf({ algorithm, windowSeconds, window, calendar }: RateLimitInput): number {

@@ -29,11 +29,6 @@ function warningsOf(
 ): readonly ConfigWarning[] {
   if (!isOn(limit)) return [];
   const warnings: ConfigWarning[] = [];
-  if (limit.countCacheHits === false) {
-    warnings.push(
-      warning([...path, "countCacheHits"], "accepted but does not act yet: responses from the cache count"),
-    );
-  }
   const unknown = (limit.by ?? []).filter((key) => isVerified([key])).map(formatKey);
   if (unknown.length > 0) {
     const message = `nothing identifies clients yet: until authentication acts, ${unknown.join(" and ")} means the address`;

@@ -77,7 +77,10 @@ const ONE_EACH = 'nothing: "concurrency" counts each request in flight as one';
 const AT_ONCE =
   'nothing: a window lets all of "requestsPerWindow" through at once; for a smaller burst take "token-bucket"';
 
-const OWNER_DECIDES = '"strict" or nothing: with "settle" and "countWhen" the owner decides about each request';
+const SOME_COUNT =
+  'nothing beside "countWhen" or "countCacheHits": every request is an attempt, so clients whose requests do not count would be banned';
+const OWNER_DECIDES =
+  '"strict" or nothing: with "settle", "countWhen" and "countCacheHits" the owner decides about each request';
 const EVERYBODY = 'nothing with "by" "all" or "route" alone: one client could have everybody banned';
 
 describe("what cannot be had together is refused", () => {
@@ -135,6 +138,7 @@ describe("what cannot be had together is refused", () => {
     ],
     [{ ...PER_MINUTE, settle: { header: "x-used" }, mode: "leased" }, "mode", '"leased"', OWNER_DECIDES],
     [{ ...PER_MINUTE, countWhen: "4xx", mode: "leased" }, "mode", '"leased"', OWNER_DECIDES],
+    [{ ...PER_MINUTE, countCacheHits: false, mode: "leased" }, "mode", '"leased"', OWNER_DECIDES],
     [
       { ...PER_MINUTE, maxDebt: 5 },
       "maxDebt",
@@ -147,12 +151,8 @@ describe("what cannot be had together is refused", () => {
       "0",
       'more than 0, or "settle" beside it: a limit that costs nothing never refuses',
     ],
-    [
-      { ...PER_MINUTE, ban: true, countWhen: 401 },
-      "ban",
-      "true",
-      'nothing beside "countWhen": every request is an attempt, so clients whose requests do not count would be banned',
-    ],
+    [{ ...PER_MINUTE, ban: true, countWhen: 401 }, "ban", "true", SOME_COUNT],
+    [{ ...PER_MINUTE, ban: true, countCacheHits: false }, "ban", "true", SOME_COUNT],
     [{ ...PER_MINUTE, by: "all", ban: {} }, "ban", "an empty object", EVERYBODY],
     [{ ...PER_MINUTE, by: "route", ban: {} }, "ban", "an empty object", EVERYBODY],
     [

@@ -113,7 +113,7 @@ describe("rateLimit", () => {
         exempt: { principals: ["key:ops"] },
         ban: { exemptPrincipals: ["*"] },
       },
-      routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", by: "consumer", countCacheHits: false }] }],
+      routes: [{ ...ROUTE, rateLimits: [{ ...PER_MINUTE, name: "a", by: "consumer" }] }],
     };
     expect(warningsOf(document)).toEqual([
       {
@@ -128,10 +128,6 @@ describe("rateLimit", () => {
       {
         path: "rateLimit.ban.exemptPrincipals",
         message: "nothing identifies clients yet: until authentication acts, bans spare nobody",
-      },
-      {
-        path: "routes[0].rateLimits[0].countCacheHits",
-        message: "accepted but does not act yet: responses from the cache count",
       },
       {
         path: "routes[0].rateLimits[0].by",

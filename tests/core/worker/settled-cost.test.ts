@@ -15,13 +15,36 @@ function limitOf(fields: object, multiplier: number = 1): RateLimit {
 interface Answer {
   readonly status?: number;
   readonly isGatewayError?: boolean;
+  readonly isHit?: boolean;
+  readonly isAbandoned?: boolean;
   readonly bytes?: number;
   readonly headers?: Record<string, string>;
 }
 
-function served({ status = 200, isGatewayError = false, bytes, headers = {} }: Answer) {
-  return { status, isGatewayError, bytes, header: (name: string) => headers[name] ?? null };
+function served({ status = 200, isGatewayError = false, bytes, headers = {}, ...rest }: Answer) {
+  return { status, isGatewayError, bytes, header: (name: string) => headers[name] ?? null, ...rest };
 }
+
+describe("what the cache answered", () => {
+  it.each<[object, Answer, number]>([
+    [{ countCacheHits: false }, { isHit: true }, 0],
+    [{ countCacheHits: false }, { isHit: true, isAbandoned: true }, 0],
+    [{ countCacheHits: false }, { isHit: false }, RESERVED],
+    [{ countCacheHits: false }, { isHit: false, isAbandoned: true }, RESERVED],
+    [{ countCacheHits: false, countWhen: "4xx" }, { isHit: true, status: 404 }, 0],
+    [{ countCacheHits: false, countWhen: "4xx" }, { isHit: false, status: 404 }, RESERVED],
+    [{ countCacheHits: false, settle: { bytesPerToken: 1 } }, { isHit: true, bytes: 5_000 }, 0],
+    [{ countCacheHits: true, countWhen: "4xx" }, { isHit: true, status: 404 }, RESERVED],
+    [{ settle: { bytesPerToken: "1KiB" } }, { isHit: true, bytes: 2049 }, 3],
+  ])("under %j, %j costs %i", (fields, answer, cost) => {
+    expect(costOfServed(limitOf(fields), RESERVED, served(answer))).toBe(cost);
+  });
+
+  it("is not waited for to its end where it costs nothing", () => {
+    const limit = limitOf({ countCacheHits: false, settle: { bytesPerToken: 1 } });
+    expect([true, false].map((isHit) => dependsOnBody(limit, served({ isHit })))).toEqual([false, true]);
+  });
+});
 
 describe("what counts", () => {
   it.each<[unknown, Answer, number]>([

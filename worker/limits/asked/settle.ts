@@ -65,7 +65,9 @@ export function settleWhenKnown(
   exchange: Exchange,
 ): void {
   const { limits } = reservation;
-  const head = { ...headOf(end, limits), isAbandoned: end.isAbandoned };
+  const { cache } = exchange.notes;
+  const isHit = cache === "HIT" || cache === "STALE";
+  const head = { ...headOf(end, isHit ? [] : limits), isAbandoned: end.isAbandoned, isHit };
   const body = limits.some((limit) => dependsOnBody(limit, head)) ? end.body : undefined;
   const bytes = end.body === undefined ? sizeOf(end.response) : undefined;
   const served = async (): Promise<Served> => ({ ...head, bytes: body === undefined ? bytes : (await body).bytes });

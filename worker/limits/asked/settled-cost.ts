@@ -1,5 +1,5 @@
 import { settledCost, timesMultiplier } from "../../../objects/rate-limiter/algorithms/cost.ts";
-import type { CountWhen, RateLimit } from "../../../schemas/index.ts";
+import type { RateLimit } from "../../../schemas/index.ts";
 
 /** What a served request showed, as far as its cost depends on it. */
 export interface Served {
@@ -8,19 +8,21 @@ export interface Served {
   readonly isGatewayError: boolean;
   /** The client left while the origin may have been at work: what came of that, nobody here knows. Absent: it did not. */
   readonly isAbandoned?: boolean;
+  /** It came from the cache: no origin has worked for it, nor said now what it costs. Absent: it did not. */
+  readonly isHit?: boolean;
   /** Of the body, as sent; undefined: nobody counted them. */
   readonly bytes: number | undefined;
   header(name: string): string | null;
 }
 
 /** Whether the owner hears only afterwards what a request under this limit has cost. */
-export function isSettled({ settle, countWhen }: RateLimit): boolean {
-  return settle !== undefined || countWhen !== undefined;
+export function isSettled({ settle, countWhen, countCacheHits }: RateLimit): boolean {
+  return settle !== undefined || countWhen !== undefined || !countCacheHits;
 }
 
 /** Whether what a request costs under this limit is known only when its body has ended. */
-export function dependsOnBody({ settle, countWhen }: RateLimit, served: Omit<Served, "bytes">): boolean {
-  return settle?.kind === "bytes" && !served.isGatewayError && counts(countWhen, served);
+export function dependsOnBody(limit: RateLimit, served: Omit<Served, "bytes">): boolean {
+  return limit.settle?.kind === "bytes" && !served.isGatewayError && counts(limit, served);
 }
 
 /**
@@ -30,10 +32,11 @@ export function dependsOnBody({ settle, countWhen }: RateLimit, served: Omit<Ser
  * @param reserved in units.
  */
 export function costOfServed(limit: RateLimit, reserved: number, served: Served): number {
-  const { settle, countWhen, unitsPerToken, multiplier } = limit;
+  const { settle, unitsPerToken, multiplier } = limit;
+  if (served.isHit === true && !limit.countCacheHits) return 0;
   // Whoever can look for the outcome elsewhere could try passwords for nothing, if leaving in time were for nothing.
   if (served.isAbandoned === true && settle?.kind !== "bytes") return reserved;
-  if (!counts(countWhen, served)) return 0;
+  if (!counts(limit, served)) return 0;
   if (settle === undefined) return reserved;
   if (settle.kind === "bytes" && served.bytes === undefined) return reserved;
   const response = { bytes: served.bytes ?? 0, header: (name: string) => served.header(name) };
@@ -41,7 +44,9 @@ export function costOfServed(limit: RateLimit, reserved: number, served: Served)
   return units === undefined ? reserved : timesMultiplier(units, multiplier);
 }
 
-function counts(countWhen: CountWhen | undefined, { status, isGatewayError }: Omit<Served, "bytes">): boolean {
+function counts(limit: RateLimit, { status, isGatewayError, isHit }: Omit<Served, "bytes">): boolean {
+  const { countWhen, countCacheHits } = limit;
+  if (isHit === true && !countCacheHits) return false;
   if (countWhen === undefined) return true;
   if (isGatewayError && !countWhen.gatewayErrors) return false;
   return countWhen.statuses.some(({ from, to }) => from <= status && status <= to);

@@ -141,10 +141,11 @@ function countedCosts(
   isRefused: boolean,
 ): readonly number[] {
   const costs = watch.costsOf(exchange);
-  if (watch.limits.every(({ countWhen }) => countWhen === undefined)) return costs;
+  const countsAll = ({ countWhen, countCacheHits }: RateLimit) => countWhen === undefined && countCacheHits;
+  if (watch.limits.every(countsAll)) return costs;
   return watch.limits.map((limit, index) => {
     const isRefusedByIt = isRefused && verdicts.some((verdict) => verdict.limit === limit && !verdict.allowed);
-    return limit.countWhen === undefined || isRefusedByIt ? (costs[index] ?? 0) : 0;
+    return countsAll(limit) || isRefusedByIt ? (costs[index] ?? 0) : 0;
   });
 }
 
