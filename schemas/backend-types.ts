@@ -1,3 +1,4 @@
+import type { Place } from "./placement-types.ts";
 import type { LimitKey } from "./rate-limit-types.ts";
 import type { ConcurrencyPolicy } from "./traffic-types.ts";
 
@@ -36,6 +37,8 @@ export interface Target {
   readonly weight: number;
   /** It gets no new client, and keeps those that are bound to it. Default false. */
   readonly drain: boolean;
+  /** Places that it is for; undefined: any. */
+  readonly regions: readonly Place[] | undefined;
 }
 
 /** How a target is chosen. */

@@ -11,10 +11,9 @@ import { quotaPolicy, resolveQuota } from "./policies/backends/quota.ts";
 import { resolveRetry, RetryPolicySchema } from "./policies/backends/retry.ts";
 import { resolveSticky, stickyPolicy } from "./policies/backends/sticky.ts";
 import { TimeoutsSchema } from "./policies/timeouts.ts";
+import { place } from "./values/place.ts";
 import { flag, integer, listOf } from "./values/primitives.ts";
 import { targetUrl } from "./values/target-url.ts";
-
-const REGIONS = "an array of region names";
 
 /** One origin server of a backend. */
 export const TargetSchema = closedObject(
@@ -22,7 +21,7 @@ export const TargetSchema = closedObject(
     url: targetUrl,
     weight: v.optional(integer(0, 1_000_000)),
     drain: v.optional(flag),
-    regions: v.optional(listOf(v.string(REGIONS), REGIONS)),
+    regions: v.optional(listOf(place, "an array of places")),
   },
   { wanted: 'an object with "url"' },
 );
@@ -81,7 +80,12 @@ export interface BackendDefaults {
 export function resolveBackend(name: string, input: BackendInput, defaults: BackendDefaults): Backend {
   return {
     name,
-    targets: input.targets.map(({ url, weight, drain }) => ({ url, weight: weight ?? 1, drain: drain ?? false })),
+    targets: input.targets.map(({ url, weight, drain, regions }) => ({
+      url,
+      weight: weight ?? 1,
+      drain: drain ?? false,
+      regions,
+    })),
     balance: resolveBalance(input.balance),
     sticky: resolveSticky(input.sticky),
     healthCheck: resolveHealthCheck(input.healthCheck),
@@ -94,8 +98,8 @@ export function resolveBackend(name: string, input: BackendInput, defaults: Back
   };
 }
 
-/** A fallback of the top level is no fallback of the very backend that it names. */
-function beside(name: string, settings: BreakerSettings | undefined): BreakerSettings | undefined {
+/** A fallback of a wider level is no fallback of the very backend that it names. */
+export function beside(name: string, settings: BreakerSettings | undefined): BreakerSettings | undefined {
   const isItsOwn = settings?.fallback?.kind === "backend" && settings.fallback.backend === name;
   return isItsOwn ? { ...settings, fallback: undefined } : settings;
 }

@@ -52,12 +52,13 @@ function repeated(values: readonly (string | undefined)[]): readonly Repetition[
   });
 }
 
-function unknownBackends({ routes, backends, fallbacks, mirrors }: Draft): readonly ConfigProblem[] {
+function unknownBackends({ routes, backends, fallbacks, placements, mirrors }: Draft): readonly ConfigProblem[] {
   const names = backends.map(({ name }) => name);
   const known = new Set(names);
   const named = [
     ...routes.map(({ backend }, index) => ({ backend, path: ["routes", index, "backend"] })),
     ...fallbacks,
+    ...placements,
     ...mirrors,
   ];
   return named.flatMap(({ backend, path }) => {

@@ -1,6 +1,7 @@
 import type { Backend, BreakerSettings } from "./backend-types.ts";
 import type { CachePolicy } from "./cache-policy.ts";
 import type { IdempotencySettings } from "./idempotency-types.ts";
+import type { CanaryPolicy, GeoPolicy } from "./placement-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
 import type { BatchPolicy, MirrorSettings, PriorityPolicy } from "./traffic-types.ts";
 
@@ -95,6 +96,10 @@ export interface Route {
   readonly cache: CachePolicy | undefined;
   /** Undefined: nothing is made of idempotency keys. */
   readonly idempotency: IdempotencySettings | undefined;
+  /** Undefined: it doesn't matter where requests come from. */
+  readonly geo: GeoPolicy | undefined;
+  /** Undefined: there is one version. */
+  readonly canary: CanaryPolicy | undefined;
   /** Undefined: every request is `normal`. */
   readonly priority: PriorityPolicy | undefined;
   /** Undefined: nothing is copied. */

@@ -14,6 +14,8 @@ export interface Draft {
   readonly backends: readonly DraftBackend[];
   /** Backends that breakers name, wherever they are written. */
   readonly fallbacks: readonly { readonly path: Path; readonly backend: string }[];
+  /** That geography and canaries name. */
+  readonly placements: Draft["fallbacks"];
   /** That mirrors name. */
   readonly mirrors: Draft["fallbacks"];
   readonly endpoints: v.InferOutput<typeof EndpointsSchema> | undefined;
@@ -60,6 +62,12 @@ export function draftOf(document: unknown): Draft {
         draftFallback(["backends", name], fieldsOf(backend)["circuitBreaker"]),
       ),
     ],
+    placements: [
+      ...draftPlacements([], document),
+      ...(Array.isArray(routes) ? routes : []).flatMap((route: unknown, index) =>
+        draftPlacements(["routes", index], route),
+      ),
+    ],
     mirrors: [
       ...draftMirror([], mirror),
       ...(Array.isArray(routes) ? routes : []).flatMap((route: unknown, index) =>
@@ -87,6 +95,20 @@ function draftFallback(level: Path, circuitBreaker: unknown): Draft["fallbacks"]
   const named = read(FallbackNameSchema, circuitBreaker);
   if (named === undefined) return [];
   return [{ path: [...level, "circuitBreaker", "fallback", "backend"], backend: named.fallback.backend }];
+}
+
+function draftPlacements(level: Path, written: unknown): Draft["placements"] {
+  const { geo, canary } = fieldsOf(written);
+  const lists = [
+    { path: [...level, "geo", "rules"], list: fieldsOf(geo)["rules"] },
+    { path: [...level, "canary", "variants"], list: fieldsOf(canary)["variants"] },
+  ];
+  return lists.flatMap(({ path, list }) =>
+    (Array.isArray(list) ? list : []).flatMap((one: unknown, index) => {
+      const backend = read(entityName, fieldsOf(one)["backend"]);
+      return backend === undefined ? [] : [{ path: [...path, index, "backend"], backend }];
+    }),
+  );
 }
 
 function draftMirror(level: Path, mirror: unknown): Draft["mirrors"] {

@@ -1,14 +1,16 @@
 import type { Backend } from "./backend-types.ts";
-import { resolveBackend, type BackendDefaults, type BackendInput } from "./backends.ts";
+import { beside, resolveBackend, type BackendDefaults, type BackendInput } from "./backends.ts";
 import { resolveClientIp } from "./client-ip.ts";
-import type { Config, Route } from "./config-types.ts";
+import type { Config, Route, Timeouts } from "./config-types.ts";
 import type { ConfigInput } from "./config.ts";
 import { batchPath, resolveAdmin, resolveEndpoints } from "./endpoints.ts";
 import { resolveCache } from "./policies/cache.ts";
 import { resolveBatch } from "./policies/batch.ts";
+import { resolveCanary } from "./policies/canary.ts";
 import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
 import { resolveConcurrency } from "./policies/backends/concurrency.ts";
 import { resolveRetry } from "./policies/backends/retry.ts";
+import { resolveGeo } from "./policies/geo.ts";
 import { resolveIdempotency } from "./policies/idempotency.ts";
 import { resolveLimiter } from "./policies/limiter.ts";
 import { resolveLogging } from "./policies/logging.ts";
@@ -62,22 +64,43 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
   const id = route.id ?? deriveRouteId(match);
   const { rateLimitMultiplier: multiplier = 1 } = route;
   const backend = backendOf(route, id, defaults);
-  return {
+  const geo = resolveGeo(route.geo ?? input.geo);
+  const canary = resolveCanary(route.canary ?? input.canary, id);
+  const own: Route = {
     ...match,
     id,
     backend: backend.name,
     alternatives: [],
     sizeLimits: resolveSizeLimits(route.sizeLimits ?? input.sizeLimits),
-    timeouts: resolveTimeouts([route.timeouts, defaults.written.get(backend.name)?.timeouts, input.timeouts]),
+    timeouts: timeoutsAt(backend.name),
     rateLimits: statesRateLimits(route)
       ? resolveRateLimits(route, { id: `route:${id}`, name: "route", multiplier: 1, multipliers: [1] })
       : resolveRateLimits(input, { id: "default", name: "default", multiplier, multipliers }),
     circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
     cache: resolveCache(route.cache ?? input.cache),
     idempotency: resolveIdempotency(route.idempotency ?? input.idempotency),
+    geo,
+    canary,
     priority: resolvePriority(route.priority ?? input.priority),
     mirror: resolveMirror(route.mirror ?? input.mirror, backend.name),
   };
+  const others = new Set([...(geo?.rules ?? []), ...(canary?.variants ?? [])].map((one) => one.backend));
+  others.delete(own.backend);
+  return { ...own, alternatives: [...others].map(placedAt) };
+
+  function timeoutsAt(name: string): Timeouts {
+    return resolveTimeouts([route.timeouts, defaults.written.get(name)?.timeouts, input.timeouts]);
+  }
+
+  function placedAt(name: string): Route {
+    const { circuitBreaker } = defaults.backends.get(name) ?? own;
+    return {
+      ...own,
+      backend: name,
+      timeouts: { ...timeoutsAt(name), total: own.timeouts.total },
+      circuitBreaker: route.circuitBreaker === undefined ? circuitBreaker : beside(name, own.circuitBreaker),
+    };
+  }
 }
 
 function backendOf(route: RouteInput, id: string, { backends, shared }: Defaults): Backend {

@@ -1,6 +1,7 @@
 import type { Config, ConfigWarning } from "./config-types.ts";
 import { backendWarnings } from "./checks/backend-warnings.ts";
 import { cacheWarnings } from "./checks/cache-warnings.ts";
+import { placementWarnings } from "./checks/placement-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
 import { warning } from "./document/warning.ts";
@@ -13,6 +14,7 @@ const DOES_NOT_ACT = "accepted but does not act yet";
 
 // Validated, and waiting for the code that acts: whoever writes it takes the name out of here.
 const PENDING_ON_ROUTES = ["deduplication", ...Object.keys(pendingRoutePolicies)];
+const PENDING_ON_ROUTES = [...Object.keys(pendingRoutePolicies)];
 const PENDING_ON_DOCUMENT = ["metrics", ...PENDING_ON_ROUTES, ...Object.keys(pendingDocumentPolicies)];
 
 /** What a valid document says that has no effect, or not the one that its author may expect. */
@@ -24,7 +26,7 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
     ...routes.flatMap((route, index) => levelWarnings(["routes", index], route, PENDING_ON_ROUTES)),
     ...multiplierWarnings(input),
     ...backendWarnings(input, config),
-    ...pendingOnBackends(input),
+    ...placementWarnings(input, config),
     ...["jobs"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
     ...shadowedRoutes(config),
   ];
@@ -52,16 +54,6 @@ function multiplierWarnings({ routes = [], rateLimit, rateLimits }: ConfigInput)
       ? []
       : [warning(["routes", index, "rateLimitMultiplier"], "there is no limit at the top level to share")],
   );
-}
-
-function pendingOnBackends({ backends = {} }: ConfigInput): readonly ConfigWarning[] {
-  const warnings: ConfigWarning[] = [];
-  for (const [name, backend] of Object.entries(backends)) {
-    for (const [index, target] of backend.targets.entries()) {
-      warnings.push(...pendingWarnings(["backends", name, "targets", index], target, ["regions"]));
-    }
-  }
-  return warnings;
 }
 
 function pendingWarnings(path: Path, level: object, pending: readonly string[]): readonly ConfigWarning[] {

@@ -1,44 +1,8 @@
+import type { AbortPolicy, ErrorBound, TimeBound } from "../../schemas/index.ts";
 import { isCount } from "../numbers.ts";
 import { wanted, type Unchecked } from "../message-checks.ts";
 
-/** When a variant is taken back without anybody's order. */
-export interface AbortPolicy {
-  /** The probability, for the whole life of a release, that one without a regression is aborted; in (0, 0.5]. Default 0.001. */
-  readonly falseAborts: number;
-  /** A regression that can be seen in it is acted on by its end; a tenth of it is a round. Default 30 s. */
-  readonly windowMs: number;
-  /** Of the variant, before anything is held against it. Default 50. */
-  readonly minimumRequests: number;
-  /** null: errors are not looked at. */
-  readonly errors: ErrorBound | null;
-  /** null: times are not looked at. */
-  readonly times: TimeBound | null;
-}
-
-/** How much worse than the control's errors may be. */
-export interface ErrorBound {
-  /** Odds of an error, times the control's; >= 1. Default 1.5. */
-  readonly ratio: number;
-  /** And the rate of errors at least so much above the control's, of 1. Default 0.01. */
-  readonly gap: number;
-}
-
-/** How much slower than the control's answers may be. */
-export interface TimeBound {
-  /** Of the times, in (0, 1). Default 0.95. */
-  readonly quantile: number;
-  /** Times the control's; >= 1, rounded up to the next quarter of a doubling. Default 1.5. */
-  readonly ratio: number;
-}
-
-/** What holds where nothing else is said. */
-export const DEFAULT_ABORT: AbortPolicy = {
-  falseAborts: 0.001,
-  windowMs: 30_000,
-  minimumRequests: 50,
-  errors: { ratio: 1.5, gap: 0.01 },
-  times: { quantile: 0.95, ratio: 1.5 },
-};
+export type { AbortPolicy, ErrorBound, TimeBound };
 
 const MIN_WINDOW_MS = 1_000;
 const ROUNDS = 10;

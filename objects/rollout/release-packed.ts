@@ -61,7 +61,7 @@ interface Packed {
   readonly k?: unknown;
 }
 
-const KINDS: readonly unknown[] = ["begun", "aborted", "promoted", "resumed"] satisfies readonly ReleaseEvent["kind"][];
+const KINDS: readonly unknown[] = ["begun", "aborted", "promoted", "reset"] satisfies readonly ReleaseEvent["kind"][];
 const CAUSES: readonly unknown[] = [
   "new-release",
   "more-errors",

@@ -8,7 +8,7 @@ export type ReleaseCause = "new-release" | "more-errors" | "slower" | "operator"
 export interface ReleaseEvent {
   readonly at: number;
   readonly epoch: number;
-  readonly kind: "begun" | "aborted" | "promoted" | "resumed";
+  readonly kind: "begun" | "aborted" | "promoted" | "reset";
   /** The variant that it is about; "" for all. */
   readonly variant: string;
   readonly cause: ReleaseCause;
@@ -65,14 +65,13 @@ export function abortVariant(state: ReleaseState, change: Omit<ReleaseChange, "k
 }
 
 /**
- * Does what an operator asks; the very state where it is so already. Aborting the control is refused as there is nobody to take over,
+ * Does what an operator asks; the very state where it is so already, but for a reset, which begins anew each time. Aborting the control is refused as there is nobody to take over,
  * and so is an unknown variant.
  */
 export function orderRelease(state: ReleaseState, order: RolloutOrder, now: number): ReleaseState | OrderRefusal {
   const { kind, variant = "", by = "" } = order;
-  if (kind === "resume") {
-    if (state.promoted === null && state.aborted.length === 0) return state;
-    const next = enterEpoch(state, { kind: "resumed", variant: "", cause: "operator", by }, now);
+  if (kind === "reset") {
+    const next = enterEpoch(state, { kind: "reset", variant: "", cause: "operator", by }, now);
     return { ...next, promoted: null, aborted: [] };
   }
   const names = state.terms?.variants ?? [];

@@ -50,16 +50,16 @@ export interface RolloutReply {
   readonly isolates: number;
 }
 
-const ORDERS = ["abort", "promote", "resume"] as const;
+const ORDERS = ["abort", "promote", "reset"] as const;
 
-/** What an operator orders. `resume`: each variant gets its share again, and nothing that was seen before counts. */
+/** What an operator orders. `reset`: each variant gets its share again, and nothing that was seen before counts. */
 export type RolloutOrderKind = (typeof ORDERS)[number];
 
-/** An operator's order. */
-export interface RolloutOrder {
+/** An operator's order, with what the configuration says of the release, which nobody may have reported yet. */
+export interface RolloutOrder extends RolloutTerms {
   readonly v: 1;
   readonly kind: RolloutOrderKind;
-  /** The variant that it is about; `resume` has none. */
+  /** The variant that it is about; `reset` has none. */
   readonly variant?: string;
   /** Who gives it, for the history; at most 64 characters. */
   readonly by?: string;
@@ -70,23 +70,32 @@ const VERSION_WANTED = "1; deploy the Worker and its objects together";
 
 /** What is wrong with a report, in words for a log; undefined: nothing. */
 export function rolloutReportProblem(report: Unchecked<RolloutReport>): string | undefined {
-  const { v, isolate, release, variants, policy, counts } = report;
+  const { v, isolate, variants, counts } = report;
   if (v !== 1) return wanted("v", v, VERSION_WANTED);
-  if (!isText(isolate, MAX_ID_LENGTH)) return wanted("isolate", isolate, "1 to 64 characters");
-  if (!isText(release, MAX_ID_LENGTH)) return wanted("release", release, "1 to 64 characters");
-  for (const field of ["configVersion", "seq", "epoch", "isolates"] as const) {
-    if (!isCount(report[field])) return wanted(field, report[field], "an integer >= 0");
+  if (!isText(isolate, MAX_ID_LENGTH)) return wanted("isolate", isolate, ID_WANTED);
+  for (const field of ["seq", "epoch", "isolates"] as const) {
+    if (!isCount(report[field])) return wanted(field, report[field], COUNT_WANTED);
   }
-  return variantsProblem(variants) ?? abortPolicyProblem(policy) ?? countsProblem(counts, variants);
+  return termsProblem(report) ?? countsProblem(counts, variants);
 }
 
 /** What is wrong with an order, in words for a log; undefined: nothing. */
-export function rolloutOrderProblem({ v, kind, variant, by }: Unchecked<RolloutOrder>): string | undefined {
+export function rolloutOrderProblem(order: Unchecked<RolloutOrder>): string | undefined {
+  const { v, kind, variant, by } = order;
   if (v !== 1) return wanted("v", v, VERSION_WANTED);
-  if (!ORDERS.some((order) => order === kind)) return wanted("kind", kind, `one of ${ORDERS.join(", ")}`);
-  if (by !== undefined && !isText(by, MAX_ID_LENGTH)) return wanted("by", by, "1 to 64 characters");
-  if (kind === "resume" || isText(variant, MAX_ID_LENGTH)) return undefined;
-  return wanted("variant", variant, "1 to 64 characters");
+  if (!ORDERS.some((known) => known === kind)) return wanted("kind", kind, `one of ${ORDERS.join(", ")}`);
+  if (by !== undefined && !isText(by, MAX_ID_LENGTH)) return wanted("by", by, ID_WANTED);
+  if (kind !== "reset" && !isText(variant, MAX_ID_LENGTH)) return wanted("variant", variant, ID_WANTED);
+  return termsProblem(order);
+}
+
+const COUNT_WANTED = "an integer >= 0";
+const ID_WANTED = "1 to 64 characters";
+
+function termsProblem({ configVersion, release, variants, policy }: Unchecked<RolloutTerms>): string | undefined {
+  if (!isCount(configVersion)) return wanted("configVersion", configVersion, COUNT_WANTED);
+  if (!isText(release, MAX_ID_LENGTH)) return wanted("release", release, ID_WANTED);
+  return variantsProblem(variants) ?? abortPolicyProblem(policy);
 }
 
 function variantsProblem(variants: unknown): string | undefined {
@@ -96,7 +105,7 @@ function variantsProblem(variants: unknown): string | undefined {
     return wanted("variants.length", list.length, `2 to ${MAX_VARIANTS}`);
   }
   for (const [index, name] of list.entries()) {
-    if (!isText(name, MAX_ID_LENGTH)) return wanted(`variants[${index}]`, name, "1 to 64 characters");
+    if (!isText(name, MAX_ID_LENGTH)) return wanted(`variants[${index}]`, name, ID_WANTED);
     if (list.indexOf(name) !== index) return wanted(`variants[${index}]`, name, "each name once");
   }
   return undefined;

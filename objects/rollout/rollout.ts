@@ -1,130 +1,91 @@
-import { isSameAbort, roundMs } from "./abort-policy.ts";
-import { unpackCounts } from "./counts-packed.ts";
-import { judge, noJudgement } from "./judge.ts";
-import { abortVariant, enterEpoch, type ReleaseState } from "./release.ts";
-import { createReporters, paceMs, type Reporters } from "./reporters.ts";
-import type { RolloutReply, RolloutReport, RolloutTerms } from "./rollout-messages.ts";
-import { addCounts, noneOf, slotsOf, type VariantCounts } from "./variant-counts.ts";
+import { DurableObject } from "cloudflare:workers";
+import { NEW_RELEASE, type ReleaseState } from "./release.ts";
+import { hearRollout, newRolloutMemory, obeyOrder } from "./hear-rollout.ts";
+import {
+  rolloutOrderProblem,
+  rolloutReportProblem,
+  type RolloutOrder,
+  type RolloutReply,
+  type RolloutReport,
+} from "./rollout-messages.ts";
+import { rolloutStatus, type RolloutStatus } from "./rollout-status.ts";
+import { openRolloutStore, type RolloutStore } from "./rollout-store.ts";
 
-/** What an owner has in memory alone: when it is lost, so is a round at most. Changed in place. */
-export interface RolloutMemory {
-  readonly reporters: Reporters;
-  /** Of the present round: the control's cells, then the other variants; of `epoch`. */
-  round: readonly VariantCounts[];
-  epoch: number;
-  roundEndsAt: number;
-}
-
-/** When, and a random number in [0, 1) that spreads who comes back. */
-export interface Moment {
-  readonly now: number;
-  readonly random: number;
-}
-
-/** What is to be stored, when `mustStore` before the reply leaves; and the reply. */
-export interface RolloutOutcome {
-  readonly state: ReleaseState;
-  readonly reply: RolloutReply;
-  /** An epoch has begun. Else storing can wait for a while: what is lost is evidence, and no promise. */
-  readonly mustStore: boolean;
-}
-
-/** The memory of an owner that has just started. */
-export function newRolloutMemory(now: number): RolloutMemory {
-  return { reporters: createReporters(now), round: [], epoch: 0, roundEndsAt: -Infinity };
-}
+/** What came of an order. */
+export type OrderReply =
+  | { readonly v: 1; readonly kind: "done"; readonly status: RolloutStatus | null }
+  | { readonly v: 1; readonly kind: "refused"; readonly problem: string };
 
 /**
- * The owner's half: takes in a report that has no problem, and says how things stand. Counts of another epoch or another release count
- * nowhere; the same message again, or one that comes after a later one of its isolate, counts no more.
+ * Owns a route's release: who of the fleet's clients gets which variant is decided by every isolate for itself, but which variants are
+ * aborted or promoted is decided here (docs/design/traffic.md).
+ *
+ * That is written before the reply that tells of it, which the output gate holds until it is durable. There is no alarm: nothing is
+ * done for a release of which nobody reports.
  */
-export function hearRollout(
-  known: ReleaseState,
-  memory: RolloutMemory,
-  report: RolloutReport,
-  { now, random }: Moment,
-): RolloutOutcome {
-  const state = endRound(configured(recovered(known, report, now), report, now), memory, now);
-  const { isNew, isolates } = memory.reporters.note(report, now);
-  if (isNew && report.epoch === state.epoch && report.release === state.terms?.release) count(memory, report);
-  const reply: RolloutReply = {
-    v: 1,
-    epoch: state.epoch,
-    release: state.terms?.release ?? report.release,
-    promoted: state.promoted,
-    aborted: state.aborted,
-    reportMs: Math.ceil(paceMs(isolates) * (0.75 + random / 2)),
-    isolates,
-  };
-  return { state, reply, mustStore: state.epoch !== known.epoch };
-}
+export class Rollout extends DurableObject {
+  readonly #store: RolloutStore;
+  readonly #memory = newRolloutMemory(Date.now());
+  #state: ReleaseState;
+  #storedAt = -Infinity;
 
-/**
- * Judges the round that is over, if one is. `hearRollout` does so by itself; an alarm may, for a release that everybody has stopped to
- * report.
- */
-export function endRound(state: ReleaseState, memory: RolloutMemory, now: number): ReleaseState {
-  const { terms } = state;
-  if (terms === null) return state;
-  const lastsMs = terms.policy === null ? DEFAULT_ROUND_MS : roundMs(terms.policy);
-  if (memory.epoch !== state.epoch || memory.round.length !== slotsOf(terms.variants.length)) {
-    begin(memory, state, now + lastsMs);
-    return state;
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#store = openRolloutStore(ctx.storage);
+    this.#state = this.#store.load() ?? NEW_RELEASE;
   }
-  // A round that would end later than a round from now is one from before the clock stepped back.
-  if (now < memory.roundEndsAt && memory.roundEndsAt - now <= lastsMs) return state;
-  const { judgement, regressions } = judge(state.judgement, memory.round, terms.policy);
-  let next: ReleaseState = { ...state, judgement };
-  for (const { variant, cause } of regressions) {
-    const name = terms.variants[variant];
-    if (name === undefined || state.promoted !== null || state.aborted.includes(name)) continue;
-    next = abortVariant(next, { variant: name, cause, by: "" }, now);
+
+  /** Takes in what an isolate has seen; says how the release stands. Throws a TypeError on a malformed message. */
+  report(message: RolloutReport): RolloutReply {
+    insist("take the report", rolloutReportProblem(message));
+    const now = Date.now();
+    const { state, reply, mustStore } = hearRollout(this.#state, this.#memory, message, { now, random: Math.random() });
+    this.#keep(state, mustStore, now);
+    return reply;
   }
-  begin(memory, next, now + lastsMs);
-  return next;
-}
 
-const DEFAULT_ROUND_MS = 3_000;
+  /** Does what an operator orders, and says how the release stands then. Throws a TypeError on a malformed order. */
+  order(order: RolloutOrder): OrderReply {
+    insist("carry the order out", rolloutOrderProblem(order));
+    const now = Date.now();
+    const obeyed = obeyOrder(this.#state, order, now);
+    if ("problem" in obeyed) return { v: 1, kind: "refused", problem: obeyed.problem };
+    this.#keep(obeyed, true, now);
+    return { v: 1, kind: "done", status: this.status() };
+  }
 
-function begin(memory: RolloutMemory, { epoch, terms }: ReleaseState, endsAt: number): void {
-  memory.round = noneOf(slotsOf(terms?.variants.length ?? 0));
-  memory.epoch = epoch;
-  memory.roundEndsAt = endsAt;
-}
+  /** How the release stands; null: nobody has said anything of it. */
+  status(): RolloutStatus | null {
+    return rolloutStatus(this.#state, this.#memory);
+  }
 
-function count(memory: RolloutMemory, { counts }: RolloutReport): void {
-  for (const [index, packed] of counts.entries()) {
-    const total = memory.round[index];
-    // Most cells of most isolates have seen nobody since their last report.
-    const seen = packed[0] === 0 ? undefined : unpackCounts(packed);
-    if (total !== undefined && seen !== undefined) addCounts(total, seen);
+  /** Answers when the object can be reached and its storage read. */
+  ping(): { readonly v: 1 } {
+    this.ctx.storage.sql.exec("SELECT 1 FROM sqlite_master LIMIT 1").toArray();
+    return { v: 1 };
+  }
+
+  /** Losing evidence costs time and makes no false abort, so once a window is enough for it. */
+  #keep(state: ReleaseState, mustStore: boolean, now: number): void {
+    const known = this.#state;
+    if (state === known) return;
+    const isDue = Math.abs(now - this.#storedAt) >= (state.terms?.policy?.windowMs ?? EVIDENCE_MS);
+    if (mustStore || isDue) {
+      this.#store.save(state);
+      this.#storedAt = now;
+    }
+    this.#state = state;
+    for (const event of state.history.filter(({ epoch }) => epoch > known.epoch)) {
+      const { kind, ...rest } = event;
+      const level = kind === "aborted" ? "warn" : "info";
+      console.log(JSON.stringify({ level, event: `canary-${kind}`, release: state.terms?.release, ...rest }));
+    }
   }
 }
 
-/** An isolate that knows a higher epoch knows that the record was lost: a lower one would be taken for an old reply. */
-function recovered(state: ReleaseState, { epoch }: RolloutReport, now: number): ReleaseState {
-  if (epoch <= state.epoch) return state;
-  return enterEpoch({ ...state, epoch }, { kind: "begun", variant: "", cause: "state-lost", by: "" }, now);
-}
+/** Of a release that nothing aborts, only the figures are at stake. */
+const EVIDENCE_MS = 30_000;
 
-/** A document without versions has version 0 each time: other terms of the same version are newer ones as well. */
-function configured(state: ReleaseState, report: RolloutReport, now: number): ReleaseState {
-  const { configVersion, release, variants, policy } = report;
-  const terms: RolloutTerms = { configVersion, release, variants, policy };
-  const known = state.terms;
-  if (known !== null && configVersion < known.configVersion) return state;
-  if (known === null || known.release !== release || !isSameList(known.variants, variants)) {
-    const fresh: ReleaseState = { ...state, terms, promoted: null, aborted: [] };
-    // There was nothing before it that it would have to be told from.
-    if (known === null) return { ...fresh, judgement: noJudgement(variants.length) };
-    return enterEpoch(fresh, { kind: "begun", variant: "", cause: "new-release", by: "" }, now);
-  }
-  if (known.configVersion === configVersion && isSameAbort(known.policy, policy)) return state;
-  if (isSameAbort(known.policy, policy)) return { ...state, terms };
-  // A wager is on one bound; what was seen stays.
-  return { ...state, terms, judgement: { ...noJudgement(variants.length), totals: state.judgement.totals } };
-}
-
-function isSameList(one: readonly string[], other: readonly string[]): boolean {
-  return one.length === other.length && one.every((name, index) => name === other[index]);
+function insist(what: string, problem: string | undefined): void {
+  if (problem !== undefined) throw new TypeError(`cannot ${what}: ${problem}`);
 }

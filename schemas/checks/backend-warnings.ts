@@ -6,12 +6,12 @@ import { warning } from "../document/warning.ts";
 import { formatKey, isVerified } from "../policies/rate-limit/limit-key.ts";
 import { formatMs } from "../values/duration.ts";
 import { breakerWarnings } from "./breaker-warnings.ts";
-import { fallbackNames } from "./breaker-uses.ts";
+import { fallbackNames, waysOf } from "./breaker-uses.ts";
 import { targetPath } from "./target-path.ts";
 
 /** What backends and breakers say that has no effect, or not the one that their author may expect. */
 export function backendWarnings(input: ConfigInput, config: Config): readonly ConfigWarning[] {
-  const used = new Set([...config.routes.map(({ backend }) => backend), ...fallbackNames(config)]);
+  const used = new Set([...waysOf(config.routes).map(({ way }) => way.backend), ...fallbackNames(config)]);
   const named = [...config.backends.values()].filter(({ name }) => input.backends?.[name] !== undefined);
   return [
     ...named
@@ -36,8 +36,7 @@ function choiceWarnings(backend: Backend, input: ConfigInput): readonly ConfigWa
   const warnings: ConfigWarning[] = [];
   const unknown = balance.by.filter((key) => isVerified([key])).map(formatKey);
   if (unknown.length > 0) {
-    const message = `nothing identifies clients yet: until authentication acts, ${unknown.join(" and ")} means the address`;
-    warnings.push(warning([...path, "balance", "by"], message));
+    warnings.push(warning([...path, "balance", "by"], unidentified(unknown)));
   }
   const { maxEjection, panicThreshold } = typeof written.balance === "object" ? written.balance : {};
   const idle = Object.entries({ maxEjection, panicThreshold }).filter(([, value]) => value !== undefined);
@@ -45,6 +44,11 @@ function choiceWarnings(backend: Backend, input: ConfigInput): readonly ConfigWa
     warnings.push(warning([...path, "balance", field], 'without "healthCheck" no target is ever down'));
   }
   return warnings;
+}
+
+/** What keys mean that nobody vouches for yet. */
+export function unidentified(keys: readonly string[]): string {
+  return `nothing identifies clients yet: until authentication acts, ${keys.join(" and ")} means the address`;
 }
 
 /** What chooses among targets has nothing to choose. */
@@ -86,7 +90,8 @@ function sharedBindings(backends: readonly Backend[]): readonly ConfigWarning[] 
 /** Retries and hedges that there is no time for. */
 function timeWarnings(input: ConfigInput, { routes, backends }: Config): readonly ConfigWarning[] {
   const found = new Map<string, ConfigWarning>();
-  for (const [index, { backend: name, timeouts, circuitBreaker }] of routes.entries()) {
+  for (const { index, way } of waysOf(routes)) {
+    const { backend: name, timeouts, circuitBreaker } = way;
     const { retry, hedge } = backends.get(name) ?? {};
     const level = input.backends?.[name]?.retry === undefined ? [] : ["backends", name];
     const operationMs = circuitBreaker?.shadow === false ? circuitBreaker.policy.operationTimeoutMs : Infinity;

@@ -1,5 +1,5 @@
 import type { Backend, BreakerSettings } from "../backend-types.ts";
-import type { Config } from "../config-types.ts";
+import type { Config, Route } from "../config-types.ts";
 import type { ConfigInput } from "../config.ts";
 import type { Path } from "../document/path.ts";
 
@@ -15,7 +15,7 @@ export interface BreakerUse {
 /** Every use of a breaker: by each route, and by each backend that stands in for another. */
 export function breakerUses(input: ConfigInput, config: Config): readonly BreakerUse[] {
   const { routes, backends } = config;
-  const byRoutes = routes.flatMap(({ circuitBreaker: settings, backend: name }, index) => {
+  const byRoutes = waysOf(routes).flatMap(({ index, way: { circuitBreaker: settings, backend: name } }) => {
     const backend = backends.get(name);
     if (settings === undefined || backend === undefined) return [];
     const isOwn = input.routes?.[index]?.circuitBreaker !== undefined;
@@ -31,9 +31,14 @@ export function breakerUses(input: ConfigInput, config: Config): readonly Breake
   return [...byRoutes, ...asFallbacks];
 }
 
+/** Every route with each backend that its requests may go to, and its place in the document. */
+export function waysOf(routes: readonly Route[]): readonly { readonly index: number; readonly way: Route }[] {
+  return routes.flatMap((route, index) => [route, ...route.alternatives].map((way) => ({ index, way })));
+}
+
 /** Backends that a request may come to as a fallback; from there it goes no further. */
 export function fallbackNames({ routes }: Config): ReadonlySet<string> {
-  const names = routes.map(({ circuitBreaker }) =>
+  const names = waysOf(routes).map(({ way: { circuitBreaker } }) =>
     circuitBreaker?.fallback?.kind === "backend" ? circuitBreaker.fallback.backend : undefined,
   );
   return new Set(names.filter((name) => name !== undefined));

@@ -69,7 +69,11 @@ const target = section("Target", TargetSchema, "One origin server.", {
     meaning: "`true`: it gets no new client. Clients that `sticky` binds to it stay.",
     standard: "`false`",
   },
-  regions: pending("Where the server is."),
+  regions: {
+    meaning:
+      "Places that it is for, written like those of `geo`. Targets for the most specific place of a request come first, then those for a wider one, then those without `regions`, last all others.",
+    standard: "any place",
+  },
 });
 
 const balance = section("Balance", BalanceSchema, "How a target is chosen.", {

@@ -4,6 +4,7 @@ import { AdminSchema, EndpointsSchema } from "../endpoints.ts";
 import { MatchesSchema } from "../routes/field-match.ts";
 import { RouteSchema } from "../routes/route.ts";
 import { backendPolicies, backendSections } from "./backends.ts";
+import { placementSections } from "./placement.ts";
 import { policySections } from "./policies.ts";
 import { pending, section, type Section } from "./section.ts";
 import { batchPolicy, concurrencyPolicy, trafficPolicies, trafficSections } from "./traffic.ts";
@@ -18,6 +19,7 @@ const policies = {
   timeouts: { meaning: "Deadlines.", standard: "its defaults" },
   cache: { meaning: "Keeping responses; `true` for the defaults.", standard: "nothing is kept" },
   deduplication: pending("One upstream request for identical ones in flight."),
+  },
   circuitBreaker: backendPolicies.circuitBreaker,
   auth: pending("API keys, tokens and signatures."),
   ipControl: pending("Addresses that may, and may not, use a route."),
@@ -28,8 +30,8 @@ const policies = {
     standard: "keys are passed on",
   },
   ...trafficPolicies,
-  geo: pending("Rules by country and region."),
-  canary: pending("Sending a share of the traffic elsewhere."),
+  geo: { meaning: "Backends by where requests come from.", standard: "the route's own backend" },
+  canary: { meaning: "Trying versions out on a part of the clients.", standard: "one version" },
   webSocket: pending("Relaying WebSocket connections."),
   async: pending("Answering 202 and doing the work later."),
   transform: pending("Changing requests and responses."),
@@ -166,5 +168,6 @@ export const sections: readonly Section[] = [
   endpoints,
   admin,
   ...policySections,
+  ...placementSections,
   ...trafficSections,
 ];

@@ -1,8 +1,10 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
 import { CachePolicySchema } from "../policies/cache.ts";
+import { CanaryPolicySchema } from "../policies/canary.ts";
 import { CircuitBreakerPolicySchema } from "../policies/backends/circuit-breaker.ts";
 import { DeduplicationPolicySchema } from "../policies/deduplication.ts";
+import { GeoPolicySchema } from "../policies/geo.ts";
 import { IdempotencyPolicySchema } from "../policies/idempotency.ts";
 import { MirrorPolicySchema } from "../policies/mirror.ts";
 import { pendingRoutePolicies } from "../policies/pending.ts";
@@ -24,6 +26,8 @@ export const routePolicies = {
   deduplication: v.optional(DeduplicationPolicySchema),
   circuitBreaker: v.optional(CircuitBreakerPolicySchema),
   idempotency: v.optional(IdempotencyPolicySchema),
+  geo: v.optional(GeoPolicySchema),
+  canary: v.optional(CanaryPolicySchema),
   priority: v.optional(PriorityPolicySchema),
   mirror: v.optional(MirrorPolicySchema),
   ...pendingRoutePolicies,

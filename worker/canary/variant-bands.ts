@@ -18,7 +18,7 @@ export interface VariantBands {
  * from the control to it: with up to two variants, always. With three no layout could do that for each, without remembering who had
  * been where: a variant's band would have to depend on its own percentage alone and be whatever each of the two others leaves.
  *
- * @param shares at most 100 together: see `sharesProblem`.
+ * @param shares at most 100 together.
  */
 export function layOutBands(shares: readonly VariantShare[]): VariantBands {
   const [first, ...others] = shares;
@@ -41,15 +41,4 @@ export function variantAt({ lowEnd, highStarts }: VariantBands, point: number): 
     if (point >= (highStarts[index] ?? Infinity)) return index + 2;
   }
   return 0;
-}
-
-/** What is wrong with the variants' percentages, in words; undefined: nothing. */
-export function sharesProblem(shares: readonly VariantShare[]): string | undefined {
-  let total = 0;
-  for (const { percent } of shares) {
-    if (!(percent >= 0 && percent <= 100)) return `percent: got ${percent}, wanted a number from 0 to 100`;
-    total += percent;
-  }
-  // Ten times 10.1 is a little more than 101.
-  return total > 100 + 1e-9 ? `percent: got ${total} in all, wanted at most 100` : undefined;
 }

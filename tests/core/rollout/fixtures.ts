@@ -1,4 +1,4 @@
-import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import { CELLS } from "../../../objects/rollout/variant-counts.ts";
 import type { RolloutOrder, RolloutReport } from "../../../objects/rollout/rollout-messages.ts";
 
@@ -25,5 +25,5 @@ export function report(changes: Partial<RolloutReport> = {}): RolloutReport {
 
 /** An operator's order. */
 export function order(kind: RolloutOrder["kind"], variant?: string): RolloutOrder {
-  return { v: 1, kind, by: "ann", ...(variant === undefined ? {} : { variant }) };
+  return { v: 1, ...TERMS, kind, by: "ann", ...(variant === undefined ? {} : { variant }) };
 }

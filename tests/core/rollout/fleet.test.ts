@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import type { Random } from "../../simulation/random.ts";
 import { runRollout, type Scenario } from "./rollout-world.ts";
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { addTime, quantile } from "../../../objects/latency-histogram.ts";
-import { DEFAULT_ABORT, type AbortPolicy } from "../../../objects/rollout/abort-policy.ts";
+import type { AbortPolicy } from "../../../objects/rollout/abort-policy.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import { clientSpread } from "../../../objects/rollout/client-spread.ts";
 import { judge, noJudgement, type Judgement } from "../../../objects/rollout/judge.ts";
 import { CELLS, noCounts, noneOf, type VariantCounts } from "../../../objects/rollout/variant-counts.ts";

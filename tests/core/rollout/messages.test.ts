@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import { unpackCounts } from "../../../objects/rollout/counts-packed.ts";
 import { rolloutOrderProblem, rolloutReportProblem } from "../../../objects/rollout/rollout-messages.ts";
 import { order, report, seen } from "./fixtures.ts";
@@ -74,11 +74,11 @@ describe("a message", () => {
   it.each<[object, string | undefined]>([
     [order("abort", "canary"), undefined],
     [order("promote", "canary"), undefined],
-    [order("resume"), undefined],
+    [order("reset"), undefined],
     [order("abort"), "variant: got undefined, wanted 1 to 64 characters"],
-    [{ v: 1, kind: "stop" }, "kind: got stop, wanted one of abort, promote, resume"],
-    [{ v: 0, kind: "resume" }, "v: got 0, wanted 1; deploy the Worker and its objects together"],
-    [{ v: 1, kind: "resume", by: 3 }, "by: got 3, wanted 1 to 64 characters"],
+    [{ v: 1, kind: "stop" }, "kind: got stop, wanted one of abort, promote, reset"],
+    [{ v: 0, kind: "reset" }, "v: got 0, wanted 1; deploy the Worker and its objects together"],
+    [{ v: 1, kind: "reset", by: 3 }, "by: got 3, wanted 1 to 64 characters"],
   ])("that orders %j: %s", (given, problem) => {
     expect(rolloutOrderProblem(given)).toBe(problem);
   });

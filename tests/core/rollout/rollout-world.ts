@@ -1,7 +1,7 @@
-import { DEFAULT_ABORT, type AbortPolicy } from "../../../objects/rollout/abort-policy.ts";
+import type { AbortPolicy } from "../../../objects/rollout/abort-policy.ts";
 import { NEW_RELEASE, type ReleaseEvent, type ReleaseState } from "../../../objects/rollout/release.ts";
 import { packRelease, unpackRelease } from "../../../objects/rollout/release-packed.ts";
-import { hearRollout, newRolloutMemory } from "../../../objects/rollout/rollout.ts";
+import { hearRollout, newRolloutMemory } from "../../../objects/rollout/hear-rollout.ts";
 import type { RolloutTerms } from "../../../objects/rollout/rollout-messages.ts";
 import {
   beginTrial,
@@ -14,6 +14,7 @@ import {
 } from "../../../objects/rollout/rollout-view.ts";
 import { CELLS } from "../../../objects/rollout/variant-counts.ts";
 import { compileRelease } from "../../../worker/canary/choose-variant.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import { createRandom, type Random } from "../../simulation/random.ts";
 
 /** What is run: four isolates before one owner, on a clock of their own. */
@@ -56,7 +57,7 @@ export function runRollout(scenario: Scenario): Run {
   const { seed, percent, perSecond, seconds, policy = DEFAULT_ABORT, clients, lost = 0, restartMs } = scenario;
   const random = createRandom(seed);
   const terms: RolloutTerms = { ...TERMS, policy };
-  const release = compiled(percent, seed);
+  const release = compileRelease({ name: `release-${seed}`, variants: [{ name: "canary", percent }] });
   const views = Array.from({ length: ISOLATES }, (_, index) =>
     newRolloutView({ isolate: `isolate-${index}`, seq: 0 }, terms),
   );
@@ -102,18 +103,4 @@ export function runRollout(scenario: Scenario): Run {
   }
   const abort = state.history.find(({ kind }) => kind === "aborted");
   return { state, abort, afterwards, requests, messages };
-}
-
-function compiled(percent: number, seed: number) {
-  const result = compileRelease({
-    name: `release-${seed}`,
-    variants: [
-      { name: "control", percent: 0 },
-      { name: "canary", percent },
-    ],
-    overrides: new Map(),
-    forced: undefined,
-  });
-  if (!result.ok) throw new Error(result.problems.join("; "));
-  return result.release;
 }

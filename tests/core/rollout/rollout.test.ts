@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { DEFAULT_ABORT } from "../../../objects/rollout/abort-policy.ts";
+import { DEFAULT_ABORT } from "../../../schemas/policies/canary.ts";
 import { NEW_RELEASE, orderRelease, type ReleaseState } from "../../../objects/rollout/release.ts";
-import { endRound, hearRollout, newRolloutMemory } from "../../../objects/rollout/rollout.ts";
+import { endRound, hearRollout, newRolloutMemory } from "../../../objects/rollout/hear-rollout.ts";
 import type { RolloutOrder, RolloutReply, RolloutReport } from "../../../objects/rollout/rollout-messages.ts";
 import { order, report, seen } from "./fixtures.ts";
 
@@ -161,7 +161,6 @@ describe("an order", () => {
     [order("abort", "canary"), null, ["canary"], 2],
     [order("promote", "canary"), "canary", [], 2],
     [order("promote", "control"), "control", [], 2],
-    [order("resume"), null, [], 1],
   ])("%j brings about what it says", (given, promoted, aborted, epoch) => {
     const world = owner();
     world.hear(report());
@@ -180,12 +179,12 @@ describe("an order", () => {
     expect(world.state).toMatchObject({ promoted: null, aborted: ["canary"], epoch: 3 });
     world.order(order("promote", "canary"));
     expect(world.state).toMatchObject({ promoted: "canary", aborted: [], epoch: 4 });
-    world.order(order("resume"));
+    world.order(order("reset"));
     expect(world.state).toMatchObject({ promoted: null, aborted: [], epoch: 5 });
     expect(world.state.history.at(-1)).toEqual({
       at: 1_000,
       epoch: 5,
-      kind: "resumed",
+      kind: "reset",
       variant: "",
       cause: "operator",
       by: "ann",
@@ -204,7 +203,7 @@ describe("an order", () => {
     const world = owner(known());
     for (let times = 0; times < 15; times++) {
       world.order(order("abort", "canary"));
-      world.order(order("resume"));
+      world.order(order("reset"));
     }
     expect([world.state.history.length, world.state.history[0]?.epoch]).toEqual([20, 12]);
   });

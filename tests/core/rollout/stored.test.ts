@@ -12,7 +12,7 @@ describe("what is stored", () => {
     fc.assert(
       fc.property(
         fc.nat(1_000),
-        fc.array(fc.constantFrom(order("abort", "canary"), order("promote", "canary"), order("resume")), {
+        fc.array(fc.constantFrom(order("abort", "canary"), order("promote", "canary"), order("reset")), {
           maxLength: 5,
         }),
         (seed, orders) => {

@@ -12,6 +12,8 @@ const NO_LIMITS = {
   cache: undefined,
   idempotency: undefined,
   alternatives: [],
+  geo: undefined,
+  canary: undefined,
   priority: undefined,
   mirror: undefined,
 };
