@@ -71,6 +71,7 @@ export const ERRORS = {
     type: `${REGISTERED}temporary-reduced-capacity`,
     proxyError: "connection_limit_reached",
   },
+  "egress-queue-full": { status: 503, title: "The origin is asked as often as it allows" },
   "no-healthy-target": {
     status: 503,
     title: "No target is fit to answer",

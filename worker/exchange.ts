@@ -87,6 +87,10 @@ export interface ExchangeNotes {
   hedged?: "won" | "lost";
   /** Why no target was asked. */
   refused?: NoTarget["why"];
+  /** Milliseconds spent waiting for leave of the backend's quota, by all tries. */
+  egressMs?: number;
+  /** Why there was none: too many waited, it would have come too late, its owner did not answer. */
+  egress?: "queue-full" | "deadline" | "no-owner";
   /** What answered instead: a backend's name, or `response`. */
   fallback?: string;
   /** Milliseconds spent waiting for the limiter's owner. */

@@ -46,6 +46,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "unsupported-media-type": "A batch is sent as `Content-Type: application/json`.",
   "breaker-open":
     "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
+  "egress-queue-full":
+    "The `quota` of the backend has no room for this request in time: too many wait, or its turn would come too late. Nothing was sent; come back after `Retry-After`.",
   "no-healthy-target":
     "Health checks or weights leave no target of the backend that could answer. Come back after `Retry-After`.",
   "not-cached":

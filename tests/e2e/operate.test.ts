@@ -139,6 +139,7 @@ describe("an operator", () => {
         "POST /clients/{id}/reset",
         "POST /clients/{id}/grant",
         "/config",
+        "/egress",
       ],
     };
     expect(await asOperator("/admin")).toMatchObject({ status: 200, body: listed });

@@ -10,6 +10,7 @@ import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
 import { readConfig } from "./config.ts";
+import { readEgress } from "./egress.ts";
 import { json } from "./json.ts";
 
 /** What a resource of the admin API works with. */
@@ -85,6 +86,7 @@ const RESOURCES = [
   "POST /clients/{id}/reset",
   "POST /clients/{id}/grant",
   "/config",
+  "/egress",
 ];
 
 const resources = Router<Routable & IRequest, [AdminContext]>();
@@ -106,7 +108,9 @@ resources
   .post("/clients/:id/unban", (request, context) => unbanClient(idOf(request), context))
   .post("/clients/:id/reset", (request, context) => resetClient(idOf(request), context))
   .post("/clients/:id/grant", (request, context) => grantTokens(idOf(request), context))
-  .get("/config", (_request, context) => readConfig(context));
+  .get("/config", (_request, context) => readConfig(context))
+  .get("/egress", (_request, context) => readEgress(context))
+  .get("/status", (_request, context) => readEgress(context));
 
 function idOf({ params }: Routable): string {
   return params["id"] ?? "";

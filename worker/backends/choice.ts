@@ -40,8 +40,11 @@ export type StickyNote = "kept" | "new" | "moved";
 
 export interface NoTarget {
   readonly kind: "none";
-  /** `breaker-open`: a breaker refuses; `no-healthy-target`: health checks or weights leave none. */
-  readonly why: "breaker-open" | "no-healthy-target";
+  /**
+   * `breaker-open`: a breaker refuses; `no-healthy-target`: health checks or weights leave none; `egress-queue-full`: the backend's quota
+   * has no room in time.
+   */
+  readonly why: "breaker-open" | "no-healthy-target" | "egress-queue-full";
   /** When one may be had again, at the earliest. */
   readonly retryAfterMs: number;
 }

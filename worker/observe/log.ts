@@ -56,6 +56,8 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     hedged: notes.hedged,
     refused: notes.refused,
     fallback: notes.fallback,
+    egressMs: notes.egressMs,
+    egress: notes.egress,
     idempotency: notes.idempotency,
     cache: notes.cache,
     cacheWhy: notes.cacheWhy,

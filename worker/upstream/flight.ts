@@ -3,6 +3,7 @@ import type { ChosenTarget } from "../backends/choice.ts";
 import { targetBreaker, type Attempt, type CallEnd, type TargetBreaker } from "../backends/target-breaker.ts";
 import { targetState, type TargetState } from "../backends/target.ts";
 import type { CountedCall } from "../balance/in-flight.ts";
+import type { Leave } from "../egress/leave.ts";
 import { beginCall, endCall, noteAnswer } from "../balance/target-load.ts";
 import type { Exchange } from "../exchange.ts";
 import { retryAfterMs } from "../retry/retry-after.ts";
@@ -38,6 +39,8 @@ export interface Flight {
   readonly target: RouteTarget;
   readonly choice: ChosenTarget;
   readonly attempt: Attempt | undefined;
+  /** Undefined: it needed nobody's. */
+  readonly leave: Leave | undefined;
   /** Milliseconds since the epoch. */
   readonly sentAt: number;
   /** Ends it at the origin; undefined: it ends with the exchange. */
@@ -77,17 +80,18 @@ export interface LaunchTerms {
   readonly target: RouteTarget;
   readonly choice: ChosenTarget;
   readonly attempt: Attempt | undefined;
+  readonly leave: Leave | undefined;
   /** Whether another try may come of the exchange while this one is still at its origin: only then it pays for a signal. */
   readonly isCuttable: boolean;
 }
 
 /** Begins a try. */
-export function launch(exchange: Exchange, { target, choice, attempt, isCuttable }: LaunchTerms): Flight {
+export function launch(exchange: Exchange, { target, choice, attempt, leave, isCuttable }: LaunchTerms): Flight {
   const sentAt = Date.now();
   // A probe has to be over at its origin when its permit is.
   const cut = isCuttable || attempt?.probe !== undefined ? new AbortController() : undefined;
   const call = target.isMeasured ? beginCall(target.state.load, exchange.deadline - sentAt, sentAt) : undefined;
-  return { kind: "flight", target, choice, attempt, sentAt, cut, call, aloneUntil: 0, isOver: false };
+  return { kind: "flight", target, choice, attempt, leave, sentAt, cut, call, aloneUntil: 0, isOver: false };
 }
 
 /**
@@ -97,7 +101,7 @@ export function launch(exchange: Exchange, { target, choice, attempt, isCuttable
  */
 export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, watch: Watch): Promise<Response> {
   const { canonical, deadline, stop } = exchange;
-  const { target, sentAt, attempt } = flight;
+  const { target, sentAt, attempt, leave } = flight;
   exchange.notes.isSent = true;
   const request = {
     url: target.urlOf(canonical.path, canonical.query),
@@ -109,7 +113,13 @@ export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, wa
     deadline: Math.min(deadline, attempt?.probe?.deadlineAt ?? Infinity),
     signal: signalOf(flight, stop),
   };
-  return fetchUpstream(request, watch);
+  const head = fetchUpstream(request, watch);
+  return leave === undefined ? head : head.then((response) => heard(leave, response));
+}
+
+function heard(leave: Leave, response: Response): Response {
+  leave.hear(response);
+  return response;
 }
 
 /** How long a flight's target has had by now, in ms, without what the client took for its body; -Infinity: nobody knows. */

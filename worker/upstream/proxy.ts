@@ -84,8 +84,11 @@ function stripped(send: Send, strip: Sticky["strip"] | undefined): Send {
 }
 
 /** Whether there is nothing to choose, to judge or to try again. */
-function isPlain({ targets, retry, hedge, healthCheck }: Backend, breaker: BreakerSettings | undefined): boolean {
-  return targets.length === 1 && [breaker, retry, hedge, healthCheck].every((policy) => policy === undefined);
+function isPlain(
+  { targets, retry, hedge, healthCheck, quota }: Backend,
+  breaker: BreakerSettings | undefined,
+): boolean {
+  return targets.length === 1 && [breaker, retry, hedge, healthCheck, quota].every((policy) => policy === undefined);
 }
 
 /** One try at the only target. */

@@ -19,8 +19,8 @@ export interface StandIn {
   readonly handle: Handler;
 }
 
-/** What stands in where nothing is configured: 503 and when to come back. */
-const REFUSE: Refusal = {
+/** What stands in where nothing is configured, and where the gateway itself holds back: 503 and when to come back. */
+export const REFUSE: Refusal = {
   send: ({ exchange }, none) => Promise.reject(refused(exchange, none)),
   handle: (exchange, none) => Promise.reject(refused(exchange, none)),
 };
@@ -63,6 +63,7 @@ function staticAnswer({ status, headers, body }: Extract<Fallback, { kind: "resp
 const DETAILS = {
   "breaker-open": "Requests to this origin are held back for now",
   "no-healthy-target": "No target of this backend is fit to take a request",
+  "egress-queue-full": "The origin takes no more requests than come already",
 } as const satisfies Record<NoTarget["why"], string>;
 
 function refused({ notes }: Exchange, { why, retryAfterMs }: NoTarget): GatewayError {

@@ -1,5 +1,7 @@
 import type { Asked, Balancer, Choice, NoTarget } from "../backends/choice.ts";
 import type { Admitted, TargetBreaker } from "../backends/target-breaker.ts";
+import type { EgressQuota } from "../egress/egress-quota.ts";
+import type { Leave } from "../egress/leave.ts";
 import type { Exchange } from "../exchange.ts";
 import { launch, type Flight, type RouteTarget } from "./flight.ts";
 import { BUFFER_BYTES } from "./request-body.ts";
@@ -19,6 +21,8 @@ export interface TakeOffTerms {
   readonly isCuttable: boolean;
   /** Already chosen; undefined: that is still to be done. */
   readonly choice?: Choice;
+  /** Whether it is of use only now, so that it waits for no quota. Default false. */
+  readonly isUrgent?: boolean;
 }
 
 /** Finds targets for tries. */
@@ -40,32 +44,57 @@ const ONLY: Choice = { kind: "target", index: 0, sticky: undefined, bind: undefi
  * Compiles where a backend's tries go.
  *
  * @param balancer undefined: there is one target.
+ * @param quota undefined: a try needs nobody's leave.
  */
-export function compileRunway(targets: readonly RouteTarget[], balancer: Balancer | undefined): Runway {
+export function compileRunway(
+  targets: readonly RouteTarget[],
+  balancer: Balancer | undefined,
+  quota: EgressQuota | undefined,
+): Runway {
   const choose = (exchange: Exchange, now: number, done: Done) =>
     balancer === undefined ? ONLY : balancer.choose(exchange, now, done);
 
-  async function takeOff(exchange: Exchange, { done, isCuttable, choice }: TakeOffTerms): Promise<Flight | NoTarget> {
+  async function takeOff(exchange: Exchange, terms: TakeOffTerms): Promise<Flight | NoTarget> {
+    const { done, isCuttable, choice, isUrgent = false } = terms;
     let given = choice;
+    let leave: Leave | undefined;
     for (;;) {
+      if (quota !== undefined && leave === undefined) {
+        const asked = await quota.leaveFor(exchange, !isUrgent);
+        if (asked.kind === "none") return asked;
+        leave = asked;
+      }
       const now = Date.now();
       const choosing = given ?? choose(exchange, now, done);
       const chosen = choosing instanceof Promise ? await choosing : choosing;
       given = undefined;
-      if (chosen.kind === "none") return chosen;
+      if (chosen.kind === "none") {
+        leave?.giveBack();
+        return chosen;
+      }
       const target = targets[chosen.index];
       if (target === undefined) throw new Error(`target ${chosen.index} was chosen of ${targets.length}`);
       const { breaker } = target;
       const asking = breaker?.admit(exchange, now, isLate(exchange));
       const admitted = asking instanceof Promise ? await asking : asking;
       if (admitted?.kind !== "refused") {
+        const attempt = admitted?.attempt;
+        if (leave?.mayStart(Date.now()) === false) {
+          // A breaker or a balancer has taken too long to answer.
+          leave.giveBack();
+          leave = undefined;
+          given = chosen;
+          if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
+          continue;
+        }
         done.tried.push(chosen.index);
-        const flight = launch(exchange, { target, choice: chosen, attempt: admitted?.attempt, isCuttable });
+        const flight = launch(exchange, { target, choice: chosen, attempt, isCuttable, leave });
         done.flights.push(flight);
         return flight;
       }
       done.refused.push(chosen.index);
       if (balancer === undefined) {
+        leave?.giveBack();
         return { kind: "none", why: "breaker-open", retryAfterMs: admitted.retryAfterMs };
       }
     }

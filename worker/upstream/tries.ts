@@ -3,15 +3,16 @@ import { compileBalancer } from "../backends/balancer.ts";
 import type { NoTarget } from "../backends/choice.ts";
 import { targetTerms } from "../backends/target.ts";
 import { watchTargets } from "../backends/watch-targets.ts";
+import { compileQuota } from "../egress/egress-quota.ts";
 import type { Exchange } from "../exchange.ts";
+import { pause } from "../pause.ts";
 import type { RetryStop } from "../retry/may-retry.ts";
-import { stopReason } from "./fetch.ts";
 import { compileTargets, land, type Flight, type Outgoing } from "./flight.ts";
 import { compileHedge, isHedgeable, type Hedge, type Race } from "./hedge.ts";
 import { tryOnce, type FailedTry, type Head } from "./one-try.ts";
 import type { Send } from "./prepare-request.ts";
 import type { OutgoingBody } from "./request-body.ts";
-import type { Refusal } from "./refusal.ts";
+import { REFUSE, type Refusal } from "./refusal.ts";
 import { compileRetries } from "./retries.ts";
 import { compileRunway, type Done } from "./take-off.ts";
 
@@ -42,7 +43,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     backend,
     targets.map((target) => target.breaker),
   );
-  const runway = compileRunway(targets, balancer);
+  const runway = compileRunway(targets, balancer, compileQuota(backend.quota));
   const retries = compileRetries(backend, targets);
   const hedge = compileHedge(backend, targets);
   const isWatched = targets.length > 1 || backend.healthCheck !== undefined;
@@ -64,7 +65,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
     const isCuttable = bringHead !== undefined || retries?.isRepeatable(outgoing) === true;
     const first = await runway.takeOff(exchange, { done, isCuttable });
-    if (first.kind === "none") return refusal.send(outgoing, first);
+    if (first.kind === "none") return (first.why === "egress-queue-full" ? REFUSE : refusal).send(outgoing, first);
     let flight = first;
     for (let made = 0; ; made += 1) {
       const end = await tryOnce(outgoing, flight, { retried, isRepeat: made > 0, bringHead });
@@ -112,10 +113,11 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
 
     async function second(): Promise<Flight | undefined> {
       const { exchange } = outgoing;
-      const flight = await runway.takeOff(exchange, { done, isCuttable: true });
+      const flight = await runway.takeOff(exchange, { done, isCuttable: true, isUrgent: true });
       if (flight.kind === "none") return undefined;
       if (flight.attempt?.probe === undefined) return flight;
       // A permit to probe is not for a request that may be cut off at any moment.
+      flight.leave?.giveBack();
       land(outgoing, flight, { kind: "aborted" });
       return undefined;
     }
@@ -136,13 +138,4 @@ function bound({ bindLater }: Exchange, answer: Response, { choice }: Flight): R
 /** For how long the target of a flight asks to be left alone, if it is this one. */
 function askedOf({ choice, aloneUntil }: Flight, index: number, now: number): number {
   return choice.index === index ? aloneUntil - now : 0;
-}
-
-/** Waits; a step that stops the exchange ends that. */
-async function pause({ stop }: Exchange, ms: number): Promise<void> {
-  try {
-    await scheduler.wait(ms, stop === undefined ? {} : { signal: stop.signal });
-  } catch (error) {
-    throw stopReason(stop?.signal) ?? error;
-  }
 }

@@ -1,0 +1,117 @@
+import {
+  againInMs,
+  arrive,
+  arriveAgain,
+  startOf,
+  type HeldSlot,
+  type Step,
+} from "../../objects/upstream-quota/quota-borrower.ts";
+import type { QuotaSettings } from "../../schemas/index.ts";
+import type { NoTarget } from "../backends/choice.ts";
+import type { Exchange } from "../exchange.ts";
+import { clientAddress } from "../limits/client-address.ts";
+import { pause } from "../pause.ts";
+import { stayToTheEnd } from "../stay-to-the-end.ts";
+import { askOwner } from "./ask-owner.ts";
+import { deskOf } from "./desk.ts";
+import { leaveBy, type Leave } from "./leave.ts";
+import { release, type Visit } from "./visit.ts";
+
+/** A backend's part of a quota (docs/design/egress.md). */
+export interface EgressQuota {
+  /**
+   * Waits for the moment in which a request may be sent once, or for word that it won't come; notes how long, and why not. Ends
+   * when the client leaves.
+   *
+   * @param mayWait false: it is now or not at all.
+   * @throws GatewayError what has stopped the exchange.
+   */
+  leaveFor(exchange: Exchange, mayWait: boolean): Promise<Leave | NoTarget>;
+}
+
+/** There is none in time. */
+interface NoLeave {
+  readonly kind: "refused";
+  readonly why: NonNullable<Exchange["notes"]["egress"]>;
+  readonly retryAfterMs: number;
+}
+
+/** With `onError: "open"`: any restart is a short silence, after which those who have waited ask again and are counted. */
+const OPEN_AFTER_MS = 2_000;
+/** Waits between questions to a silent owner double so often, from 100 ms at most to 1.6 s. */
+const MAX_DOUBLINGS = 4;
+
+/** Compiles how a backend's requests get leave to be sent; undefined: they need none. */
+export function compileQuota(settings: QuotaSettings | undefined): EgressQuota | undefined {
+  if (settings === undefined) return undefined;
+  const { name: quota, policy, by, priority, maxWaitMs, onError } = settings;
+
+  async function leaveFor(exchange: Exchange, mayWait: boolean): Promise<Leave | NoTarget> {
+    const { configVersion, deadline, notes } = exchange;
+    const since = Date.now();
+    const letGo = stayToTheEnd(exchange);
+    try {
+      const { client } = await clientAddress(exchange, by, "pooled");
+      const leave = await wait({
+        exchange,
+        desk: deskOf(quota),
+        terms: { quota, configVersion, policy },
+        asker: { client, priority },
+        deadlineAt: Math.min(since + (mayWait ? maxWaitMs : 0), deadline),
+      });
+      if (leave.kind === "leave") return leave;
+      // One that could be done without is nothing to report.
+      if (mayWait) notes.egress = leave.why;
+      return { kind: "none", why: "egress-queue-full", retryAfterMs: leave.retryAfterMs };
+    } finally {
+      letGo();
+      notes.egressMs = (notes.egressMs ?? 0) + Date.now() - since;
+    }
+  }
+
+  async function wait(visit: Visit): Promise<Leave | NoLeave> {
+    const { exchange, desk, deadlineAt } = visit;
+    const { borrower, step: first } = arrive(desk.borrower, { now: Date.now(), deadlineAt });
+    desk.borrower = borrower;
+    let step: Step = first;
+    let unused: readonly number[] = [];
+    for (let failures = 0; ;) {
+      const answer = step.kind === "ask" ? await askOwner(visit, step.ask) : step;
+      if (answer.kind === "refuse" && unused.length > 0) release(visit, { withdrawn: [], unused });
+      unused = [];
+      switch (answer.kind) {
+        case "start":
+          if (await hasCome(exchange, answer.slot)) return leaveBy(visit, answer.slot);
+          unused = [answer.slot.id];
+          break;
+        case "refused":
+          return answer;
+        case "refuse":
+          if (failures > 0 && onError === "open") return uncounted(visit);
+          return { kind: "refused", why: failures > 0 ? "no-owner" : "deadline", retryAfterMs: 0 };
+        case "silent":
+          if (onError === "open" && Date.now() - (desk.silentSince ?? Infinity) >= OPEN_AFTER_MS) {
+            return uncounted(visit);
+          }
+          await pause(exchange, againInMs(Math.random()) * 2 ** Math.min(failures, MAX_DOUBLINGS));
+          failures += 1;
+      }
+      step = arriveAgain(desk.borrower, { now: Date.now(), deadlineAt }, unused);
+    }
+  }
+
+  return { leaveFor };
+}
+
+async function hasCome(exchange: Exchange, slot: HeldSlot): Promise<boolean> {
+  for (;;) {
+    const fate = startOf(slot, Date.now());
+    if (fate.kind !== "wait") return fate.kind === "start";
+    await pause(exchange, fate.ms);
+  }
+}
+
+function uncounted(visit: Visit): Leave {
+  (visit.exchange.notes.degraded ??= []).push("egress");
+  return leaveBy(visit, undefined);
+}
