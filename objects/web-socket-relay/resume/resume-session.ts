@@ -26,7 +26,7 @@ export interface ResumeSession {
    * So many of the client's messages were counted but not passed on yet, since the upstream is away. With level 2 they do not
    * count as having come, and whoever attaches sends them again: forget them then. Without, they need not be told.
    */
-  setWaiting(count: number): void;
+  setWaiting(count: number, now: number): void;
   status(): ResumeStatus;
   /** Whether the session is over, also because its client was waited for in vain. */
   isExpired(now: number): boolean;

@@ -35,7 +35,7 @@ export function endsSession(code: number, options: { readonly resumeOn1001: bool
  * the output gate holds the answer until the write is durable.
  */
 export function createResumeSession({ epoch, owner, rules }: ResumeOptions, now: number): ResumeSession {
-  const stored = { epoch, owner, recv: 0, restarts: 0, first: 1, savedAt: now, messages: [] };
+  const stored = { epoch, owner, recv: 0, restarts: 0, restoredTo: null, first: 1, savedAt: now, messages: [] };
   return sessionOf(stored, rules, { heldSince: null, now });
 }
 
@@ -64,10 +64,10 @@ function sessionOf(
   let { heldSince } = begin;
   let savedAt = begin.now;
   let connection = heldSince === null ? 1 : 0;
+  /** The last message that was known to storage before a crash, until the client says what came to it after that. */
+  let restoredTo = heldSince === null ? null : (stored.restoredTo ?? ring.last);
   /** The latest message that any connection may have received. */
-  let sentTo = ring.last;
-  /** The last message that is known to storage, of a session whose client has not said yet what came to it after that. */
-  let restoredTo = heldSince === null ? null : ring.last;
+  let sentTo = restoredTo ?? ring.last;
   let over: Refused | undefined;
   let waiting = 0;
   ledger?.changed(0, begin.now);
@@ -112,7 +112,7 @@ function sessionOf(
   }
 
   function flush(now: number): Flush | undefined {
-    const batch = ledger?.take({ epoch, owner, recv: come(), restarts }, ring, now);
+    const batch = ledger?.take({ epoch, owner, recv: come(), restarts, restoredTo }, ring, now);
     if (batch === undefined) return undefined;
     savedAt = now;
     // At once: it has waited for the batch.
@@ -170,7 +170,8 @@ function sessionOf(
     end() {
       over ??= NO_SUCH_SESSION;
     },
-    setWaiting(count) {
+    setWaiting(count, now) {
+      if (waiting !== count) ledger?.changed(0, now);
       waiting = count;
     },
     status() {

@@ -8,6 +8,8 @@ export interface SessionRecord {
   /** Messages of the client that have come. */
   readonly recv: number;
   readonly restarts: number;
+  /** Restored, and not asked for since: those that came after this message have numbers for the time being. */
+  readonly restoredTo: number | null;
   /** The number of the oldest message that is kept. */
   readonly first: number;
   readonly savedAt: number;
