@@ -49,6 +49,8 @@ export interface Addresses {
   controlPlane(): Promise<{ readonly name: string }>;
   /** One of the shards that list live WebSocket sessions; near its first isolate. */
   socketRegistry(shard: number): Promise<{ readonly name: string }>;
+  /** The `Rollout` of a route's release; near its first isolate. */
+  rollout(route: string): Promise<{ readonly name: string }>;
   /** The `UpstreamQuota` of a quota, by its name in the configuration; near its first isolate. */
   upstreamQuota(quota: string): Promise<{ readonly name: string }>;
   /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
@@ -171,11 +173,15 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     async socketRegistry(shard) {
       return { name: `v1:socket-registry:${await hmac(["socket-registry", String(shard)])}` };
     },
+    async rollout(route) {
+      return { name: `v1:rollout:${await hmac(["rollout", route])}` };
+    },
     async upstreamQuota(quota) {
       return { name: `v1:upstream-quota:${await hmac(["upstream-quota", quota])}` };
     },
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
+    },
     },
   };
 }

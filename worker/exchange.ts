@@ -73,8 +73,13 @@ export interface ExchangeNotes {
   cache?: XCache;
   /** Why: what made it go past the cache, why its response was not kept, what allowed a stale one. */
   cacheWhy?: string;
+  /** Whether it waited for another's request: it made one that others may have waited for, it waited, it was told to make its own. */
   /** Milliseconds until the origin's response head; of the last try. */
   upstreamMs?: number;
+  /** The place by whose rule it was placed, or `default`. */
+  place?: string;
+  /** Of the release that is tried out on its route. */
+  variant?: string;
   /** The target that answered, or was tried last, where there is more to say of it than the route does. */
   target?: string;
   /** What became of the client's binding to a target. */

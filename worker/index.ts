@@ -1,6 +1,14 @@
 import { handle } from "./gateway.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, RateLimiter, SocketRegistry, UpstreamQuota } from "../objects/index.ts";
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  RateLimiter,
+  Rollout,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../objects/index.ts";
 export { Origin } from "./origin.ts";
 
 export default {

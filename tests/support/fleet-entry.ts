@@ -2,7 +2,15 @@ import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner } from "./around-owner.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, SocketRegistry, UpstreamQuota } from "../../worker/index.ts";
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  Rollout,
+  SocketRegistry,
+  UpstreamQuota,
+} from "../../worker/index.ts";
 
 // All objects live in the first isolate, whose variables these are.
 const calls: Record<string, number> = {};

@@ -7,6 +7,7 @@ export {
   ControlPlane,
   Origin,
   RateLimiter,
+  Rollout,
   SocketRegistry,
   UpstreamQuota,
 } from "../../worker/index.ts";

@@ -6,6 +6,7 @@ export {
   Dedup,
   Origin,
   RateLimiter,
+  Rollout,
   SocketRegistry,
   UpstreamQuota,
 } from "../../worker/index.ts";

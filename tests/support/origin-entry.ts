@@ -4,11 +4,12 @@ import worker, {
   Dedup,
   Origin,
   RateLimiter,
+  Rollout,
   SocketRegistry,
   UpstreamQuota,
 } from "../../worker/index.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, SocketRegistry, UpstreamQuota };
+export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, Rollout, SocketRegistry, UpstreamQuota };
 
 /**
  * The shipped Worker, with two ways more to call the inner entrypoint as an object would: `X-Test-Origin-Route` names the

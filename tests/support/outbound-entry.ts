@@ -23,6 +23,12 @@ export class RateLimiter {
   }
 }
 
+export class Rollout {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 export class SocketRegistry {
   fetch(): Response {
     return new Response();

@@ -8,6 +8,7 @@ export {
   Dedup,
   Origin,
   RateLimiter,
+  Rollout,
   SocketRegistry,
   UpstreamQuota,
 } from "../../worker/index.ts";

@@ -48,6 +48,8 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     code: notes.code,
     durationMs,
     upstreamMs: notes.upstreamMs,
+    place: notes.place,
+    variant: notes.variant,
     target: notes.target,
     sticky: notes.sticky,
     tries: notes.retried === undefined ? undefined : notes.retried.length + 1,

@@ -118,10 +118,10 @@ const NOTES = {
  * its key, for which the origin may not care; where an effect that comes twice does no harm, it may be.
  */
 function outliving(exchange: Exchange, body: ArrayBuffer | undefined, { onUnknown }: IdempotencySettings): Exchange {
-  const { url, method, headers } = exchange.request;
+  const { url, method, headers, cf } = exchange.request;
   return {
     ...exchange,
-    request: new Request(url, { method, headers }),
+    request: new Request(url, { method, headers, cf }),
     ...(body === undefined ? {} : { body }),
     isSentOnce: onUnknown === "refuse",
     // Whoever has made one, to give up a permit, still ends the way to the origin by it.

@@ -6,6 +6,7 @@ import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
 import { idempotency } from "./idempotency.ts";
 import { limit } from "./limit.ts";
+import { place } from "./place.ts";
 
 /**
  * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
@@ -15,6 +16,8 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   const steps: Step[] = [];
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
   if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits, limiter));
+  const placing = place(route, backends);
+  if (placing !== undefined) steps.push(placing);
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
   if (route.cache !== undefined) steps.push(cache(route.cache, route, backends));
   return compose(steps, tail(route, backends));

@@ -33,12 +33,13 @@ export function prepareRequest(route: Route, send: Send): Handler {
 
 /** Lower-case names of the fields that this route is met by, and that its policies tell clients and requests apart by. */
 export function decidingFields(route: Route): ReadonlySet<string> {
-  const { idempotency } = route;
-  const keys = [...route.rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? [])];
+  const { idempotency, canary } = route;
+  const keys = [...route.rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
   const identities = keys.map((key) => {
     if (key.kind === "cookie") return "cookie";
     return key.kind === "header" ? key.name : undefined;
   });
-  const names = [...route.headers.map(({ name }) => name), ...identities, idempotency?.header];
+  if (canary?.cookie !== undefined) identities.push("cookie");
+  const names = [...route.headers.map(({ name }) => name), ...identities, idempotency?.header, canary?.header];
   return new Set(names.filter((name) => name !== undefined));
 }
