@@ -1,4 +1,5 @@
 import type { CanonicalRequest } from "../canonical.ts";
+import { plainPath } from "./plain-path.ts";
 
 /** What two requests must have in common to share what is stored. */
 export interface KeyParts {
@@ -15,12 +16,12 @@ const VERSION = "1";
 
 /**
  * The parts of a primary cache key. HEAD has the key of GET; host and scheme are part of it (Pingora CVE-2026-2836 left them out), and so
- * is the route, whose target and policy made the response what it is.
+ * is the route, whose target and policy made the response what it is. The path is that of `plainPath`, and so it has to be sent.
  */
 export function keyParts({ request, query, route, partition }: KeyParts): readonly string[] {
   const { scheme, host, path } = request;
   const method = request.method === "HEAD" ? "GET" : request.method;
-  return [VERSION, method, scheme, host, path, query, route, ...partition];
+  return [VERSION, method, scheme, host, plainPath(path), query, route, ...partition];
 }
 
 /**

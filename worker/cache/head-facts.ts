@@ -1,7 +1,7 @@
 import type { HeadFacts } from "../../objects/dedup/sharing.ts";
-import { varyOf } from "../../objects/dedup/variant.ts";
 import { ageOnArrival } from "./age.ts";
 import type { CachePolicy } from "../../schemas/cache-policy.ts";
+import { effectiveVary } from "./effective-vary.ts";
 import { readerOf } from "./fields.ts";
 import { freshnessOf } from "./freshness.ts";
 import { rulesOf } from "./response-rules.ts";
@@ -24,7 +24,7 @@ export function headFactsOf(received: Received, requestedAt: number, policy: Cac
   const isForbidden = storability.kind === "pass" && storability.why !== "no-freshness" && storability.why !== "no-use";
   return {
     status,
-    vary: varyOf(fields.get("vary")),
+    vary: effectiveVary(fields),
     // Where the route takes cookies out, it does so for the leader too.
     hasSetCookie: !policy.stripSetCookie && received.fields.some(([name]) => isCookie(name)),
     isPrivate: rules.isPrivate || isForbidden,

@@ -42,8 +42,8 @@ export function confirmed(stored: StoredResponse, head: NewHead): StoredResponse
 }
 
 /**
- * What the answer to a HEAD says of what is stored for GET (RFC 9111, section 4.3.5): it confirms it where nothing that names its bytes
- * differs, else it shows that they are no longer right. Only a 200 says anything.
+ * What the answer to a HEAD says of what is stored for GET (RFC 9111, section 4.3.5): it confirms it where something names its bytes and
+ * nothing that does differs; where one does, it shows that they are no longer right. Only a 200 says anything.
  */
 export function afterHead(
   stored: StoredResponse,
@@ -53,12 +53,19 @@ export function afterHead(
   if (status !== 200 || stored.status !== 200) return { kind: "unchanged" };
   const before = readerOf(stored.fields);
   const after = readerOf(head.fields);
-  const isSame = ["etag", "last-modified", "content-length"].every((name) => agrees(name, before, after));
-  return isSame ? { kind: "confirmed", stored: confirmed(stored, head) } : { kind: "invalid" };
+  const [length, tag] = [after.get("content-length"), after.get("etag")];
+  const old = before.get("etag");
+  const compared = [
+    tag === null || old === null ? undefined : tag === old || matchesStrongly(tag, old),
+    sameText("last-modified", before, after),
+    // What came in chunks has a length all the same.
+    length === null ? undefined : Number(length) === stored.bodyBytes,
+  ].filter((result) => result !== undefined);
+  if (compared.includes(false)) return { kind: "invalid" };
+  return compared.length === 0 ? { kind: "unchanged" } : { kind: "confirmed", stored: confirmed(stored, head) };
 }
 
-function agrees(name: string, before: FieldReader, after: FieldReader): boolean {
+function sameText(name: string, before: FieldReader, after: FieldReader): boolean | undefined {
   const [old, now] = [before.get(name), after.get(name)];
-  if (old === null || now === null || old === now) return true;
-  return name === "etag" && matchesStrongly(old, now);
+  return old === null || now === null ? undefined : old === now;
 }

@@ -41,6 +41,8 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
   "transfer-encoding",
   "upgrade",
 ]);
+/** What is left to whoever asked, by the origin's own count: nothing to others. */
+const QUOTA = /^(?:x-)?ratelimit(?:-|$)/;
 
 /** A response as it is kept. One without a `Date` gets that of its arrival, as RFC 9110, section 6.6.1 obliges. */
 export function toStored(
@@ -65,14 +67,14 @@ export function withDate(fields: Fields, receivedAt: number): Fields {
 
 /**
  * The fields of a response that may be kept (RFC 9111, section 3.1): not those of the connection, nor those that its `Connection` names,
- * nor cookies, which belong to whoever they were made for.
+ * nor cookies, which belong to whoever they were made for, nor what the origin lets whoever asked still do.
  */
 export function storedFields(fields: Fields): Fields {
   const named = new Set<string>();
   for (const [name, value] of fields) {
     if (name === "connection") for (const option of value.toLowerCase().split(",")) named.add(option.trim());
   }
-  return fields.filter(([name]) => !NEVER_STORED.has(name) && !named.has(name) && !isCookie(name));
+  return fields.filter(([name]) => !NEVER_STORED.has(name) && !named.has(name) && !isCookie(name) && !QUOTA.test(name));
 }
 
 /** Whether a field hands out cookies. */

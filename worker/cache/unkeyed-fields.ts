@@ -5,22 +5,24 @@ import type { CachePolicy } from "../../schemas/cache-policy.ts";
  * upstream, or one request could poison the entry of all (Kettle, "Practical Web Cache Poisoning", 2018). What the gateway itself says in
  * fields of these names it says after this.
  */
-const UNKEYED: readonly string[] = [
+const UNKEYED: ReadonlySet<string> = new Set([
+  "fastly-host",
   "forwarded",
-  "x-forwarded-host",
-  "x-forwarded-port",
-  "x-forwarded-prefix",
-  "x-forwarded-scheme",
-  "x-forwarded-server",
   "x-host",
   "x-http-host-override",
   "x-http-method",
   "x-http-method-override",
   "x-method-override",
+  "x-middleware-prefetch",
+  "x-middleware-subrequest",
+  "x-nextjs-data",
   "x-original-host",
+  "x-original-uri",
   "x-original-url",
   "x-rewrite-url",
-];
+]);
+/** Whole families of them: what proxies say, and what Next.js tells itself. */
+const FAMILIES: readonly string[] = ["x-forwarded-", "x-invoke-", "x-matched-"];
 
 /** Judged here, for each client by itself, once the whole response is there. */
 const CONDITIONS: readonly string[] = ["if-none-match", "if-modified-since", "if-range", "range"];
@@ -29,10 +31,17 @@ const CONDITIONS: readonly string[] = ["if-none-match", "if-modified-since", "if
  * The fields to take out of a request that the cache sends to its origin: the golden rule is to forward exactly what was keyed. `Accept`
  * and its kin are sent as `selectingValue` gives them, cookies as `keyedCookies` does where they are keyed, and a body never.
  *
+ * @param names of the request's fields, in lower case. One with underscores is the same to origins that read it by CGI's rules.
  * @param isFill whether its response is to be kept. Else, which is a range that nothing stored answers, its conditions are the client's.
  */
-export function withheldFields(policy: CachePolicy, isFill: boolean): readonly string[] {
-  const withheld = isFill ? [...UNKEYED, ...CONDITIONS] : [...UNKEYED];
+export function withheldFields(names: Iterable<string>, policy: CachePolicy, isFill: boolean): readonly string[] {
+  const withheld = [...names].filter(isUnkeyed);
+  if (isFill) withheld.push(...CONDITIONS);
   if (policy.cookies.kind === "strip") withheld.push("cookie");
   return withheld;
+}
+
+function isUnkeyed(written: string): boolean {
+  const name = written.replaceAll("_", "-");
+  return UNKEYED.has(name) || FAMILIES.some((family) => name.startsWith(family));
 }

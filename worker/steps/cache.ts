@@ -10,6 +10,7 @@ import { bypassOf } from "../cache/lookup.ts";
 import { refreshLater } from "../cache/flow/refresh.ts";
 import { requestRulesOf } from "../cache/request-rules.ts";
 import { storedFreshness } from "../cache/freshness.ts";
+import { plainPath } from "../cache/plain-path.ts";
 import { drop } from "../cache/tiers/kept-body.ts";
 import type { KeptResponse } from "../cache/tiers/records.ts";
 import { bringNearer, findResponse } from "../cache/tiers/shelves.ts";
@@ -30,7 +31,9 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
   const hasCredentials = credentialsOf(route);
   const ownCookies = stickyCookies(route, backends);
 
-  return async function cacheStep(exchange: Exchange, next: Handler): Promise<Response> {
+  return async function cacheStep(given: Exchange, next: Handler): Promise<Response> {
+    const path = plainPath(given.canonical.path);
+    const exchange = path === given.canonical.path ? given : { ...given, canonical: { ...given.canonical, path } };
     const { canonical, request, fields } = exchange;
     const { endToEnd } = fields;
     const cookie = ownCookies.reduce(withoutOwn, endToEnd.get("cookie"));
@@ -46,11 +49,11 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const bypass = bypassOf({ ...asked, hasOtherCredentials: hasCredentials(fields) }, policy);
     const terms = { policy, route: route.id, cookie, deciding };
     if (bypass === "method") {
-      const answer = await next(exchange);
+      const answer = await next(given);
       await invalidateAfter(exchange, answer, terms);
       return told(exchange, answer, forwarded("method"));
     }
-    if (bypass !== undefined) return told(exchange, await next(exchange), forwarded("bypass", { detail: bypass }));
+    if (bypass !== undefined) return told(exchange, await next(given), forwarded("bypass", { detail: bypass }));
 
     const keyed = await keyRequest(exchange, terms);
     const shelves = { env: exchange.env, policy };

@@ -5,6 +5,8 @@ import { DEFAULT_CACHE, type QueryRule } from "../../../schemas/cache-policy.ts"
 import { keyedQuery } from "../../../worker/cache/keyed-query.ts";
 import { bypassOf, type Bypass, type LookupRequest } from "../../../worker/cache/lookup.ts";
 import { NO_REQUEST_RULES } from "../../../worker/cache/request-rules.ts";
+import { effectiveVary } from "../../../worker/cache/effective-vary.ts";
+import { plainPath } from "../../../worker/cache/plain-path.ts";
 import { withheldFields } from "../../../worker/cache/unkeyed-fields.ts";
 import { reading } from "./fixtures.ts";
 
@@ -149,17 +151,61 @@ describe("credentials", () => {
 it("withholds from the origin what could change the answer and is in no key", () => {
   const unkeyed = [
     ["x-forwarded-host", "x-host", "x-forwarded-scheme", "x-forwarded-port", "x-original-url", "x-rewrite-url"],
-    ["forwarded", "x-http-method-override", "x-http-method", "x-method-override"],
+    ["forwarded", "x-http-method-override", "x-http-method", "x-method-override", "x-original-uri", "fastly-host"],
+    ["x-nextjs-data", "x-middleware-prefetch", "x-invoke-path", "x-invoke-status", "x-forwarded-anything"],
+    ["x_forwarded_host", "x_original_url", "x-http_method-override", "x_invoke_path", "x_host"],
   ].flat();
+  const names = [...unkeyed, "accept", "x-hostess", "x-invoked", "cookie"];
   for (const isFill of [true, false]) {
-    expect(withheldFields(DEFAULT_CACHE, isFill)).toEqual(expect.arrayContaining(unkeyed));
-    expect(withheldFields(DEFAULT_CACHE, isFill)).not.toContain("cookie");
-    expect(withheldFields({ ...DEFAULT_CACHE, cookies: { kind: "strip" } }, isFill)).toContain("cookie");
+    const withheld = withheldFields(names, DEFAULT_CACHE, isFill);
+    expect(withheld.filter((name) => names.includes(name))).toEqual(unkeyed);
+    expect(withheldFields(names, { ...DEFAULT_CACHE, cookies: { kind: "strip" } }, isFill)).toContain("cookie");
   }
 });
 
 it("withholds a client's conditions where the response is to be kept, and not where it is that client's range", () => {
   const conditions = ["range", "if-range", "if-none-match", "if-modified-since"];
-  expect(withheldFields(DEFAULT_CACHE, true)).toEqual(expect.arrayContaining(conditions));
-  for (const name of conditions) expect(withheldFields(DEFAULT_CACHE, false)).not.toContain(name);
+  expect(withheldFields(conditions, DEFAULT_CACHE, true)).toEqual(expect.arrayContaining(conditions));
+  expect(withheldFields(conditions, DEFAULT_CACHE, false)).toEqual([]);
+});
+
+describe("a path is known by one spelling", () => {
+  it.each([
+    ["/a/b", "/a/b"],
+    ["/a/%62", "/a/b"],
+    ["/%61%2E%5f%7E%2d/%31", "/a._~-/1"],
+    ["/caf%c3%a9", "/caf%C3%A9"],
+    ["/a%2fb%3B%25%21", "/a%2Fb%3B%25%21"],
+    ["/a+b", "/a+b"],
+    ["/%2562", "/%2562"],
+  ])("%s: %s", (path, expected) => {
+    expect(plainPath(path)).toBe(expected);
+    expect(plainPath(expected)).toBe(expected);
+  });
+
+  it("and so is what is kept for it", () => {
+    const parts = (path: string) =>
+      keyParts({
+        request: { method: "GET", scheme: "https", host: "a", path, query: "" },
+        query: "",
+        route: "r",
+        partition: [],
+      });
+    expect(parts("/a/%62%c3")).toEqual(parts("/a/b%C3"));
+    expect(parts("/a%2fb")).not.toEqual(parts("/a/b"));
+  });
+});
+
+describe("a response varies", () => {
+  it.each<[Record<string, string>, readonly string[] | "*"]>([
+    [{}, []],
+    [{ vary: "B, a" }, ["a", "b"]],
+    [{ vary: "*", "content-encoding": "gzip" }, "*"],
+    [{ "content-encoding": "gzip" }, ["accept-encoding"]],
+    [{ "access-control-allow-origin": "*" }, []],
+    [{ "access-control-allow-origin": "https://a.test", vary: "accept" }, ["accept", "origin"]],
+    [{ "access-control-allow-origin": "null", vary: "Origin" }, ["origin"]],
+  ])("with %j by %j", (fields, expected) => {
+    expect(effectiveVary(reading(fields))).toEqual(expected);
+  });
 });

@@ -205,7 +205,7 @@ it("takes the origin's own word for a file that looks like another", () => {
   expect(verdict(response)).toBe("store max-age 60000");
 });
 
-it("keeps no field of the connection, none that Connection names and no cookie", () => {
+it("keeps no field of the connection, none that Connection names, no cookie and nobody's quota", () => {
   const fields = storedFields([
     ["connection", "A, keep-alive"],
     ["keep-alive", "timeout=5"],
@@ -214,10 +214,15 @@ it("keeps no field of the connection, none that Connection names and no cookie",
     ["a", "1"],
     ["b", "2"],
     ["set-cookie", "c=3"],
+    ["ratelimit", '"a";r=1'],
+    ["ratelimit-policy", '"a";q=2'],
+    ["x-ratelimit-remaining", "1"],
+    ["x-ratelimited", "1"],
     ["cdn-cache-control", "max-age=1"],
   ]);
   expect(fields).toEqual([
     ["b", "2"],
+    ["x-ratelimited", "1"],
     ["cdn-cache-control", "max-age=1"],
   ]);
 });

@@ -30,7 +30,8 @@ export async function askOrigin(asking: Asking): Promise<Response> {
   }
   const { answer } = answered;
   if (isErrorStatus(answer.status)) {
-    const bridge = bridgeOver(asking, "error-status");
+    // What stands in says that there is no origin to be asked.
+    const bridge = bridgeOver(asking, exchange.notes.fallback === undefined ? "error-status" : "unreachable");
     if (bridge !== undefined) {
       void answer.body?.cancel().catch(() => {});
       return bridge;

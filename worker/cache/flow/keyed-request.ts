@@ -7,6 +7,7 @@ import { keyBytes, keyParts } from "../cache-key.ts";
 import { keyedCookies } from "../keyed-cookies.ts";
 import { keyedQuery } from "../keyed-query.ts";
 import type { FieldReader } from "../fields.ts";
+import { plainPath } from "../plain-path.ts";
 import { withheldFields } from "../unkeyed-fields.ts";
 
 /** A request as the cache asks for it: what it is known by, and what of it the origin sees, which is the same. */
@@ -55,7 +56,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
 
   function outgoing(isFill: boolean): Headers {
     const headers = new Headers(exchange.request.headers);
-    for (const name of withheldFields(policy, isFill)) headers.delete(name);
+    for (const name of withheldFields(fields.names, policy, isFill)) headers.delete(name);
     if (cookies !== null) headers.set("cookie", cookies);
     else headers.delete("cookie");
     for (const name of ACCEPTED) {
@@ -65,7 +66,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
     return headers;
   }
   function asking(headers: Headers): Exchange {
-    return { ...exchange, canonical: { ...canonical, query }, outgoing: headers };
+    return { ...exchange, canonical: { ...canonical, path: plainPath(canonical.path), query }, outgoing: headers };
   }
 
   let sent: Headers | undefined;

@@ -1,9 +1,10 @@
 import { MAX_RETENTION_MS } from "../../../objects/control-plane/purge.ts";
-import { variantOf, varyOf } from "../../../objects/dedup/variant.ts";
+import { variantOf } from "../../../objects/dedup/variant.ts";
+import { effectiveVary } from "../effective-vary.ts";
 import { readerOf } from "../fields.ts";
 import type { KeyedRequest } from "../flow/keyed-request.ts";
 import type { StoredResponse } from "../stored-response.ts";
-import type { CacheIndex } from "./envelope.ts";
+import type { CacheIndex, CacheRecord } from "./envelope.ts";
 import { drop, type KeptBody } from "./kept-body.ts";
 import type { Tier, TierName } from "./tier.ts";
 
@@ -71,21 +72,21 @@ export async function keepIn(
 ): Promise<void> {
   // Counted from its bytes, however often they are confirmed: an older purge than that is forgotten.
   const retentionMs = Math.min(worthMs, stored.bytesRequestedAt + MAX_RETENTION_MS - Date.now());
-  const fields = readerOf(stored.fields);
-  const said = varyOf(fields.get("vary"));
-  // Coded bytes are for those who can read them, though their origin forgets to say so.
-  const vary = said !== "*" && fields.get("content-encoding") !== null ? [...said, "accept-encoding"] : said;
+  const vary = effectiveVary(readerOf(stored.fields));
   if (vary === "*" || retentionMs <= 0) return;
-  const before = await indexAt(tier, keyed.address);
+  const first = await recordAt(tier, keyed.address);
+  const before = first?.kind === "index" ? first : undefined;
   if (stored.requestedAt < Math.max(before?.since ?? 0, since)) return;
   const names = [...new Set([...(before?.vary ?? []), ...vary])].sort();
   if (names.length > MAX_VARY) return;
   if (names.length === 0) {
+    if (isNewer(first, stored)) return;
     await tier.write(keyed.address, { kind: "response", variant: "", stored }, body, retentionMs);
     return;
   }
   const variant = variantOf(names, keyed.sent);
   const address = await keyed.addressOf(variant);
+  if (isNewer(await recordAt(tier, address), stored)) return;
   await tier.write(address, { kind: "response", variant, stored }, body, retentionMs);
   const isSame = before?.vary.length === names.length;
   const known = isSame ? before.variants : [];
@@ -125,9 +126,15 @@ function usable(kept: KeptResponse, since: number): KeptResponse | undefined {
   return undefined;
 }
 
-async function indexAt(tier: Tier, address: string): Promise<CacheIndex | undefined> {
+/** Answers come in another order than they were asked for: what was asked for later stays. */
+function isNewer(record: CacheRecord | undefined, { requestedAt }: StoredResponse): boolean {
+  if (record?.kind !== "response") return false;
+  const there = record.stored.requestedAt;
+  return there > requestedAt && there <= Date.now() + CLOCK_AHEAD_MS;
+}
+
+async function recordAt(tier: Tier, address: string): Promise<CacheRecord | undefined> {
   const kept = await tier.read(address);
-  if (kept === undefined) return undefined;
-  drop(kept.body);
-  return kept.record.kind === "index" ? kept.record : undefined;
+  if (kept !== undefined) drop(kept.body);
+  return kept?.record;
 }
