@@ -121,7 +121,7 @@ function outliving(exchange: Exchange, body: ArrayBuffer | undefined, { onUnknow
   const { url, method, headers, cf } = exchange.request;
   return {
     ...exchange,
-    request: new Request(url, { method, headers, cf }),
+    request: new Request(url, { method, headers, ...(cf === undefined ? {} : { cf }) }),
     ...(body === undefined ? {} : { body }),
     isSentOnce: onUnknown === "refuse",
     // Whoever has made one, to give up a permit, still ends the way to the origin by it.
