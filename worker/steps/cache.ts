@@ -32,8 +32,9 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
   const ownCookies = stickyCookies(route, backends);
 
   return async function cacheStep(given: Exchange, next: Handler): Promise<Response> {
-    const path = plainPath(given.canonical.path);
-    const exchange = path === given.canonical.path ? given : { ...given, canonical: { ...given.canonical, path } };
+    const plain = plainPath(given.canonical.path);
+    const isPlain = plain === given.canonical.path;
+    const exchange = isPlain ? given : { ...given, canonical: { ...given.canonical, path: plain } };
     const { canonical, request, fields } = exchange;
     const { endToEnd } = fields;
     const cookie = ownCookies.reduce(withoutOwn, endToEnd.get("cookie"));
