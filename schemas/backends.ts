@@ -11,7 +11,7 @@ import { quotaPolicy, resolveQuota } from "./policies/backends/quota.ts";
 import { resolveRetry, RetryPolicySchema } from "./policies/backends/retry.ts";
 import { resolveSticky, stickyPolicy } from "./policies/backends/sticky.ts";
 import { TimeoutsSchema } from "./policies/timeouts.ts";
-import { place } from "./values/place.ts";
+import { placeName } from "./values/place.ts";
 import { flag, integer, listOf } from "./values/primitives.ts";
 import { targetUrl } from "./values/target-url.ts";
 
@@ -21,7 +21,7 @@ export const TargetSchema = closedObject(
     url: targetUrl,
     weight: v.optional(integer(0, 1_000_000)),
     drain: v.optional(flag),
-    regions: v.optional(listOf(place, "an array of places")),
+    regions: v.optional(listOf(placeName, "an array of places")),
   },
   { wanted: 'an object with "url"' },
 );

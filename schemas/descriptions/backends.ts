@@ -8,7 +8,7 @@ import { formatMs } from "../values/duration.ts";
 import { concurrencyPolicy } from "./traffic.ts";
 import { breakerSections } from "./circuit-breaker.ts";
 import { quotaSection } from "./quota.ts";
-import { enabled, pending, section } from "./section.ts";
+import { enabled, section } from "./section.ts";
 
 /** The notes of what the top level and a route, or a backend, may say too. */
 export const backendPolicies = {

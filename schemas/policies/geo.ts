@@ -1,13 +1,13 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
 import type { GeoPolicy } from "../placement-types.ts";
-import { formatPlace, place } from "../values/place.ts";
+import { formatPlace, placeName } from "../values/place.ts";
 import { entityName, flag, listOf } from "../values/primitives.ts";
 import { isOn, removable } from "./policy.ts";
 
 /** Where the requests of some places go. */
 export const GeoRuleSchema = closedObject({
-  places: listOf(place, "an array of places"),
+  places: listOf(placeName, "an array of places"),
   backend: entityName,
 });
 

@@ -6,6 +6,7 @@ import { adminToken, isAdmin } from "./authenticate.ts";
 import { orderBackend, resetBreakers } from "./backends/order-backends.ts";
 import { listBackends, listBreakers, readBackend } from "./backends/read-backends.ts";
 import { invalidateCache } from "./cache/invalidate.ts";
+import { listReleases, orderRelease, readRelease } from "./canary/releases.ts";
 import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
@@ -76,6 +77,11 @@ const RESOURCES = [
   "POST /backends/{name}/auto?target=",
   "POST /backends/{name}/drain?target=",
   "/bans?filter=&limit=&cursor=",
+  "/canary",
+  "/canary/{route}",
+  "POST /canary/{route}/promote",
+  "POST /canary/{route}/abort",
+  "POST /canary/{route}/reset",
   "POST /cache-invalidate?prefix=&tag=&key=&route=&all=&soft=",
   "/circuit-breaker-status",
   "POST /circuit-breaker-reset?backend=",
@@ -99,6 +105,11 @@ resources
   .post("/backends/:name/auto", (request, context) => orderBackend(nameOf(request), "auto", context))
   .post("/backends/:name/drain", (request, context) => orderBackend(nameOf(request), "drain", context))
   .post("/cache-invalidate", (_request, context) => invalidateCache(context))
+  .get("/canary", (_request, context) => listReleases(context))
+  .get("/canary/:name", (request, context) => readRelease(nameOf(request), context))
+  .post("/canary/:name/promote", (request, context) => orderRelease(nameOf(request), "promote", context))
+  .post("/canary/:name/abort", (request, context) => orderRelease(nameOf(request), "abort", context))
+  .post("/canary/:name/reset", (request, context) => orderRelease(nameOf(request), "reset", context))
   .get("/circuit-breaker-status", (_request, context) => listBreakers(context))
   .post("/circuit-breaker-reset", (_request, context) => resetBreakers(context))
   .get("/bans", (_request, context) => listBans(context))

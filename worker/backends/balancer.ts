@@ -5,6 +5,7 @@ import type { Exchange } from "../exchange.ts";
 import { identityKey } from "../limits/client-address.ts";
 import type { Asked, Balancer, Choice, ChosenTarget, NoTarget, StickyNote } from "./choice.ts";
 import { knownCandidates } from "./known-candidates.ts";
+import { nearestTargets } from "./nearest-targets.ts";
 import { stickyOf, type Sticky } from "./sticky.ts";
 import type { Binding } from "./sticky-token.ts";
 import type { TargetBreaker } from "./target-breaker.ts";
@@ -38,6 +39,7 @@ export function compileBalancer(
   const looksAtLatency = balance.algorithm === "power-of-two";
   const looksAtLoad = looksAtLatency || balance.algorithm === "least-requests";
   const isKeyed = balance.algorithm === "rendezvous";
+  const narrow = nearestTargets(targets, balance);
   const sticky = stickyPolicy === undefined ? undefined : stickyOf(stickyPolicy, backend);
 
   function look(refused: readonly number[], now: number): void {
@@ -59,7 +61,8 @@ export function compileBalancer(
   function pick(exchange: Exchange, now: number, asked: Asked, bound: number): number | undefined {
     look(asked.refused, now);
     const key = isKeyed ? identityKey(balance.by, exchange) : "";
-    return chooseTarget(candidates, balance, { bound, tried: asked.tried, key, random: Math.random }, now);
+    const policy = narrow === undefined ? balance : narrow(candidates, exchange.request.cf, asked.tried);
+    return chooseTarget(candidates, policy, { bound, tried: asked.tried, key, random: Math.random }, now);
   }
 
   function none(now: number): NoTarget {

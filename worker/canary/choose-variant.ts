@@ -49,9 +49,12 @@ export function compileRelease({ name, variants }: Release): CompiledRelease {
   // By the name, so that it isn't always the same clients on whom things are tried out.
   const seed = stableHash(name, FIRST_SEED);
   const cellSeed = stableHash("cell", seed);
-  const unbound: VariantChoice = { index: 0, name: CONTROL, counts: false };
-  const drawn = names.map((one, index): VariantChoice => ({ index, name: one, counts: true }));
-  const given = [unbound, ...drawn.slice(1).map((one): VariantChoice => ({ ...one, counts: false }))];
+  const choiceOf =
+    (counts: boolean) =>
+    (each: string, index: number): VariantChoice => ({ index, name: each, counts });
+  const drawn = names.map(choiceOf(true));
+  const given = names.map(choiceOf(false));
+  const fallen = choiceOf(false)(CONTROL, 0);
 
   function named(wanted: string | null, aborted: readonly string[]): VariantChoice | undefined {
     return wanted === null || aborted.includes(wanted) ? undefined : given[names.indexOf(wanted)];
@@ -62,8 +65,8 @@ export function compileRelease({ name, variants }: Release): CompiledRelease {
     choose(key, asked, { promoted, aborted }) {
       const chosen = named(asked, aborted) ?? named(promoted, aborted);
       if (chosen !== undefined) return chosen;
-      const share = drawn[variantAt(bands, fractionOf(stableHash(key, seed)))] ?? unbound;
-      return aborted.includes(share.name) ? unbound : share;
+      const share = drawn[variantAt(bands, fractionOf(stableHash(key, seed)))] ?? fallen;
+      return aborted.includes(share.name) ? fallen : share;
     },
     cellOf: (key, cells) => Math.floor(cells * fractionOf(stableHash(key, cellSeed))),
   };

@@ -34,15 +34,15 @@ export function compileLocating(
     placement: backend === route.backend ? undefined : { backend },
     watch: watches.get(backend),
   });
-  const { find } = compileGeography(
+  const geography = compileGeography(
     rules.map(({ place, backend }) => ({ place, value: to(formatPlace(place), backend) })),
     to("default", route.backend),
   );
 
   return function locate(exchange, now) {
     const whereabouts = exchange.request.cf;
-    const usable = isWatched ? find(whereabouts, ({ watch }) => isUsable(watch, exchange, now)) : undefined;
-    const found = usable ?? find(whereabouts);
+    const usable = isWatched ? geography.find(whereabouts, ({ watch }) => isUsable(watch, exchange, now)) : undefined;
+    const found = usable ?? geography.find(whereabouts);
     exchange.notes.place = found?.place ?? "default";
     return found?.placement;
   };

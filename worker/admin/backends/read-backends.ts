@@ -59,7 +59,9 @@ async function statusOf(env: Env, urls: readonly string[], watched: ReadonlyMap<
 }
 
 function summaryOf({ name, balance }: Backend, { routes }: AdminContext["active"]["config"]) {
-  const users = routes.filter(({ backend }) => backend === name).map(({ id }) => id);
+  const users = routes
+    .filter((route) => [route, ...route.alternatives].some(({ backend }) => backend === name))
+    .map(({ id }) => id);
   return { name, routes: users, balance: balance.algorithm };
 }
 

@@ -43,7 +43,7 @@ export function watchedTargets(config: Config): ReadonlyMap<string, Watched> {
 /** Those whose targets some request meets by a breaker: by its route's, or by their own when they stand in for another. */
 function guardedBackends({ routes, backends }: Config): ReadonlySet<string> {
   const guarded = new Set<string>();
-  for (const { backend, circuitBreaker } of routes) {
+  for (const { backend, circuitBreaker } of routes.flatMap((route) => [route, ...route.alternatives])) {
     if (circuitBreaker === undefined) continue;
     guarded.add(backend);
     const { fallback } = circuitBreaker;

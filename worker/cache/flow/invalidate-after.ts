@@ -1,14 +1,16 @@
 import { parseCanonical } from "../../canonical.ts";
 import type { Exchange } from "../../exchange.ts";
+import { placementsOf } from "../../placements.ts";
 import { invalidatedUrls } from "../invalidation.ts";
 import { keyRequest, type KeyTerms } from "./keyed-request.ts";
 import { invalidateResponses } from "../tiers/shelves.ts";
 
 /**
  * Makes useless what a request with an unsafe method has made wrong: its own URL, and what its answer names of the same origin, where that
- * is of the same route. This isolate knows at once; others of the same place once the tier does.
+ * is of the same route, wherever requests of it are placed. This isolate knows at once; others of the same place once the tier does.
  */
 export async function invalidateAfter(exchange: Exchange, answer: Response, terms: KeyTerms): Promise<void> {
+  const { placement: _placement, ...anywhere } = exchange;
   const { canonical, client } = exchange;
   const { method, host, path, query } = canonical;
   const { status, headers } = answer;
@@ -22,7 +24,10 @@ export async function invalidateAfter(exchange: Exchange, answer: Response, term
   for (const url of urls) {
     const parsed = parseCanonical("GET", url);
     if (!parsed.ok) continue;
-    const keyed = await keyRequest({ ...exchange, canonical: parsed.request }, terms);
-    exchange.ctx.waitUntil(invalidateResponses(keyed, { env: exchange.env, policy: terms.policy }, Date.now()));
+    for (const placement of placementsOf(exchange.route.route)) {
+      const placed = { ...anywhere, canonical: parsed.request, ...(placement === undefined ? {} : { placement }) };
+      const keyed = await keyRequest(placed, terms);
+      exchange.ctx.waitUntil(invalidateResponses(keyed, { env: exchange.env, policy: terms.policy }, Date.now()));
+    }
   }
 }
