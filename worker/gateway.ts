@@ -91,11 +91,11 @@ function finishEarly(ended: Ended, error: unknown): Response {
 }
 
 function answer(asked: Asked): Promise<Response> {
-  const { record, fields, active, env } = asked;
+  const { record, fields, active, env, ctx } = asked;
   const { request } = record;
   const canonical = canonicalOf(request, fields);
   record.path = canonical.path;
-  const own = ownEndpoint(canonical, request, env, active);
+  const own = ownEndpoint(canonical, request, env, active, ctx);
   if (own !== undefined) return own;
   const route = routeOf(canonical, fields.endToEnd, active);
   record.route = route.route.id;
@@ -136,11 +136,12 @@ function ownEndpoint(
   request: Request,
   env: Env,
   active: ActiveConfig,
+  ctx: ExecutionContext,
 ): Promise<Response> | undefined {
   const { path } = canonical;
   const { prefix, enabled } = active.config.admin;
   if (enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/")) {
-    return admin(request, canonical, env, active);
+    return admin(request, canonical, env, active, ctx);
   }
   return health(request, canonical, env, active);
 }

@@ -1,4 +1,5 @@
 import { isText, wanted, type Unchecked } from "../message-checks.ts";
+import type { CacheTally } from "./cache-tally.ts";
 import type { PurgeEpochs, PurgeTarget } from "./purge.ts";
 
 /** What an operator asks `ControlPlane` to forget. Every message has `v`; unknown fields are ignored. */
@@ -20,6 +21,15 @@ export interface EpochsMessage {
   readonly v: 1;
   /** Of the epochs that it has; 0: it has none. */
   readonly version: number;
+  /** What its cache has done since it told so last; absent: nothing. */
+  readonly tally?: CacheTally | undefined;
+}
+
+/** What the admin API asks. */
+export interface TallyMessage {
+  readonly v: 1;
+  /** What its own cache has done since it told so last. */
+  readonly tally?: CacheTally | undefined;
 }
 
 /** What it lacks. */

@@ -5,8 +5,11 @@ import { GatewayError } from "../errors.ts";
 import { adminToken, isAdmin } from "./authenticate.ts";
 import { orderBackend, resetBreakers } from "./backends/order-backends.ts";
 import { listBackends, listBreakers, readBackend } from "./backends/read-backends.ts";
+import { readCacheEntry } from "./cache/entry.ts";
 import { invalidateCache } from "./cache/invalidate.ts";
 import { listReleases, orderRelease, readRelease } from "./canary/releases.ts";
+import { readCacheStats } from "./cache/stats.ts";
+import { warmCache } from "./cache/warm.ts";
 import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
 import { findClients, readClient } from "./clients.ts";
@@ -19,6 +22,7 @@ export interface AdminContext {
   readonly env: Env;
   /** For its body; path, method and query are those of the canonical request. */
   readonly request: Request;
+  readonly ctx: ExecutionContext;
   readonly active: ActiveConfig;
   /** Query of the canonical request. */
   readonly query: URLSearchParams;
@@ -35,6 +39,7 @@ export async function admin(
   canonical: CanonicalRequest,
   env: Env,
   active: ActiveConfig,
+  ctx: ExecutionContext,
 ): Promise<Response> {
   if (adminToken(env) === undefined) throw new GatewayError("not-found", { detail: "Nothing is here." });
   if (!(await isAdmin(request, env))) {
@@ -43,7 +48,7 @@ export async function admin(
       headers: { "www-authenticate": 'Bearer realm="sluice admin"' },
     });
   }
-  const context: AdminContext = { env, request, active, query: new URLSearchParams(canonical.query) };
+  const context: AdminContext = { env, request, ctx, active, query: new URLSearchParams(canonical.query) };
   const path = canonical.path.slice(active.config.admin.prefix.length);
   const response: unknown = await resources.fetch(
     // RFC 9110 9.3.2: HEAD is GET without the body, which the runtime leaves out.
@@ -82,7 +87,10 @@ const RESOURCES = [
   "POST /canary/{route}/promote",
   "POST /canary/{route}/abort",
   "POST /canary/{route}/reset",
+  "/cache/entry?url=",
+  "POST /cache/warm",
   "POST /cache-invalidate?prefix=&tag=&key=&route=&all=&soft=",
+  "/cache-stats",
   "/circuit-breaker-status",
   "POST /circuit-breaker-reset?backend=",
   "/clients?by=&value=",
@@ -104,12 +112,15 @@ resources
   .post("/backends/:name/close", (request, context) => orderBackend(nameOf(request), "close", context))
   .post("/backends/:name/auto", (request, context) => orderBackend(nameOf(request), "auto", context))
   .post("/backends/:name/drain", (request, context) => orderBackend(nameOf(request), "drain", context))
+  .get("/cache/entry", (_request, context) => readCacheEntry(context))
+  .post("/cache/warm", (_request, context) => warmCache(context))
   .post("/cache-invalidate", (_request, context) => invalidateCache(context))
   .get("/canary", (_request, context) => listReleases(context))
   .get("/canary/:name", (request, context) => readRelease(nameOf(request), context))
   .post("/canary/:name/promote", (request, context) => orderRelease(nameOf(request), "promote", context))
   .post("/canary/:name/abort", (request, context) => orderRelease(nameOf(request), "abort", context))
   .post("/canary/:name/reset", (request, context) => orderRelease(nameOf(request), "reset", context))
+  .get("/cache-stats", (_request, context) => readCacheStats(context))
   .get("/circuit-breaker-status", (_request, context) => listBreakers(context))
   .post("/circuit-breaker-reset", (_request, context) => resetBreakers(context))
   .get("/bans", (_request, context) => listBans(context))

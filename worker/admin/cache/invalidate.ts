@@ -3,12 +3,12 @@ import type { PurgeReply } from "../../../objects/control-plane/purge-messages.t
 import { parsePurgePrefix, type PurgeTarget } from "../../../objects/control-plane/purge.ts";
 import { ONE_TRY } from "../../../objects/one-try.ts";
 import { resourceOf } from "../../cache/flow/keyed-request.ts";
-import { parseCanonical } from "../../canonical.ts";
 import { GatewayError } from "../../errors.ts";
 import { namingSecret } from "../../limits/client-address.ts";
 import { within } from "../../within.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
+import { invalid, keepingRoute } from "./keeping-route.ts";
 
 const TARGETS = ["prefix", "tag", "key", "route", "all"];
 const PURGE_MS = 5_000;
@@ -70,23 +70,12 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
   }
 }
 
-/** What is kept for a URL is kept by the route that takes a GET of it. */
-async function resourceAt(url: string, { matcher }: AdminContext["active"]): Promise<string> {
-  const parsed = parseCanonical("GET", url);
-  if (!parsed.ok) throw invalid(`key: got ${JSON.stringify(url)}, wanted the URL of what is kept: ${parsed.detail}`);
-  const match = matcher.match({ ...parsed.request, headers: { get: () => null } });
-  const route = match.kind === "found" ? match.entry.route : undefined;
-  if (route?.cache === undefined) {
-    throw new GatewayError("not-found", { detail: "No route that keeps responses takes a GET of this URL." });
-  }
-  return resourceOf(parsed.request, route.id, route.cache);
+async function resourceAt(url: string, active: AdminContext["active"]): Promise<string> {
+  const { canonical, route, policy } = keepingRoute("key", url, active);
+  return resourceOf(canonical, route.route.id, policy);
 }
 
 function flagOf(name: string, text: string): boolean {
   if (text === "true" || text === "false") return text === "true";
   throw invalid(`${name}: got ${JSON.stringify(text)}, wanted true or false`);
-}
-
-function invalid(detail: string): GatewayError {
-  return new GatewayError("invalid-request", { detail: `${detail}.` });
 }

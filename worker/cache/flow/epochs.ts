@@ -6,6 +6,7 @@ import { createDependency } from "../../dependencies/dependency.ts";
 import type { Exchange } from "../../exchange.ts";
 import { namingSecret } from "../../limits/client-address.ts";
 import { within } from "../../within.ts";
+import { giveBack, takeTally } from "./tally.ts";
 
 /** A purge has to reach every isolate within 2 s: what is known counts for so long from when it was asked for. */
 const LEASE_MS = 2_000;
@@ -63,12 +64,16 @@ async function afterAsking(exchange: Exchange, age: number): Promise<PurgeEpochs
 async function ask(env: Env): Promise<PurgeEpochs> {
   const askedAt = Date.now();
   const known = lease;
+  const tally = takeTally();
   const { name } = await addresses(namingSecret(env)).controlPlane();
   const call = async (): Promise<EpochsReply> => {
     const plane = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(name), ONE_TRY);
-    return plane.epochs({ v: 1, version: known?.version ?? 0 });
+    return plane.epochs({ v: 1, version: known?.version ?? 0, tally });
   };
-  const { version, epochs } = await planes.call(name, call, { deadlineMs: ASK_MS });
+  const { version, epochs } = await planes.call(name, call, { deadlineMs: ASK_MS }).catch((error: unknown) => {
+    giveBack(tally);
+    throw error;
+  });
   const told = epochs ?? known?.epochs ?? NO_PURGES;
   // Of two answers the one that was asked for later knows more.
   if (lease === undefined || askedAt >= lease.askedAt) lease = { version, epochs: told, askedAt };

@@ -1,12 +1,14 @@
 import type { Exchange } from "../../exchange.ts";
 import { cacheStatus, xCache, type CacheOutcome } from "../cache-status.ts";
 import { TAG_FIELDS } from "../tags.ts";
+import { countOutcome } from "./tally.ts";
 
 /** Says in an answer, and in the log, what the cache did. An answer of the origin's loses what is for caches alone. */
 export function told(exchange: Exchange, answer: Response, outcome: CacheOutcome): Response {
   const { headers } = answer;
   const { notes } = exchange;
   notes.cache = xCache(outcome);
+  countOutcome(notes.cache);
   if (outcome.detail !== undefined) notes.cacheWhy = outcome.detail;
   headers.set("cache-status", cacheStatus(headers.get("cache-status"), outcome));
   headers.set("x-cache", notes.cache);

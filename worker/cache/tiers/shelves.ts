@@ -2,6 +2,7 @@ import { createLru } from "../../../objects/lru.ts";
 import type { CachePolicy } from "../../../schemas/index.ts";
 import { createDependency } from "../../dependencies/dependency.ts";
 import { currentAge } from "../age.ts";
+import { countTier } from "../flow/tally.ts";
 import { storedFreshness } from "../freshness.ts";
 import type { StoredResponse } from "../stored-response.ts";
 import { colo } from "./colo.ts";
@@ -72,6 +73,7 @@ export async function findResponse(
       popularity.count(keyed.key);
       isCounted = true;
     }
+    const began = Date.now();
     let kept: KeptResponse | undefined;
     try {
       const from = since;
@@ -80,14 +82,17 @@ export async function findResponse(
       ({ kept, since } = searched);
     } catch {
       failed.push(tier.name);
+      countTier(tier.name, "failures", 0);
       continue;
     }
-    if (kept === undefined) continue;
-    const isLatest = best === undefined || kept.stored.requestedAt > best.stored.requestedAt;
+    const foundMs = Date.now() - began;
+    const isLatest = kept !== undefined && (best === undefined || kept.stored.requestedAt > best.stored.requestedAt);
     const other = isLatest ? best : kept;
     if (other !== undefined) drop(other.body);
     if (isLatest) best = kept;
-    if (isLatest && (await isGood(kept))) break;
+    const isDone = isLatest && kept !== undefined && (await isGood(kept));
+    countTier(tier.name, isDone ? "hits" : "misses", foundMs);
+    if (isDone) break;
   }
   return best === undefined ? { kind: missed, failed } : { kind: "found", kept: best, failed };
 }

@@ -1,8 +1,9 @@
+import type { CACHE_TIERS } from "../../../objects/control-plane/cache-tally.ts";
 import type { CacheRecord } from "./envelope.ts";
 import type { Kept } from "./kept-body.ts";
 
 /** The tiers, from the nearest and fastest to the largest. */
-export type TierName = "colo" | "kv" | "r2";
+export type TierName = (typeof CACHE_TIERS)[number];
 
 /** A store of bytes. What may be done with what it holds is not its business. */
 export interface Tier {
