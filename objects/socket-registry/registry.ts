@@ -44,11 +44,6 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
     }
   }
 
-  function turnAway(id: string, until: number): void {
-    turnedAway.delete(id);
-    if (turnedAway.size < maxEntries) turnedAway.set(id, until);
-  }
-
   function matching(filter: SessionFilter, now: number): readonly SessionEntry[] {
     sweep(now);
     const found = [...leases.values()].map(({ entry }) => entry).filter((entry) => isMeant(entry, filter));
@@ -61,8 +56,9 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
       const until = now + LEASE_MS;
       for (const session of sessions) {
         leases.delete(session.id);
-        if (leases.size >= maxEntries) turnAway(session.id, until);
-        else leases.set(session.id, { entry: { ...session, object }, until });
+        turnedAway.delete(session.id);
+        if (leases.size < maxEntries) leases.set(session.id, { entry: { ...session, object }, until });
+        else if (turnedAway.size < maxEntries) turnedAway.set(session.id, until);
       }
       for (const id of closed) {
         // Another object may have it by now: a name is not proof of whose it is.

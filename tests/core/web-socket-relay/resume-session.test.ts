@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { resumeRequest, withoutResume } from "../../../objects/web-socket-relay/resume/resume-request.ts";
 import type { ResumeRules } from "../../../objects/web-socket-relay/resume/resume-rules.ts";
 import type { ResumeSession } from "../../../objects/web-socket-relay/resume/resume-session.ts";
+import type { PassedMessage } from "../../../objects/web-socket-relay/resume/ring.ts";
 import {
   createResumeSession,
   endsSession,

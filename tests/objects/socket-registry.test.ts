@@ -1,0 +1,117 @@
+import { env } from "cloudflare:workers";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { addresses } from "../../objects/address.ts";
+import type { SessionFilter } from "../../objects/socket-registry/registry-messages.ts";
+import { REGISTRY_SHARDS, shardOfSession } from "../../objects/socket-registry/registry-shards.ts";
+import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
+import { description, objectId } from "../core/socket-registry/session-entry.ts";
+
+const ANY: SessionFilter = { route: null, principal: null, address: null, state: null, mode: null };
+let objects = 0;
+
+function newShard() {
+  objects += 1;
+  return env.SOCKET_REGISTRY.getByName(`test ${objects}`);
+}
+
+type Shard = ReturnType<typeof newShard>;
+
+async function listed(shard: Shard, route: string | null = null): Promise<string[]> {
+  const page = await shard.list({ v: 1, filter: { ...ANY, route }, limit: 1_000, after: null });
+  return page.sessions.map(({ id }) => id);
+}
+
+/** Of all shards, as a relay finds them. */
+async function listedAnywhere(route: string): Promise<string[]> {
+  const ids: string[] = [];
+  for (let index = 0; index < REGISTRY_SHARDS; index += 1) {
+    const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(index);
+    const found = await listed(env.SOCKET_REGISTRY.getByName(name), route);
+    expect(found.every((id) => shardOfSession(id) === index)).toBe(true);
+    ids.push(...found);
+  }
+  return ids.sort();
+}
+
+beforeEach(() => {
+  // A real one that is pending would keep an object from its eviction.
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+});
+
+describe("a shard of the registry", () => {
+  it("stores nothing, and has one timer while anybody is listed", async () => {
+    const shard = newShard();
+    await shard.report({ v: 1, object: objectId("a"), sessions: [description("a")], closed: [] });
+    expect(await listed(shard)).toEqual(["a"]);
+    await runInDurableObject(shard, async (_object, { storage }) => {
+      expect((await storage.list()).size).toBe(0);
+      expect(
+        storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
+      ).toEqual([]);
+    });
+  });
+
+  it("knows nobody after a restart, until they are told of again", async () => {
+    const shard = newShard();
+    const message = { v: 1, object: objectId("a"), sessions: [description("a")], closed: [] } as const;
+    await shard.report(message);
+    await evictDurableObject(shard);
+    expect([await listed(shard), await shard.find("a")]).toEqual([[], null]);
+    await shard.report(message);
+    expect(await shard.find("a")).toEqual({ ...description("a"), object: objectId("a") });
+  });
+
+  it("forgets a lease that is over, and then has no timer", async () => {
+    const shard = newShard();
+    await runInDurableObject(shard, (object) => {
+      object.report({ v: 1, object: objectId("a"), sessions: [description("a")], closed: [] });
+      expect(vi.getTimerCount()).toBe(1);
+      vi.advanceTimersByTime(60_000);
+      expect([object.find("a"), vi.getTimerCount()]).toEqual([null, 0]);
+    });
+  });
+
+  it("refuses what it cannot read, in words", async () => {
+    await runInDurableObject(newShard(), async (object) => {
+      expect(() => object.report({ v: 1, object: "x", sessions: [], closed: [] })).toThrow(
+        new TypeError("cannot take the report: object: got x, wanted the id of an object"),
+      );
+      expect(() => object.list({ v: 1, filter: ANY, limit: 0, after: null })).toThrow(
+        "cannot list: limit: got 0, wanted 1 to 1000",
+      );
+    });
+  });
+});
+
+describe("a relay's registration", () => {
+  it("tells each shard of its sessions, of news alone, and of all after half a lease", async () => {
+    const registration = createRegistration(env, objectId("a"));
+    const reports = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const now = Date.now();
+    const sessions = Array.from({ length: 12 }, (_, index) =>
+      description(`r${index}`, { route: "told", openedAt: now }),
+    );
+    for (const session of sessions) await registration.opened(session);
+    const all = sessions.map(({ id }) => id).sort();
+    expect(await listedAnywhere("told")).toEqual(all);
+    await registration.closed("r3");
+    const rest = sessions.filter(({ id }) => id !== "r3");
+    await registration.renew(rest, now + 10_000);
+    expect(await listedAnywhere("told")).toEqual(all.filter((id) => id !== "r3"));
+    expect(reports).not.toHaveBeenCalled();
+  });
+
+  it("is no failure of the relay when the registry cannot be told", async () => {
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    const registration = createRegistration({ ...env, NAMING_SECRET: "short" }, objectId("a"));
+    await registration.opened(description("x"));
+    expect(warned).toHaveBeenCalledOnce();
+    expect(JSON.parse(String(warned.mock.calls[0]?.[0]))).toMatchObject({ event: "socket-registry-not-told" });
+    warned.mockRestore();
+  });
+});
