@@ -182,7 +182,6 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
     },
-    },
   };
 }
 

@@ -6,6 +6,9 @@ import type { PumpEnd } from "./upstream/pump.ts";
 import type { NoTarget, StickyNote } from "./backends/choice.ts";
 import type { RetryStop } from "./retry/may-retry.ts";
 import type { CompiledRoute } from "./config/compile.ts";
+import type { Pool } from "../objects/connection-pool/pool.ts";
+import type { MirrorSkip } from "./mirror/may-mirror.ts";
+import type { Priority } from "../schemas/index.ts";
 
 /** Where a request goes that does not go to its route's own backend. */
 export interface Placement {
@@ -51,6 +54,8 @@ export interface Exchange {
   readonly outgoing?: Headers;
   /** Takes what binds the client to a target, instead of its being done to the answer: what many get must bind nobody. */
   readonly bindLater?: (bind: (answer: Response) => void) => void;
+  /** By which those take turns that share an invocation; absent: it has one of its own. */
+  readonly pool?: Pool;
   /** Cuts the way to the origin and the answer off when aborted; made by a step that may have to. Absent: nobody may. */
   stop?: AbortController;
 }
@@ -98,6 +103,12 @@ export interface ExchangeNotes {
   egress?: "queue-full" | "deadline" | "no-owner";
   /** What answered instead: a backend's name, or `response`. */
   fallback?: string;
+  /** Of a request that found no room at its backend. */
+  priority?: Priority;
+  /** Whether a copy went to the shadow backend; else why not. */
+  mirror?: "sent" | MirrorSkip;
+  /** How many requests it held. */
+  batch?: number;
   /** Milliseconds spent waiting for the limiter's owner. */
   limitMs?: number;
   /** What is known to the log alone: an unexpected error's message and stack. */

@@ -1,5 +1,6 @@
 import { admin } from "./admin/index.ts";
 import { parseCanonical, type CanonicalRequest } from "./canonical.ts";
+import { batch, type Part } from "./batch/batch.ts";
 import { activeConfig } from "./config/active.ts";
 import type { ActiveConfig, CompiledRoute } from "./config/compile.ts";
 import { GatewayError } from "./errors.ts";
@@ -38,8 +39,9 @@ async function handleFirst(loading: Promise<ActiveConfig>, asking: Asking): Prom
   return handleBy(active, asking);
 }
 
-function handleBy(active: ActiveConfig, { record, fields, env, ctx }: Asking): Response | Promise<Response> {
-  const asked: Asked = { record, fields, env, ctx, active, responseHeaders: [] };
+function handleBy(active: ActiveConfig, asking: Asking): Response | Promise<Response> {
+  const { record, fields, env, ctx, part } = asking;
+  const asked: Asked = { record, fields, env, ctx, part, active, responseHeaders: [] };
   try {
     return answer(asked).then(
       (response) => finish(asked, response),
@@ -55,6 +57,8 @@ interface Asking {
   readonly fields: RequestFields;
   readonly env: Env;
   readonly ctx: ExecutionContext;
+  /** Of a request that came in a batch. */
+  readonly part?: Part | undefined;
 }
 
 interface Asked extends Asking {
@@ -91,11 +95,11 @@ function finishEarly(ended: Ended, error: unknown): Response {
 }
 
 function answer(asked: Asked): Promise<Response> {
-  const { record, fields, active, env, ctx } = asked;
+  const { record, fields, active } = asked;
   const { request } = record;
   const canonical = canonicalOf(request, fields);
   record.path = canonical.path;
-  const own = ownEndpoint(canonical, request, env, active, ctx);
+  const own = asked.part === undefined ? ownEndpoint(canonical, asked) : notOwn(canonical, active);
   if (own !== undefined) return own;
   const route = routeOf(canonical, fields.endToEnd, active);
   record.route = route.route.id;
@@ -131,19 +135,38 @@ function canonicalOf(request: Request, fields: RequestFields): CanonicalRequest 
   return parsed.request;
 }
 
-function ownEndpoint(
-  canonical: CanonicalRequest,
-  request: Request,
-  env: Env,
-  active: ActiveConfig,
-  ctx: ExecutionContext,
-): Promise<Response> | undefined {
-  const { path } = canonical;
-  const { prefix, enabled } = active.config.admin;
-  if (enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/")) {
-    return admin(request, canonical, env, active, ctx);
-  }
+function ownEndpoint(canonical: CanonicalRequest, asked: Asked): Promise<Response> | undefined {
+  const { record, env, active, ctx } = asked;
+  const { request } = record;
+  if (isAdmins(canonical, active)) return admin(request, canonical, env, active, ctx);
+  if (canonical.path === active.config.batch?.path) return batchOf(canonical, asked);
   return health(request, canonical, env, active);
+}
+
+function isAdmins({ path }: CanonicalRequest, { config: { admin: own } }: ActiveConfig): boolean {
+  const { prefix, enabled } = own;
+  return enabled && path.startsWith(prefix) && (path.length === prefix.length || path.charAt(prefix.length) === "/");
+}
+
+function batchOf({ scheme }: CanonicalRequest, asked: Asked): Promise<Response> | undefined {
+  const { record, fields, active, env, ctx } = asked;
+  const policy = active.config.batch;
+  if (policy === undefined) return undefined;
+  const client = active.clientOf(record.request, scheme);
+  record.client = client.address;
+  return batch({ ...record, fields, client, ctx }, policy, (request, requestId, part) => {
+    const own = readFields(request.headers);
+    const one: ExchangeRecord = { request, fields: own, requestId, receivedAt: Date.now(), notes: {} };
+    return handleBy(active, { record: one, fields: own, env, ctx, part });
+  });
+}
+
+/** A batch in a batch would be bounded by nothing, and operators have no use for one. */
+function notOwn(canonical: CanonicalRequest, active: ActiveConfig): undefined {
+  const { endpoints, batch: own } = active.config;
+  const { path } = canonical;
+  if (!isAdmins(canonical, active) && ![own?.path, ...Object.values(endpoints)].includes(path)) return undefined;
+  throw new GatewayError("invalid-request", { detail: "What comes in a batch is for routes alone." });
 }
 
 /** The route of a request, and proof that no other reading of its path would have met another. */
@@ -178,10 +201,10 @@ function routeOf(canonical: CanonicalRequest, headers: FieldReader, active: Acti
 }
 
 function exchangeOf(asked: Asked, canonical: CanonicalRequest, route: CompiledRoute): Exchange {
-  const { record, fields, active, env, ctx, responseHeaders } = asked;
+  const { record, fields, active, env, ctx, responseHeaders, part } = asked;
   const { request, requestId, receivedAt, notes } = record;
-  const client = active.clientOf(request, canonical.scheme);
-  return {
+  const client = part?.client ?? active.clientOf(request, canonical.scheme);
+  const exchange = {
     request,
     canonical,
     fields,
@@ -197,4 +220,5 @@ function exchangeOf(asked: Asked, canonical: CanonicalRequest, route: CompiledRo
     responseHeaders,
     notes,
   };
+  return part === undefined ? exchange : { ...exchange, pool: part.pool, stop: part.stop };
 }

@@ -19,7 +19,6 @@ const policies = {
   timeouts: { meaning: "Deadlines.", standard: "its defaults" },
   cache: { meaning: "Keeping responses; `true` for the defaults.", standard: "nothing is kept" },
   deduplication: pending("One upstream request for identical ones in flight."),
-  },
   circuitBreaker: backendPolicies.circuitBreaker,
   auth: pending("API keys, tokens and signatures."),
   ipControl: pending("Addresses that may, and may not, use a route."),

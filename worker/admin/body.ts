@@ -9,15 +9,17 @@ const MAX_BYTES = 16_384;
 const BODY_MS = 10_000;
 
 /**
- * Reads an order's body: JSON of at most 16 KiB, of which the schema takes every member.
+ * Reads an order's body: JSON of which the schema takes every member.
  *
+ * @param maxBytes default 16 KiB.
  * @throws GatewayError `invalid-request` with every problem at once, `payload-too-large`, `request-timeout`.
  */
 export async function readBody<Schema extends v.GenericSchema>(
   request: Request,
   schema: Schema,
+  maxBytes = MAX_BYTES,
 ): Promise<v.InferOutput<Schema>> {
-  return check(await textOf(request), schema);
+  return check(await textOf(request, maxBytes), schema);
 }
 
 /** The same for an order that may do without a body: none at all is an object without members. */
@@ -25,7 +27,7 @@ export async function readOptionalBody<Schema extends v.GenericSchema>(
   request: Request,
   schema: Schema,
 ): Promise<v.InferOutput<Schema>> {
-  const text = await textOf(request);
+  const text = await textOf(request, MAX_BYTES);
   return check(text.trim() === "" ? "{}" : text, schema);
 }
 
@@ -40,13 +42,13 @@ function check<Schema extends v.GenericSchema>(text: string, schema: Schema): v.
   throw new GatewayError("invalid-request", { detail: `${told.join("; ")}.`, members: { problems } });
 }
 
-function textOf(request: Request): Promise<string> {
-  return within(readText(request), BODY_MS, () => {
+function textOf(request: Request, maxBytes: number): Promise<string> {
+  return within(readText(request, maxBytes), BODY_MS, () => {
     return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
   });
 }
 
-async function readText({ body }: Request): Promise<string> {
+async function readText({ body }: Request, maxBytes: number): Promise<string> {
   if (body === null) return "";
   const decoder = new TextDecoder();
   const reader = body.getReader();
@@ -56,9 +58,9 @@ async function readText({ body }: Request): Promise<string> {
     const { done, value } = await reader.read();
     if (done) return text + decoder.decode();
     bytes += value.byteLength;
-    if (bytes > MAX_BYTES) {
+    if (bytes > maxBytes) {
       await reader.cancel();
-      throw new GatewayError("payload-too-large", { detail: `The body is more than ${MAX_BYTES} bytes.` });
+      throw new GatewayError("payload-too-large", { detail: `The body is more than ${maxBytes} bytes.` });
     }
     text += decoder.decode(value, { stream: true });
   }

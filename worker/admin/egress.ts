@@ -4,12 +4,14 @@ import { callQuota, quotaOwners } from "../egress/quota-owner.ts";
 import { askAll, type Answered } from "./ask-all.ts";
 import type { AdminContext } from "./index.ts";
 import { json } from "./json.ts";
+import { isolateTraffic } from "./traffic.ts";
 
 const owners = quotaOwners();
 
 /**
  * GET /admin/egress: the quotas of the active configuration, each with the backends that share it and what its owner says of tokens,
  * queue, waits and pause. An owner that doesn't answer is shown as `silent`; one that nobody has asked for an hour as `unused`.
+ * Beside that what the isolate that answers knows itself: its pools, gates and mirrors.
  */
 export async function readEgress({ env, active: { config } }: AdminContext): Promise<Response> {
   const quotas = new Map<string, QuotaSettings>();
@@ -28,7 +30,7 @@ export async function readEgress({ env, active: { config } }: AdminContext): Pro
     policy,
     ...saidBy(answers[index]),
   }));
-  return json({ quotas: shown });
+  return json({ quotas: shown, ...isolateTraffic() });
 }
 
 function saidBy(answer: Answered<QuotaStatus | null> | undefined) {

@@ -42,9 +42,9 @@ export interface NoTarget {
   readonly kind: "none";
   /**
    * `breaker-open`: a breaker refuses; `no-healthy-target`: health checks or weights leave none; `egress-queue-full`: the backend's quota
-   * has no room in time.
+   * has no room in time; `overloaded`: the backend has as many requests as it may.
    */
-  readonly why: "breaker-open" | "no-healthy-target" | "egress-queue-full";
+  readonly why: "breaker-open" | "no-healthy-target" | "egress-queue-full" | "overloaded";
   /** When one may be had again, at the earliest. */
   readonly retryAfterMs: number;
 }

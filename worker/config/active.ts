@@ -2,6 +2,8 @@ import { defaultDocument } from "../../schemas/default-config.ts";
 import { parseConfig, parseConfigText, type ConfigResult } from "../../schemas/index.ts";
 import { createDependency } from "../dependencies/dependency.ts";
 import { retainTargets } from "../backends/target.ts";
+import { retainGates } from "../backends/backend-gate.ts";
+import { retainMirrors } from "../upstream/mirrored.ts";
 import { GatewayError } from "../errors.ts";
 import { compileConfig, type ActiveConfig, type ConfigSource } from "./compile.ts";
 
@@ -111,6 +113,8 @@ function adopt(loaded: Loaded, env: Env): ActiveConfig {
     platform,
   });
   retainTargets(active.config.backends.values());
+  retainGates(active.config.backends);
+  retainMirrors(active.config.routes);
   activeText = text;
   if (source === "kv") logActivated(active);
   return active;

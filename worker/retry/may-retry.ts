@@ -41,7 +41,13 @@ export type RetryDecision =
 export type RefusedRetry = "exhausted" | "status" | "not-idempotent" | "not-replayable" | "too-late" | "no-retries";
 
 /** Why there was no other try: beside that, for want of a target or because the budget is spent. */
-export type RetryStop = RefusedRetry | "breaker-open" | "no-healthy-target" | "egress-queue-full" | "budget";
+export type RetryStop =
+  | RefusedRetry
+  | "breaker-open"
+  | "no-healthy-target"
+  | "egress-queue-full"
+  | "overloaded"
+  | "budget";
 
 /** RFC 9110, section 9.2.2. TRACE is idempotent and never forwarded with a body; CONNECT is no request that could be repeated. */
 const IDEMPOTENT: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"]);

@@ -2,10 +2,13 @@ import type { Backend, BreakerSettings, Route, Timeouts } from "../../schemas/in
 import type { ChosenTarget } from "../backends/choice.ts";
 import { targetBreaker, type Attempt, type CallEnd, type TargetBreaker } from "../backends/target-breaker.ts";
 import { targetState, type TargetState } from "../backends/target.ts";
+import type { CallTime } from "../concurrency/gate.ts";
+import type { GateVisit } from "../backends/backend-gate.ts";
 import type { CountedCall } from "../balance/in-flight.ts";
 import type { Leave } from "../egress/leave.ts";
 import { beginCall, endCall, noteAnswer } from "../balance/target-load.ts";
 import type { Exchange } from "../exchange.ts";
+import type { Release } from "../../objects/connection-pool/pool.ts";
 import { retryAfterMs } from "../retry/retry-after.ts";
 import type { Watch } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
@@ -41,6 +44,10 @@ export interface Flight {
   readonly attempt: Attempt | undefined;
   /** Undefined: it needed nobody's. */
   readonly leave: Leave | undefined;
+  /** Its place at the backend; undefined: there are as many as one likes. */
+  readonly visit: GateVisit | undefined;
+  /** Gives back its turn, where it had to take one. */
+  readonly turn: Release;
   /** Milliseconds since the epoch. */
   readonly sentAt: number;
   /** Ends it at the origin; undefined: it ends with the exchange. */
@@ -81,17 +88,34 @@ export interface LaunchTerms {
   readonly choice: ChosenTarget;
   readonly attempt: Attempt | undefined;
   readonly leave: Leave | undefined;
+  readonly visit: GateVisit | undefined;
+  readonly turn: Release;
   /** Whether another try may come of the exchange while this one is still at its origin: only then it pays for a signal. */
   readonly isCuttable: boolean;
 }
 
 /** Begins a try. */
-export function launch(exchange: Exchange, { target, choice, attempt, leave, isCuttable }: LaunchTerms): Flight {
+export function launch(exchange: Exchange, terms: LaunchTerms): Flight {
+  const { target, choice, attempt, leave, visit, turn, isCuttable } = terms;
   const sentAt = Date.now();
-  // A probe has to be over at its origin when its permit is.
-  const cut = isCuttable || attempt?.probe !== undefined ? new AbortController() : undefined;
+  // A probe has to be over at its origin when its permit is, and one that took a turn when that is another's.
+  const cut =
+    isCuttable || exchange.pool !== undefined || attempt?.probe !== undefined ? new AbortController() : undefined;
   const call = target.isMeasured ? beginCall(target.state.load, exchange.deadline - sentAt, sentAt) : undefined;
-  return { kind: "flight", target, choice, attempt, leave, sentAt, cut, call, aloneUntil: 0, isOver: false };
+  return {
+    kind: "flight",
+    target,
+    choice,
+    attempt,
+    leave,
+    visit,
+    turn,
+    sentAt,
+    cut,
+    call,
+    aloneUntil: 0,
+    isOver: false,
+  };
 }
 
 /**
@@ -101,7 +125,7 @@ export function launch(exchange: Exchange, { target, choice, attempt, leave, isC
  */
 export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, watch: Watch): Promise<Response> {
   const { canonical, deadline, stop } = exchange;
-  const { target, sentAt, attempt, leave } = flight;
+  const { target, sentAt, attempt, leave, turn } = flight;
   exchange.notes.isSent = true;
   const request = {
     url: target.urlOf(canonical.path, canonical.query),
@@ -114,7 +138,8 @@ export function headOf({ exchange, headers, body }: Outgoing, flight: Flight, wa
     signal: signalOf(flight, stop),
   };
   const head = fetchUpstream(request, watch);
-  return leave === undefined ? head : head.then((response) => heard(leave, response));
+  const come = exchange.pool === undefined ? head : head.finally(turn);
+  return leave === undefined ? come : come.then((response) => heard(leave, response));
 }
 
 function heard(leave: Leave, response: Response): Response {
@@ -140,19 +165,32 @@ export function land(outgoing: Outgoing, flight: Flight, end: CallEnd): void {
   if (flight.isOver) return;
   const { exchange } = outgoing;
   flight.isOver = true;
-  const { target, attempt, cut, call } = flight;
+  const { target, attempt, cut, call, visit, turn } = flight;
   const now = Date.now();
   if (end.kind !== "response") cut?.abort();
+  turn();
   if (attempt !== undefined) target.breaker?.settle(exchange, attempt, end, now);
+  const stream = end.kind === "response" ? exchange.notes.body : undefined;
+  if (visit !== undefined) {
+    visit.note(callTime(end));
+    if (stream === undefined) visit.leave();
+    else void stream.then(() => visit.leave());
+  }
   if (call === undefined) return;
   const { load } = target.state;
   const ms = timeAtTarget(outgoing, flight, now);
   if (end.kind === "response" && end.status < 500 && ms > -Infinity) noteAnswer(load, end.durationMs, now);
   // How long it would have taken is not known, but so long at least.
   if (end.kind === "error" && end.error === "timeout") noteAnswer(load, ms, now);
-  const stream = end.kind === "response" ? exchange.notes.body : undefined;
   if (stream === undefined) return endCall(load, call);
   void stream.then(() => endCall(load, call));
+}
+
+/** What a call says of how busy its backend is. One that failed fast says nothing, whatever its answer was. */
+function callTime(end: CallEnd): CallTime {
+  if (end.kind === "error" && end.error === "timeout") return { kind: "given-up" };
+  if (end.kind !== "response" || end.status >= 500 || end.status === 429) return { kind: "nothing" };
+  return { kind: "head", tookMs: end.durationMs };
 }
 
 /** Whether an answer says when to come back. Garbage doesn't, and a target that fails with it has failed. */

@@ -40,6 +40,7 @@ export function decidingFields(route: Route): ReadonlySet<string> {
     return key.kind === "header" ? key.name : undefined;
   });
   if (canary?.cookie !== undefined) identities.push("cookie");
-  const names = [...route.headers.map(({ name }) => name), ...identities, idempotency?.header, canary?.header];
+  const fields = [idempotency?.header, canary?.header, route.priority?.header];
+  const names = [...route.headers.map(({ name }) => name), ...identities, ...fields];
   return new Set(names.filter((name) => name !== undefined));
 }

@@ -1,13 +1,16 @@
 import type { Backend, BreakerSettings, Route } from "../../schemas/index.ts";
+import type { Release } from "../../objects/connection-pool/pool.ts";
 import { stickyOf, type Sticky } from "../backends/sticky.ts";
 import type { Exchange, Handler } from "../exchange.ts";
+import { mirrored } from "./mirrored.ts";
 import { watched } from "../watch.ts";
 import { fetchUpstream } from "./fetch.ts";
 import { prepareRequest, type Send } from "./prepare-request.ts";
-import { compileRefusal, type StandIn } from "./refusal.ts";
+import { compileRefusal, REFUSE, type StandIn } from "./refusal.ts";
 import { relayAnswer } from "./relay-answer.ts";
 import type { OutgoingBody } from "./request-body.ts";
 import { compileTargetUrl } from "./target-url.ts";
+import { noTurn, takeTurn } from "./turn.ts";
 import { compileTries, type TriesTerms } from "./tries.ts";
 
 /**
@@ -28,7 +31,9 @@ export function proxy(
   const refusal = compileRefusal(circuitBreaker?.fallback, (name) =>
     standIn(route, backendOf(backends, name), stripOf(all)),
   );
-  return way(route, own, { breaker: circuitBreaker, refusal, strip: stripOf(all.filter((one) => one !== own)) }).handle;
+  const strip = stripOf(all.filter((one) => one !== own));
+  const mirror = route.mirror === undefined ? undefined : (send: Send) => mirrored(route, { own, backends, send });
+  return way(route, own, { breaker: circuitBreaker, refusal, strip, mirror }).handle;
 }
 
 /** Takes out what is between a client and these backends; undefined: nothing. */
@@ -58,21 +63,27 @@ function standIn(route: Route, backend: Backend, strip: Sticky["strip"] | undefi
 interface WayTerms extends TriesTerms {
   /** Takes out what the origins here must not see of a request that no other backend has prepared. Default nothing. */
   readonly strip?: Sticky["strip"] | undefined;
+  /** Copies what is sent. Default nothing. */
+  readonly mirror?: ((send: Send) => Send) | undefined;
 }
 
 /** The way of a route's requests to a backend. What is not configured is not on it. */
-function way(route: Route, backend: Backend, { breaker, refusal, strip }: WayTerms): StandIn {
+function way(route: Route, backend: Backend, { breaker, refusal, strip, mirror = same }: WayTerms): StandIn {
   if (isPlain(backend, breaker)) {
     const send = sendOnce(route, backend);
-    return { send, handle: prepareRequest(route, stripped(send, strip)) };
+    return { send, handle: prepareRequest(route, mirror(stripped(send, strip))) };
   }
   const tries = compileTries(route, backend, { breaker, refusal });
-  const prepared = prepareRequest(route, stripped(tries.send, strip));
+  const prepared = prepareRequest(route, mirror(stripped(tries.send, strip)));
   function handle(exchange: Exchange): Promise<Response> {
     const none = tries.refusal(exchange, Date.now());
     return none === undefined ? prepared(exchange) : refusal.handle(exchange, none);
   }
   return { send: tries.send, handle };
+}
+
+function same(send: Send): Send {
+  return send;
 }
 
 function stripped(send: Send, strip: Sticky["strip"] | undefined): Send {
@@ -85,10 +96,11 @@ function stripped(send: Send, strip: Sticky["strip"] | undefined): Send {
 
 /** Whether there is nothing to choose, to judge or to try again. */
 function isPlain(
-  { targets, retry, hedge, healthCheck, quota }: Backend,
+  { targets, retry, hedge, healthCheck, quota, concurrency }: Backend,
   breaker: BreakerSettings | undefined,
 ): boolean {
-  return targets.length === 1 && [breaker, retry, hedge, healthCheck, quota].every((policy) => policy === undefined);
+  const policies = [breaker, retry, hedge, healthCheck, quota, concurrency];
+  return targets.length === 1 && policies.every((policy) => policy === undefined);
 }
 
 /** One try at the only target. */
@@ -98,21 +110,32 @@ function sendOnce(route: Route, backend: Backend): Send {
   const urlOf = compileTargetUrl(route.path, target.url);
   const { timeouts } = route;
 
-  return function send(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
-    const { canonical, deadline, stop } = exchange;
+  return (exchange, headers, body) =>
+    exchange.pool === undefined ? send(exchange, headers, body, noTurn) : sendInTurn(exchange, headers, body);
+
+  async function sendInTurn(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
+    const turn = await takeTurn(exchange, backend.name, true);
+    return typeof turn === "function"
+      ? await send(exchange, headers, body, turn)
+      : await REFUSE.send({ exchange, headers, body }, turn);
+  }
+
+  function send(exchange: Exchange, headers: Headers, body: OutgoingBody, turn: Release): Promise<Response> {
+    const { canonical, deadline, stop, pool } = exchange;
     const { method } = canonical;
     const sentAt = Date.now();
     const url = urlOf(canonical.path, canonical.query);
     exchange.notes.isSent = true;
     return watched(async (watch) => {
       const upstream = { url, method, headers, body, timeouts, sentAt, deadline, signal: stop?.signal };
-      const response = await fetchUpstream(upstream, watch);
+      const head = fetchUpstream(upstream, watch);
+      const response = await (pool === undefined ? head : head.finally(turn));
       const answeredAt = Date.now();
       exchange.notes.upstreamMs = answeredAt - sentAt;
       const answer = relayAnswer({ exchange, method, response, answeredAt, timeouts, wholeBy: Infinity, watch });
       return answer instanceof Promise ? await answer : answer;
     });
-  };
+  }
 }
 
 function backendOf(backends: ReadonlyMap<string, Backend>, name: string): Backend {

@@ -62,6 +62,7 @@ function staticAnswer({ status, headers, body }: Extract<Fallback, { kind: "resp
 
 const DETAILS = {
   "breaker-open": "Requests to this origin are held back for now",
+  overloaded: "The backend has as many requests as it can take",
   "no-healthy-target": "No target of this backend is fit to take a request",
   "egress-queue-full": "The origin takes no more requests than come already",
 } as const satisfies Record<NoTarget["why"], string>;

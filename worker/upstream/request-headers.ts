@@ -30,6 +30,7 @@ const GATEWAY_SAYS: ReadonlySet<string> = new Set([
   "cf-connecting-ipv6",
   "cf-pseudo-ipv4",
   "x-request-id",
+  "x-sluice-mirror",
   "x-original-url",
   "x-rewrite-url",
   "x-http-method-override",
@@ -111,7 +112,7 @@ function isTwin(name: string, deciding: ReadonlySet<string>): boolean {
  * Every `X-Forwarded-*`, not just the ones sent: origins believe -Prefix, -User and -Client-Cert too. `Proxy-*` is between
  * the client and its own proxy.
  */
-function isGateways(name: string): boolean {
+export function isGateways(name: string): boolean {
   return GATEWAY_SAYS.has(name) || name.startsWith("x-forwarded-") || name.startsWith("proxy-");
 }
 

@@ -1,10 +1,13 @@
+import type { Release } from "../../objects/connection-pool/pool.ts";
 import type { Asked, Balancer, Choice, NoTarget } from "../backends/choice.ts";
 import type { Admitted, TargetBreaker } from "../backends/target-breaker.ts";
 import type { EgressQuota } from "../egress/egress-quota.ts";
 import type { Leave } from "../egress/leave.ts";
+import type { BackendGate } from "../backends/backend-gate.ts";
 import type { Exchange } from "../exchange.ts";
 import { launch, type Flight, type RouteTarget } from "./flight.ts";
 import { BUFFER_BYTES } from "./request-body.ts";
+import { noTurn, takeTurn } from "./turn.ts";
 
 /** Targets that an exchange is done with, by index. */
 export interface Done extends Asked {
@@ -21,7 +24,7 @@ export interface TakeOffTerms {
   readonly isCuttable: boolean;
   /** Already chosen; undefined: that is still to be done. */
   readonly choice?: Choice;
-  /** Whether it is of use only now, so that it waits for no quota. Default false. */
+  /** Whether it is of use only now, so that it waits for nothing. Default false. */
   readonly isUrgent?: boolean;
 }
 
@@ -40,21 +43,37 @@ export interface Runway {
 
 const ONLY: Choice = { kind: "target", index: 0, sticky: undefined, bind: undefined };
 
-/**
- * Compiles where a backend's tries go.
- *
- * @param balancer undefined: there is one target.
- * @param quota undefined: a try needs nobody's leave.
- */
-export function compileRunway(
-  targets: readonly RouteTarget[],
-  balancer: Balancer | undefined,
-  quota: EgressQuota | undefined,
-): Runway {
+/** What stands before the targets of a backend. */
+export interface RunwayTerms {
+  /** Of the backend. */
+  readonly name: string;
+  /** Undefined: there is one target. */
+  readonly balancer: Balancer | undefined;
+  /** Undefined: a try needs nobody's leave. */
+  readonly quota: EgressQuota | undefined;
+  /** Undefined: there may be any number of tries at once. */
+  readonly gate: BackendGate | undefined;
+}
+
+/** Compiles where a backend's tries go. */
+export function compileRunway(targets: readonly RouteTarget[], terms: RunwayTerms): Runway {
+  const { name, balancer, quota, gate } = terms;
   const choose = (exchange: Exchange, now: number, done: Done) =>
     balancer === undefined ? ONLY : balancer.choose(exchange, now, done);
 
   async function takeOff(exchange: Exchange, terms: TakeOffTerms): Promise<Flight | NoTarget> {
+    if (exchange.pool === undefined) return await inTurn(exchange, terms, noTurn);
+    const turn = await takeTurn(exchange, name, terms.isUrgent !== true);
+    if (typeof turn !== "function") return turn;
+    let flight: Flight | NoTarget | undefined;
+    try {
+      return (flight = await inTurn(exchange, terms, turn));
+    } finally {
+      if (flight?.kind !== "flight") turn();
+    }
+  }
+
+  async function inTurn(exchange: Exchange, terms: TakeOffTerms, turn: Release): Promise<Flight | NoTarget> {
     const { done, isCuttable, choice, isUrgent = false } = terms;
     let given = choice;
     let leave: Leave | undefined;
@@ -87,8 +106,15 @@ export function compileRunway(
           if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
           continue;
         }
+        // Last, so that nobody has a place who still waits for something.
+        const visit = gate?.enter(exchange);
+        if (visit?.kind === "none") {
+          leave?.giveBack();
+          if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
+          return visit;
+        }
         done.tried.push(chosen.index);
-        const flight = launch(exchange, { target, choice: chosen, attempt, isCuttable, leave });
+        const flight = launch(exchange, { target, choice: chosen, attempt, isCuttable, leave, visit, turn });
         done.flights.push(flight);
         return flight;
       }

@@ -4,6 +4,7 @@ import type { NoTarget } from "../backends/choice.ts";
 import { targetTerms } from "../backends/target.ts";
 import { watchTargets } from "../backends/watch-targets.ts";
 import { compileQuota } from "../egress/egress-quota.ts";
+import { compileGate } from "../backends/backend-gate.ts";
 import type { Exchange } from "../exchange.ts";
 import { pause } from "../pause.ts";
 import type { RetryStop } from "../retry/may-retry.ts";
@@ -31,6 +32,8 @@ export interface TriesTerms {
   readonly refusal: Refusal;
 }
 
+/** Of the gateway's own, so that no other backend stands in: it would get what is too much for this one. */
+const HELD_BACK: ReadonlySet<NoTarget["why"]> = new Set(["egress-queue-full", "overloaded"]);
 const NO_STATUS: ReadonlySet<number> = new Set();
 
 /**
@@ -43,7 +46,12 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     backend,
     targets.map((target) => target.breaker),
   );
-  const runway = compileRunway(targets, balancer, compileQuota(backend.quota));
+  const runway = compileRunway(targets, {
+    name: backend.name,
+    balancer,
+    quota: compileQuota(backend.quota),
+    gate: compileGate(route, backend),
+  });
   const retries = compileRetries(backend, targets);
   const hedge = compileHedge(backend, targets);
   const isWatched = targets.length > 1 || backend.healthCheck !== undefined;
@@ -65,7 +73,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
     const isCuttable = bringHead !== undefined || retries?.isRepeatable(outgoing) === true;
     const first = await runway.takeOff(exchange, { done, isCuttable });
-    if (first.kind === "none") return (first.why === "egress-queue-full" ? REFUSE : refusal).send(outgoing, first);
+    if (first.kind === "none") return (HELD_BACK.has(first.why) ? REFUSE : refusal).send(outgoing, first);
     let flight = first;
     for (let made = 0; ; made += 1) {
       const end = await tryOnce(outgoing, flight, { retried, isRepeat: made > 0, bringHead });

@@ -1,0 +1,91 @@
+import * as v from "valibot";
+import { closedObject } from "../../schemas/document/closed-object.ts";
+import { listOf, token } from "../../schemas/values/primitives.ts";
+import { GatewayError } from "../errors.ts";
+import type { RequestFields } from "../request-fields.ts";
+import { isGateways } from "../upstream/request-headers.ts";
+
+const HEADERS = "an object from names of headers to texts";
+
+/** One request of a batch. */
+const PartSchema = closedObject({
+  method: v.optional(token('a method such as "GET"')),
+  path: v.pipe(v.string(), v.regex(/^\/(?!\/)/, 'a path with its query, such as "/users/1?full=true"')),
+  headers: v.optional(v.record(v.string(HEADERS), v.string(HEADERS), HEADERS)),
+  body: v.optional(v.unknown()),
+});
+
+/** What a batch is sent as. */
+export const BatchBodySchema = closedObject({ requests: listOf(PartSchema, "an array of at least one request") });
+
+/** One request of a batch as its client wrote it. */
+export type PartInput = v.InferOutput<typeof PartSchema>;
+
+/** Fields of the connection, of the batch's own body, and what each request would have to say for itself. */
+const OF_THE_BATCH: ReadonlySet<string> = new Set([
+  "accept-encoding",
+  "connection",
+  "expect",
+  "idempotency-key",
+  "keep-alive",
+  "range",
+  "te",
+  "trailer",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** What a client's library says of every request, so that it is no word of the batch's. */
+const REPLACEABLE: ReadonlySet<string> = new Set(["accept", "accept-language", "user-agent"]);
+/** Of the connection or the gateway, whoever says it. */
+const NEVER_OWN: ReadonlySet<string> = new Set(["host", "content-length", ...OF_THE_BATCH]);
+
+/**
+ * Makes the request that one part of a batch stands for: with the fields of the batch that are not about its body, and its own. What
+ * the batch says, a part can't say otherwise: whatever stands in front of the gateway has seen the batch alone.
+ *
+ * @throws GatewayError `invalid-request`.
+ */
+export function partRequest(batch: Request, fields: RequestFields, part: PartInput): Request {
+  const { method = "GET", path, body } = part;
+  try {
+    const headers = new Headers();
+    for (const name of fields.names) if (isInherited(name, fields)) headers.set(name, fields.get(name) ?? "");
+    for (const [name, value] of Object.entries(part.headers ?? {})) {
+      const lower = name.toLowerCase();
+      if (lower !== "idempotency-key" && !mayAdd(lower)) continue;
+      if (!headers.has(lower) || REPLACEABLE.has(lower)) headers.set(lower, value);
+    }
+    // Nobody could show a coded body in JSON.
+    headers.set("accept-encoding", "identity");
+    if (body !== undefined && typeof body !== "string" && !headers.has("content-type")) {
+      headers.set("content-type", "application/json");
+    }
+    const sent = body === undefined || typeof body === "string" ? body : JSON.stringify(body);
+    const bytes = sent === undefined ? undefined : new TextEncoder().encode(sent);
+    if (bytes !== undefined) headers.set("content-length", String(bytes.byteLength));
+    return new Request(new URL(batch.url).origin + path, {
+      method,
+      headers,
+      redirect: "manual",
+      signal: batch.signal,
+      ...(batch.cf === undefined ? {} : { cf: batch.cf }),
+      ...(bytes === undefined ? {} : { body: bytes }),
+    });
+  } catch (cause) {
+    throw new GatewayError("invalid-request", {
+      detail: `This is no request: ${method.slice(0, 64)} with the headers and the body that were given.`,
+      cause,
+    });
+  }
+}
+
+function isInherited(name: string, { connectionNames }: RequestFields): boolean {
+  if (name.startsWith("content-") || name.startsWith("if-")) return false;
+  return !OF_THE_BATCH.has(name) && !connectionNames.includes(name);
+}
+
+function mayAdd(name: string): boolean {
+  // A browser's word for where a script is from, and the edge's for where a client is, are nobody else's.
+  if (name.startsWith("cf-") || name.startsWith("sec-") || name === "origin") return false;
+  return !NEVER_OWN.has(name) && !isGateways(name);
+}
