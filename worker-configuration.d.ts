@@ -9,10 +9,12 @@ interface __BaseEnv_Env {
 	ROLLOUT: DurableObjectNamespace<import("./worker/index").Rollout>;
 	SOCKET_REGISTRY: DurableObjectNamespace<import("./worker/index").SocketRegistry>;
 	UPSTREAM_QUOTA: DurableObjectNamespace<import("./worker/index").UpstreamQuota>;
+	WEB_SOCKET_RELAY: DurableObjectNamespace<import("./worker/index").WebSocketRelay>;
 }
 declare namespace Cloudflare {
 	interface GlobalProps {
 		mainModule: typeof import("./worker/index");
+		durableNamespaces: "CircuitBreaker" | "ControlPlane" | "Dedup" | "RateLimiter" | "Rollout" | "SocketRegistry" | "UpstreamQuota" | "WebSocketRelay";
 	}
 	interface Env extends __BaseEnv_Env {}
 }

@@ -6,3 +6,4 @@ export { RateLimiter } from "./rate-limiter/rate-limiter.ts";
 export { Rollout } from "./rollout/rollout.ts";
 export { SocketRegistry } from "./socket-registry/socket-registry.ts";
 export { UpstreamQuota } from "./upstream-quota/upstream-quota.ts";
+export { WebSocketRelay } from "./web-socket-relay/web-socket-relay.ts";

@@ -4,6 +4,7 @@ import type { IdempotencySettings } from "./idempotency-types.ts";
 import type { CanaryPolicy, GeoPolicy } from "./placement-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
 import type { BatchPolicy, MirrorSettings, PriorityPolicy } from "./traffic-types.ts";
+import type { WebSocketSettings } from "./web-socket-types.ts";
 
 /**
  * The configuration as the gateway works from it: every default filled in, durations in milliseconds, sizes in bytes,
@@ -100,6 +101,8 @@ export interface Route {
   readonly geo: GeoPolicy | undefined;
   /** Undefined: there is one version. */
   readonly canary: CanaryPolicy | undefined;
+  /** Undefined: an upgrade is an ordinary request. */
+  readonly webSocket: WebSocketSettings | undefined;
   /** Undefined: every request is `normal`. */
   readonly priority: PriorityPolicy | undefined;
   /** Undefined: nothing is copied. */

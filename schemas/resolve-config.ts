@@ -19,6 +19,7 @@ import { resolvePriority } from "./policies/priority.ts";
 import { resolveRateLimits, statesRateLimits } from "./policies/rate-limit/resolve.ts";
 import { resolveSizeLimits } from "./policies/size-limits.ts";
 import { resolveTimeouts } from "./policies/timeouts.ts";
+import { resolveWebSocket } from "./policies/web-socket.ts";
 import { deriveRouteId, resolveMatch } from "./routes/route-match.ts";
 import type { RouteInput } from "./routes/route.ts";
 
@@ -81,6 +82,7 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
     idempotency: resolveIdempotency(route.idempotency ?? input.idempotency),
     geo,
     canary,
+    webSocket: resolveWebSocket(route.webSocket ?? input.webSocket, id),
     priority: resolvePriority(route.priority ?? input.priority),
     mirror: resolveMirror(route.mirror ?? input.mirror, backend.name),
   };

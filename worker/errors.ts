@@ -18,6 +18,7 @@ export const ERRORS = {
   "idempotency-key-missing": { status: 400, title: "This request needs an idempotency key" },
   unauthorized: { status: 401, title: "Authentication is required" },
   forbidden: { status: 403, title: "This role may not do that" },
+  "origin-not-allowed": { status: 403, title: "This origin may not do that" },
   "route-not-found": { status: 404, title: "No route matches this request" },
   "not-found": { status: 404, title: "Not found" },
   "method-not-allowed": { status: 405, title: "The method is not allowed here" },
@@ -31,6 +32,7 @@ export const ERRORS = {
   "unsupported-media-type": { status: 415, title: "The content type is not taken here" },
   "uri-too-long": { status: 414, title: "The URL is too long" },
   "misdirected-request": { status: 421, title: "This host is not served here" },
+  "upgrade-required": { status: 426, title: "A WebSocket handshake is wanted here" },
   "idempotency-key-reused": { status: 422, title: "This idempotency key was used for another request" },
   "headers-too-large": { status: 431, title: "The request headers are too large" },
   "quota-exceeded": { status: 429, title: "The quota of this client is used up", type: `${REGISTERED}quota-exceeded` },
@@ -39,6 +41,7 @@ export const ERRORS = {
     title: "This client is banned for abnormal usage",
     type: `${REGISTERED}abnormal-usage-detected`,
   },
+  "too-many-connections": { status: 429, title: "Too many sessions are open, or opened" },
   "internal-error": { status: 500, title: "The gateway failed", proxyError: "proxy_internal_error" },
   "upstream-unreachable": {
     status: 502,

@@ -44,6 +44,10 @@ export interface Exchange {
   /** Header fields that the response gets whatever it turns out to be, an error included. */
   readonly responseHeaders: [name: string, value: string][];
   readonly notes: ExchangeNotes;
+  /** When the credentials of the principal end, in ms since the epoch; a WebSocket is closed then. Absent: never. */
+  validUntil?: number;
+  /** Whether it is a WebSocket's handshake on its way to the origin, which it is to see as one. Default false. */
+  readonly isUpgrade?: boolean;
   /** Where it goes, as a step has decided; what is kept of its answer is for the same placement alone. Absent: to the route's backend. */
   placement?: Placement;
   /** The whole body, where a step has read it; it is sent in place of the request's. */

@@ -8,6 +8,7 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../objects/index.ts";
 export { Origin } from "./origin.ts";
 

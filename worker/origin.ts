@@ -7,6 +7,8 @@ import { GatewayError } from "./errors.ts";
 import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
 import { checkHealth } from "./upstream/health-check.ts";
+import { dialUpstream } from "./web-socket/dial-upstream.ts";
+import { isUpgrade } from "./web-socket/upgrade.ts";
 
 /** Under which route, and for whom, an object asks for an upstream. */
 export interface OriginProps {
@@ -66,7 +68,7 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       });
     const canonical = parseCanonical(request.method, request.url);
     if (!canonical.ok) throw new GatewayError("invalid-path", { detail: `${canonical.detail}.` });
-    return route.tail({
+    return (isUpgrade({ request, fields: readFields(request.headers) }) ? dialUpstream : route.tail)({
       request,
       canonical: canonical.request,
       fields: readFields(request.headers),

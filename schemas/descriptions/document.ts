@@ -31,7 +31,10 @@ const policies = {
   ...trafficPolicies,
   geo: { meaning: "Backends by where requests come from.", standard: "the route's own backend" },
   canary: { meaning: "Trying versions out on a part of the clients.", standard: "one version" },
-  webSocket: pending("Relaying WebSocket connections."),
+  webSocket: {
+    meaning: "Relaying WebSockets: `true` for the defaults, an object, or `false`.",
+    standard: "an upgrade is an ordinary request",
+  },
   async: pending("Answering 202 and doing the work later."),
   transform: pending("Changing requests and responses."),
 } as const;

@@ -8,6 +8,7 @@ import { formatMs } from "../values/duration.ts";
 import { cacheSections } from "./cache.ts";
 import { rateLimitSections } from "./rate-limit.ts";
 import { enabled, pending, section } from "./section.ts";
+import { webSocketSections } from "./web-socket.ts";
 
 const hardened = HARDENED_SIZE_LIMITS;
 
@@ -134,5 +135,6 @@ export const policySections = [
   ...cacheSections,
   deduplication,
   idempotency,
+  ...webSocketSections,
   metrics,
 ];

@@ -15,7 +15,6 @@ export const pendingRoutePolicies = {
   ipControl: v.optional(PendingSchema),
   cors: v.optional(PendingSchema),
   securityHeaders: v.optional(PendingSchema),
-  webSocket: v.optional(PendingSchema),
   async: v.optional(PendingSchema),
   transform: v.optional(PendingSchema),
 } as const;

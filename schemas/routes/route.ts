@@ -12,6 +12,7 @@ import { PriorityPolicySchema } from "../policies/priority.ts";
 import { RateLimitListSchema, rateLimitMultiplier, RateLimitPolicySchema } from "../policies/rate-limit/rate-limit.ts";
 import { SizeLimitsPolicySchema } from "../policies/size-limits.ts";
 import { TimeoutsSchema } from "../policies/timeouts.ts";
+import { WebSocketPolicySchema } from "../policies/web-socket.ts";
 import { entityName } from "../values/primitives.ts";
 import { targetUrl } from "../values/target-url.ts";
 import { matchEntries } from "./route-match.ts";
@@ -30,6 +31,7 @@ export const routePolicies = {
   canary: v.optional(CanaryPolicySchema),
   priority: v.optional(PriorityPolicySchema),
   mirror: v.optional(MirrorPolicySchema),
+  webSocket: v.optional(WebSocketPolicySchema),
   ...pendingRoutePolicies,
 } as const;
 

@@ -50,6 +50,12 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "The `quota` of the backend has no room for this request in time: too many wait, or its turn would come too late. Nothing was sent; come back after `Retry-After`.",
   "no-healthy-target":
     "Health checks or weights leave no target of the backend that could answer. Come back after `Retry-After`.",
+  "origin-not-allowed":
+    "A page of another origin opens a WebSocket; `webSocket.origins` says which may. Or the handshake has no `Origin`, with `webSocket.requireOrigin`.",
+  "upgrade-required":
+    "The route serves WebSockets alone (`webSocket.required`), or the handshake speaks another version than 13.",
+  "too-many-connections":
+    "As many WebSockets are open as `webSocket.sessionsPerPrincipal`, `sessionsPerAddress` or `sessionsPerRoute` allow, or they are opened faster than `webSocket.newSessions` allows. Come back after `Retry-After`.",
   "not-cached":
     "The request says `only-if-cached` on a route with `respectRequestDirectives`, and nothing that is kept answers it. Without the directive the origin is asked.",
   "upstream-timeout":

@@ -10,6 +10,7 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../../worker/index.ts";
 
 // All objects live in the first isolate, so this is one value for all of them.

@@ -9,6 +9,7 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../../worker/index.ts";
 
 /**

@@ -7,9 +7,20 @@ import worker, {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../../worker/index.ts";
 
-export { CircuitBreaker, ControlPlane, Dedup, Origin, RateLimiter, Rollout, SocketRegistry, UpstreamQuota };
+export {
+  CircuitBreaker,
+  ControlPlane,
+  Dedup,
+  Origin,
+  RateLimiter,
+  Rollout,
+  SocketRegistry,
+  UpstreamQuota,
+  WebSocketRelay,
+};
 
 /**
  * The shipped Worker, with two ways more to call the inner entrypoint as an object would: `X-Test-Origin-Route` names the

@@ -41,6 +41,12 @@ export class UpstreamQuota {
   }
 }
 
+export class WebSocketRelay {
+  fetch(): Response {
+    return new Response();
+  }
+}
+
 /** Fetches the URL in the query and answers with what became of it: what a Worker can reach is the runtime's decision. */
 export default {
   async fetch(request: Request): Promise<Response> {

@@ -11,6 +11,7 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../../worker/index.ts";
 
 /** A client is hot after half a second with more than two calls in it, and never cool again. */

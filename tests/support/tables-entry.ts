@@ -11,6 +11,7 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
+  WebSocketRelay,
 } from "../../worker/index.ts";
 
 /** The shipped Worker; `X-Test-Control: tables` asks an isolate how much it holds. */

@@ -2,11 +2,13 @@ import type { Backend, LimiterPolicy, Route } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
+import { relaySession } from "../web-socket/relay-session.ts";
 import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
 import { idempotency } from "./idempotency.ts";
 import { limit } from "./limit.ts";
 import { place } from "./place.ts";
+import { handshake, webSocket } from "./web-socket.ts";
 
 /**
  * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
@@ -14,10 +16,16 @@ import { place } from "./place.ts";
  */
 export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limiter: LimiterPolicy): Handler {
   const steps: Step[] = [];
+  if (route.webSocket !== undefined) steps.push(handshake(route.webSocket));
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
   if (route.rateLimits.length > 0) steps.push(limit(route.rateLimits, limiter));
   const placing = place(route, backends);
   if (placing !== undefined) steps.push(placing);
+  if (route.webSocket !== undefined) {
+    const { newSessions } = route.webSocket;
+    const opened = newSessions.length === 0 ? undefined : limit(newSessions, limiter);
+    steps.push(webSocket(relaySession(route.webSocket), opened));
+  }
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
   if (route.cache !== undefined) steps.push(cache(route.cache, route, backends));
   return compose(steps, tail(route, backends));

@@ -36,6 +36,7 @@ export async function fetchUpstream(request: UpstreamRequest, watch: Watch): Pro
     throw stopReason(request.signal) ?? connectionFailure(error);
   }
   const { status } = response;
+  if (response.webSocket !== null) return response;
   if (status >= 200 && status <= 599) return response;
   // A body that has failed already cannot be cancelled, and there is nothing to learn from that.
   await response.body?.cancel().catch(() => {});

@@ -34,7 +34,8 @@ export function prepareRequest(route: Route, send: Send): Handler {
 /** Lower-case names of the fields that this route is met by, and that its policies tell clients and requests apart by. */
 export function decidingFields(route: Route): ReadonlySet<string> {
   const { idempotency, canary } = route;
-  const keys = [...route.rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
+  const limits = [...route.rateLimits, ...(route.webSocket?.newSessions ?? [])];
+  const keys = [...limits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
   const identities = keys.map((key) => {
     if (key.kind === "cookie") return "cookie";
     return key.kind === "header" ? key.name : undefined;

@@ -107,7 +107,8 @@ function isPlain(
 function sendOnce(route: Route, backend: Backend): Send {
   const [target] = backend.targets;
   if (target === undefined) throw new Error(`backend ${backend.name} has no target`);
-  const urlOf = compileTargetUrl(route.path, target.url);
+  const { url: targetUrl } = target;
+  const urlOf = compileTargetUrl(route.path, targetUrl);
   const { timeouts } = route;
 
   return (exchange, headers, body) =>
@@ -126,6 +127,7 @@ function sendOnce(route: Route, backend: Backend): Send {
     const sentAt = Date.now();
     const url = urlOf(canonical.path, canonical.query);
     exchange.notes.isSent = true;
+    if (exchange.isUpgrade === true) exchange.notes.target = targetUrl;
     return watched(async (watch) => {
       const upstream = { url, method, headers, body, timeouts, sentAt, deadline, signal: stop?.signal };
       const head = fetchUpstream(upstream, watch);

@@ -41,6 +41,7 @@ export interface Relay {
  */
 export function relayAnswer(relay: Relay): Response | Promise<Response> {
   const { exchange, method, response, timeouts } = relay;
+  if (response.webSocket !== null) return upgraded(response);
   if (NULL_BODY.has(response.status)) return withoutBody(response);
   if (method === "HEAD") return relayed(null, response);
   const length = declaredLength(response);
@@ -53,6 +54,12 @@ export function relayAnswer(relay: Relay): Response | Promise<Response> {
   // A reset by the client shows as a failed write, but a silent origin (server-sent events) gives nothing to write.
   exchange.notes.body = pump(body, pipe.writable, { idleMs: timeouts.idle, signal });
   return relayed(pipe.readable, response);
+}
+
+function upgraded({ webSocket, headers }: Response): Response {
+  const response = new Response(null, { status: 101, webSocket, headers });
+  stripConnection(response.headers);
+  return response;
 }
 
 async function withoutBody(response: Response): Promise<Response> {

@@ -48,6 +48,7 @@ export interface ForwardedRequest {
   readonly fields: RequestFields;
   readonly requestId: string;
   readonly outgoing?: Headers;
+  readonly isUpgrade?: boolean;
 }
 
 /**
@@ -66,6 +67,8 @@ export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySe
   refuseUnknownCoding(fields.get("transfer-encoding"));
   for (const name of fields.names) if (isDropped(name, deciding)) headers.delete(name);
   for (const name of fields.connectionNames) headers.delete(name);
+  // The handshake with the origin is another one: the runtime makes its key.
+  if (forwarded.isUpgrade === true) headers.set("upgrade", "websocket");
   for (const name of deciding) {
     const value = headers.get(name);
     if (value?.includes(",") === true) headers.set(name, value);

@@ -16,6 +16,7 @@ const NO_LIMITS = {
   canary: undefined,
   priority: undefined,
   mirror: undefined,
+  webSocket: undefined,
 };
 
 function route(id: string, path: string, more: Partial<Route> = {}): Route {

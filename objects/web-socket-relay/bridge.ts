@@ -1,0 +1,245 @@
+import { fittingReason, LOST, relayClose, type Close, type Side } from "./close-codes.ts";
+import { admit, newFlow, release, waitMs, type Flow, type FlowLimits } from "./flow.ts";
+
+/** What a bridge joins, and by which limits. */
+export interface BridgeTerms {
+  /** Neither is accepted yet. */
+  readonly client: WebSocket;
+  readonly upstream: WebSocket;
+  readonly fromClient: FlowLimits;
+  readonly fromUpstream: FlowLimits;
+  /** How long a side may take to answer a close. */
+  readonly closeMs: number;
+  /** Drops a side's connection, which has not answered. */
+  drop(side: Side): void;
+  /** Both sides are closed, or dropped. Called once. */
+  ended(end: BridgeEnd): void;
+}
+
+/** Who ended a session, and what was said first. */
+export interface BridgeEnd {
+  readonly by: Side | "gateway";
+  readonly code: number;
+}
+
+/** Two sockets that say to each other what they say. */
+export interface Bridge {
+  readonly fromClient: Flow;
+  readonly fromUpstream: Flow;
+  /** When either said something last, or it began, in ms since the epoch. */
+  lastAt(): number;
+  /** When one side said something last; null: it has not yet. */
+  lastFrom(side: Side): number | null;
+  isClosing(): boolean;
+  /** Ends the session from the middle, with what each side is to be told. Again, or when it has ended, changes nothing. */
+  close(client: Close, upstream?: Close): void;
+  /** Says something to the client, in its place among what the upstream says. */
+  sendToClient(message: string | ArrayBuffer): "done" | "gone" | "full";
+}
+
+interface Leg {
+  readonly side: Side;
+  readonly socket: WebSocket;
+  readonly flow: Flow;
+  /** What it has said and the other side has not been told. */
+  readonly queue: (string | ArrayBuffer)[];
+  /** A Close frame came from it, or it is lost. */
+  isOver: boolean;
+  /** It has been told that it is closed. */
+  isTold: boolean;
+  /** What the other side is told when the queue is empty. */
+  last: Close | undefined;
+  timer: ReturnType<typeof setTimeout> | null;
+  lastAt: number | null;
+}
+
+const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
+const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
+const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
+const FAILED: Close = { code: 1011, reason: "the gateway failed" };
+const AWAY: Close = { code: 1001, reason: "closed by the gateway" };
+
+const encoder = new TextEncoder();
+/** Up to here a loop is faster than the encoder. */
+const SHORT = 256;
+
+/**
+ * Joins two sockets message by message. Text stays text, order is kept each way, and after a Close frame the other direction goes on
+ * until that side closes too (`allowHalfOpen`). Handlers never wait: messages of one socket would overtake each other.
+ */
+export function bridge(terms: BridgeTerms): Bridge {
+  const { closeMs } = terms;
+  let lastAt = Date.now();
+  let end: BridgeEnd | undefined;
+  let isFinished = false;
+  let deadline: ReturnType<typeof setTimeout> | null = null;
+  const client = legOf("client", terms.client, terms.fromClient);
+  const upstream = legOf("upstream", terms.upstream, terms.fromUpstream);
+
+  function legOf(side: Side, socket: WebSocket, limits: FlowLimits): Leg {
+    // Before anything is delivered: the default is Blob, which `send` turns into the text "[object Blob]".
+    socket.binaryType = "arraybuffer";
+    const flow = newFlow(limits, lastAt);
+    return { side, socket, flow, queue: [], isOver: false, isTold: false, last: undefined, timer: null, lastAt: null };
+  }
+
+  function listen(from: Leg, to: Leg): void {
+    const { socket } = from;
+    socket.addEventListener("message", ({ data }) => heard(from, to, data));
+    socket.addEventListener("close", ({ code, reason }) => over(from, to, code, reason));
+    socket.addEventListener("error", () => over(from, to, LOST, ""));
+    socket.accept({ allowHalfOpen: true });
+  }
+
+  function heard(from: Leg, to: Leg, data: string | ArrayBuffer | Blob): void {
+    if (end?.by === "gateway" || data instanceof Blob) return;
+    lastAt = Date.now();
+    from.lastAt = lastAt;
+    const verdict = admit(from.flow, sizeOf(data), lastAt);
+    switch (verdict) {
+      case "send":
+      case "wait":
+        return pass(from, to, data, verdict);
+      case "too-large":
+        return refuse(from, to, TOO_LARGE, AWAY);
+      case "too-many":
+        return refuse(from, to, TOO_MANY, AWAY);
+      case "too-much":
+        return refuse(from, to, TOO_MUCH, TOO_MUCH);
+    }
+  }
+
+  function pass(from: Leg, to: Leg, data: string | ArrayBuffer, verdict: "send" | "wait"): void {
+    if (verdict === "send") return say(to, data);
+    from.queue.push(data);
+    from.timer ??= setTimeout(drain, waitMs(from.flow), from, to);
+  }
+
+  function say(to: Leg, data: string | ArrayBuffer): void {
+    if (to.isTold) return;
+    try {
+      to.socket.send(data);
+    } catch (error) {
+      // No path may leave one side open that the other has lost.
+      console.error(JSON.stringify({ level: "error", message: "web-socket-send", error: String(error) }));
+      shut(FAILED, FAILED);
+    }
+  }
+
+  function drain(from: Leg, to: Leg): void {
+    const { flow, queue } = from;
+    from.timer = null;
+    const now = Date.now();
+    for (let next = queue[0]; next !== undefined; next = queue[0]) {
+      if (!release(flow, sizeOf(next), now)) {
+        from.timer = setTimeout(drain, waitMs(flow), from, to);
+        return;
+      }
+      queue.shift();
+      say(to, next);
+    }
+    if (from.last !== undefined) tell(to, from.last);
+  }
+
+  function refuse(from: Leg, to: Leg, violator: Close, peer: Close): void {
+    shut(from.side === "client" ? violator : peer, from.side === "client" ? peer : violator);
+  }
+
+  function shut(toClient: Close, toUpstream: Close): void {
+    if (end === undefined) begin({ by: "gateway", code: toClient.code ?? 1005 });
+    for (const leg of [client, upstream]) stopWaiting(leg);
+    tell(client, toClient);
+    tell(upstream, toUpstream);
+    finishIfOver();
+  }
+
+  function over(from: Leg, to: Leg, code: number, reason: string): void {
+    if (from.isOver) return;
+    from.isOver = true;
+    begin({ by: from.side, code });
+    const { own, other } = relayClose(from.side, code, reason);
+    if (own !== undefined) tell(from, own);
+    // The other side was told first, and this is its answer; or it is the first to close, and has yet to be answered.
+    if (from.queue.length > 0 && !to.isTold) from.last = other;
+    else tell(to, other);
+    finishIfOver();
+  }
+
+  function begin(first: BridgeEnd): void {
+    if (end !== undefined) return;
+    end = first;
+    deadline = setTimeout(force, closeMs);
+  }
+
+  /** Somebody has not answered: it is told what there is to be told, and dropped. */
+  function force(): void {
+    for (const leg of [client, upstream]) {
+      stopWaiting(leg);
+      tell(leg, leg.isOver ? {} : AWAY);
+      if (!leg.isOver) terms.drop(leg.side);
+    }
+    finish();
+  }
+
+  function tell(leg: Leg, { code, reason }: Close): void {
+    if (leg.isTold) return;
+    leg.isTold = true;
+    try {
+      if (code === undefined) leg.socket.close();
+      else leg.socket.close(code, fittingReason(reason ?? ""));
+    } catch {
+      // It is gone already, which its own events tell.
+    }
+  }
+
+  function stopWaiting(leg: Leg): void {
+    clearTimeout(leg.timer);
+    leg.timer = null;
+    leg.queue.length = 0;
+  }
+
+  function finishIfOver(): void {
+    if (client.isOver && upstream.isOver && client.queue.length + upstream.queue.length === 0) finish();
+  }
+
+  function finish(): void {
+    if (isFinished) return;
+    isFinished = true;
+    clearTimeout(deadline);
+    for (const leg of [client, upstream]) stopWaiting(leg);
+    terms.ended(end ?? { by: "gateway", code: LOST });
+  }
+
+  listen(client, upstream);
+  listen(upstream, client);
+  return {
+    fromClient: client.flow,
+    fromUpstream: upstream.flow,
+    lastAt: () => lastAt,
+    lastFrom: (side) => (side === "client" ? client : upstream).lastAt,
+    isClosing: () => end !== undefined,
+    close(toClient, toUpstream = toClient) {
+      if (end === undefined) shut(toClient, toUpstream);
+    },
+    sendToClient(message) {
+      if (client.isTold || client.isOver) return "gone";
+      const verdict = admit(upstream.flow, sizeOf(message), Date.now());
+      if (verdict !== "send" && verdict !== "wait") return "full";
+      pass(upstream, client, message, verdict);
+      return "done";
+    },
+  };
+}
+
+/** Bytes on the wire; a text is UTF-8 there. */
+function sizeOf(data: string | ArrayBuffer): number {
+  if (typeof data !== "string") return data.byteLength;
+  if (data.length > SHORT) return encoder.encode(data).byteLength;
+  let bytes = data.length;
+  for (let index = 0; index < data.length; index++) {
+    const unit = data.charCodeAt(index);
+    // A surrogate is half of four bytes.
+    if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
+  }
+  return bytes;
+}

@@ -1,0 +1,54 @@
+import { OPENING, TARGET, type Opening, type Refusal } from "./opening.ts";
+
+/** What an object dials with. */
+export interface Dialler {
+  fetch(request: Request, how: { readonly signal: AbortSignal }): Promise<Response>;
+}
+
+/** What came of a dial. */
+export type Dialled =
+  /** The origin took the session. `cut` ends it, without a Close frame. */
+  | {
+      readonly kind: "open";
+      readonly socket: WebSocket;
+      readonly headers: Headers;
+      readonly target: string | null;
+      readonly cut: () => void;
+    }
+  /** It did not, or the gateway does not: the client's answer. */
+  | { readonly kind: "answer"; readonly answer: Response }
+  | { readonly kind: "failed"; readonly refusal: Refusal };
+
+/** `Origin` keeps the deadline itself, and says what was late. */
+const GRACE_MS = 1_000;
+
+/** What is between two neighbours, and what the gateway says to itself. */
+const OWN_FIELDS = [TARGET, "connection", "upgrade", "sec-websocket-accept"];
+
+/**
+ * Dials the upstream of a session by the tail of its route. The dial ends with its client, and in its time: a client that leaves
+ * during a handshake would otherwise keep its own connection and the origin's for ever, since nothing but this aborts them.
+ */
+export async function dial(request: Request, { handshakeMs }: Opening, origin: Dialler): Promise<Dialled> {
+  const dialling = new AbortController();
+  const cut = () => dialling.abort();
+  const late = setTimeout(cut, handshakeMs + GRACE_MS);
+  request.signal.addEventListener("abort", cut, { once: true });
+  try {
+    const headers = new Headers(request.headers);
+    headers.delete(OPENING);
+    const answer = await origin.fetch(new Request(request.url, { headers }), { signal: dialling.signal });
+    const { webSocket: socket } = answer;
+    if (socket === null) return { kind: "answer", answer };
+    const fields = new Headers(answer.headers);
+    for (const name of OWN_FIELDS) fields.delete(name);
+    return { kind: "open", socket, headers: fields, target: answer.headers.get(TARGET), cut };
+  } catch (error) {
+    if (!dialling.signal.aborted) throw error;
+    const detail = "The origin did not answer the handshake in time.";
+    return { kind: "failed", refusal: { code: "upstream-timeout", detail, retryAfter: null } };
+  } finally {
+    clearTimeout(late);
+    request.signal.removeEventListener("abort", cut);
+  }
+}

@@ -1,0 +1,71 @@
+import type { FlowLimits } from "./flow.ts";
+import { isText, wanted } from "../message-checks.ts";
+
+/** The field in which a Worker tells a relay what to open; a client's own never gets there. */
+export const OPENING = "x-sluice-opening";
+/** The field in which a relay tells the Worker that it refuses; an origin's own never gets there. */
+export const REFUSAL = "x-sluice-refusal";
+/** The field in which the entrypoint `Origin` tells a relay which target took the session. */
+export const TARGET = "x-sluice-target";
+
+/** What a Worker asks a relay to open. It travels as JSON: numbers that mean "none" are null. */
+export interface Opening {
+  readonly v: 1;
+  readonly mode: "splice" | "bridge";
+  readonly route: string;
+  readonly configVersion: number;
+  readonly requestId: string;
+  readonly client: { readonly address: string; readonly forwardedFor: string };
+  /** Null: nobody is known but the address. */
+  readonly principal: string | null;
+  /** Where the tail of the route is to send it; absent: to the route's own backend. */
+  readonly placement?: { readonly backend: string; readonly variant?: string };
+  /** When the credentials of the principal end, in ms since the epoch; null: never. */
+  readonly validUntil: number | null;
+  readonly handshakeMs: number;
+  readonly idleMs: number;
+  readonly maxLifetimeMs: number;
+  readonly closeMs: number;
+  readonly fromClient: FlowLimits;
+  readonly fromUpstream: FlowLimits;
+  /** What has to count the session before it is dialled. */
+  readonly places: readonly Place[];
+}
+
+/** One of a limited number of sessions, at the owner of whoever has them. */
+export interface Place {
+  /** The owner's name. */
+  readonly owner: string;
+  /** The client's handle: its row there. */
+  readonly client: string;
+  readonly policy: string;
+  /** How many there are. */
+  readonly most: number;
+}
+
+/** Why there is no session, where it is the gateway that refuses it: the origin's own refusals are passed on as they are. */
+export interface Refusal {
+  /** One of the gateway's error table. */
+  readonly code: string;
+  readonly detail: string;
+  /** In seconds, as text; null: nobody knows. */
+  readonly retryAfter: string | null;
+}
+
+/** Writes a value so that a header field can hold it. */
+export function toField(value: Opening | Refusal): string {
+  return JSON.stringify(value).replaceAll(
+    /[^ -~]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+/** Reads what a Worker asks. @throws TypeError for anything but an opening of this version. */
+export function readOpening(field: string | null): Opening {
+  const opening: Opening = JSON.parse(field ?? "{}");
+  const { v, mode, route } = opening;
+  if (v !== 1) throw new TypeError(wanted("v", v, "1; deploy the Worker and its objects together"));
+  if (mode !== "splice" && mode !== "bridge") throw new TypeError(wanted("mode", mode, "splice or bridge"));
+  if (!isText(route, 256)) throw new TypeError(wanted("route", route, "1 to 256 characters"));
+  return opening;
+}

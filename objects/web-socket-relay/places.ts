@@ -1,0 +1,80 @@
+import { ONE_TRY } from "../one-try.ts";
+import type { PermitMessage, PermitMessageReply } from "../rate-limiter/permits/permit-messages.ts";
+import type { Opening, Place, Refusal } from "./opening.ts";
+
+/** After a relay's death its places are free again within 110 s. */
+const LEASE_MS = 60_000;
+const OPERATION_MS = 50_000;
+/** Three tries before a place is lost. */
+export const KEEP_PLACES_MS = 20_000;
+/** An owner that nobody has used before takes a few hundred milliseconds to come to life. */
+const CALL_MS = 1_000;
+
+/** The places that a session takes among those that its client, its principal and its route may have. */
+export interface Places {
+  /** Takes all or none. An owner that is silent counts nothing, and keeps nobody out. */
+  take(): Promise<Refusal | undefined>;
+  /** Goes on holding them; to be called every `KEEP_PLACES_MS`. Never rejects. */
+  keep(): Promise<void>;
+  /** Gives them back. Never rejects. */
+  leave(): Promise<void>;
+}
+
+/** @param id names the session at the owners. */
+export function placesOf({ places, configVersion }: Opening, env: Env, id: string): Places {
+  let seq = 0;
+  const held = new Map<Place, number>();
+
+  async function ask(place: Place, keep: number, want: number): Promise<PermitMessageReply["items"][number]["reply"]> {
+    const { owner, client, policy, most } = place;
+    const terms = { permits: most, leaseMs: LEASE_MS, operationTimeoutMs: OPERATION_MS };
+    const message: PermitMessage = {
+      v: 1,
+      configVersion,
+      client,
+      items: [{ policy, ...terms, ask: { id, seq, keep, want } }],
+    };
+    const stub = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(owner), ONE_TRY);
+    const reply = await Promise.race([stub.permits(message), scheduler.wait(CALL_MS)]);
+    return reply?.items[0]?.reply ?? null;
+  }
+
+  async function askAll(list: readonly Place[], isLast: boolean): Promise<Refusal | undefined> {
+    seq += 1;
+    const asked = list.map(async (place): Promise<Refusal | undefined> => {
+      try {
+        const kept = isLast ? 0 : (held.get(place) ?? 0);
+        const reply = await ask(place, kept, isLast ? 0 : 1 - kept);
+        if (reply === null || isLast) return undefined;
+        held.set(place, Math.min(1, reply.counted));
+        return reply.counted > 0 ? undefined : refusal(place);
+      } catch {
+        return undefined;
+      }
+    });
+    return (await Promise.all(asked)).find((one) => one !== undefined);
+  }
+
+  return {
+    async take() {
+      const refused = await askAll(places, false);
+      if (refused !== undefined) await askAll([...held.keys()], true);
+      return refused;
+    },
+    async keep() {
+      await askAll(places, false);
+    },
+    async leave() {
+      await askAll(places, true);
+    },
+  };
+}
+
+/** When a place becomes free nobody knows: a session lasts as long as it lasts. */
+function refusal({ policy, most }: Place): Refusal {
+  return {
+    code: "too-many-connections",
+    detail: `${most} sessions are open already, which is all that ${policy} allows.`,
+    retryAfter: "5",
+  };
+}

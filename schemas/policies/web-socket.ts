@@ -1,0 +1,171 @@
+import * as v from "valibot";
+import { closedObject } from "../document/closed-object.ts";
+import { byteSize } from "../values/byte-size.ts";
+import { duration } from "../values/duration.ts";
+import { flag, integer, listOf, oneOf } from "../values/primitives.ts";
+import type { MessageLimits, WebSocketSettings } from "../web-socket-types.ts";
+import { isOn, switchable } from "./policy.ts";
+import { RateLimitPolicySchema } from "./rate-limit/rate-limit.ts";
+import { resolveRateLimits } from "./rate-limit/resolve.ts";
+
+const MIB = 2 ** 20;
+
+/** The runtime closes with 1009 whatever sends more to a socket that is read message by message. */
+const MAX_MESSAGE = 32 * MIB;
+
+const DEFAULT_CLIENT: MessageLimits = {
+  maxMessage: MIB,
+  messagesPerSecond: 100,
+  messageBurst: 200,
+  bytesPerSecond: MIB,
+  byteBurst: 8 * MIB,
+};
+
+/** What `webSocket: true` means. */
+export const DEFAULT_WEB_SOCKET: WebSocketSettings = {
+  mode: "splice",
+  required: false,
+  origins: ["same-host"],
+  requireOrigin: false,
+  rejectAfterUpgrade: false,
+  handshakeMs: 10_000,
+  idleMs: 600_000,
+  maxLifetimeMs: 86_400_000,
+  closeMs: 5_000,
+  fromClient: DEFAULT_CLIENT,
+  fromUpstream: { ...DEFAULT_CLIENT, maxMessage: 16 * MIB, messagesPerSecond: undefined },
+  maxBuffered: MIB,
+  sessions: { principal: 100, address: 200, route: undefined },
+  newSessions: [],
+};
+
+const COUNT_OR_FALSE = "a whole number from 1, or false for any number";
+const count = v.union([v.literal(false, COUNT_OR_FALSE), integer(1)], COUNT_OR_FALSE);
+
+/** Each session is a lease at the owner of its client, and an owner keeps 256 of them. */
+const MOST_SESSIONS = 250;
+const SESSIONS = `a whole number from 1 to ${MOST_SESSIONS}, or false for any number`;
+const sessions = v.union([v.literal(false, SESSIONS), integer(1, MOST_SESSIONS)], SESSIONS);
+
+/** What one side of a session may send. */
+export const MessageLimitsSchema = closedObject({
+  maxMessage: v.optional(
+    v.pipe(
+      byteSize(1),
+      v.maxValue(MAX_MESSAGE, 'at most 32 MiB, which is what the runtime takes; mode "splice" has no limit'),
+    ),
+  ),
+  messagesPerSecond: v.optional(count),
+  messageBurst: v.optional(integer(1)),
+  bytesPerSecond: v.optional(
+    v.union([v.literal(false, "a size, or false"), byteSize(1)], 'a size such as "1MiB", or false for any rate'),
+  ),
+  byteBurst: v.optional(byteSize(1)),
+});
+
+const ORIGIN = '"*", "same-host", or an origin such as "https://app.example.com" or "https://*.example.com"';
+const origin = v.pipe(
+  v.string(ORIGIN),
+  v.toLowerCase(),
+  v.regex(/^(?:\*|same-host|https?:\/\/(?:\*\.)?[a-z0-9.-]+(?::\d{1,5})?)$/, ORIGIN),
+);
+
+/** A timer of the runtime counts milliseconds in 31 bits. */
+const deadline = duration("ms", { max: 20 * 86_400_000 });
+
+/** What only a session that is read message by message can keep to. */
+const BRIDGE_ONLY = [
+  "idle",
+  "closeTimeout",
+  "fromClient",
+  "fromUpstream",
+  "maxBuffered",
+  "sessionsPerPrincipal",
+  "sessionsPerAddress",
+  "sessionsPerRoute",
+] as const;
+
+/** WebSockets of a route. */
+export const WebSocketSchema = v.pipe(
+  closedObject({
+    enabled: v.optional(flag),
+    mode: v.optional(oneOf(["splice", "bridge"])),
+    required: v.optional(flag),
+    origins: v.optional(listOf(origin, `an array of ${ORIGIN}`)),
+    requireOrigin: v.optional(flag),
+    rejectAfterUpgrade: v.optional(flag),
+    handshakeTimeout: v.optional(duration("ms", { max: 300_000 })),
+    idle: v.optional(deadline),
+    maxLifetime: v.optional(deadline),
+    closeTimeout: v.optional(duration("ms", { max: 60_000 })),
+    fromClient: v.optional(MessageLimitsSchema),
+    fromUpstream: v.optional(MessageLimitsSchema),
+    maxBuffered: v.optional(byteSize(0)),
+    sessionsPerPrincipal: v.optional(sessions),
+    sessionsPerAddress: v.optional(sessions),
+    sessionsPerRoute: v.optional(sessions),
+    newSessions: v.optional(RateLimitPolicySchema),
+  }),
+  v.forward(
+    v.check(
+      (policy) => policy.mode !== "splice" || BRIDGE_ONLY.every((field) => policy[field] === undefined),
+      `"bridge", or none of ${BRIDGE_ONLY.join(", ")}: nobody sees the messages of a splice, nor its end`,
+    ),
+    ["mode"],
+  ),
+);
+
+/** `webSocket`: a switch or the details. */
+export const WebSocketPolicySchema = switchable(WebSocketSchema);
+
+type WebSocketInput = v.InferOutput<typeof WebSocketPolicySchema>;
+
+/** What a level says of WebSockets; undefined: an upgrade is not one, and goes to the origin as an ordinary request. */
+export function resolveWebSocket(policy: WebSocketInput | undefined, route: string): WebSocketSettings | undefined {
+  const standard = DEFAULT_WEB_SOCKET;
+  if (policy === true) return standard;
+  if (policy === undefined || policy === false || !isOn(policy)) return undefined;
+  const isSeen = BRIDGE_ONLY.some((field) => policy[field] !== undefined);
+  return {
+    mode: policy.mode ?? (isSeen ? "bridge" : "splice"),
+    required: policy.required ?? standard.required,
+    origins: policy.origins ?? standard.origins,
+    requireOrigin: policy.requireOrigin ?? standard.requireOrigin,
+    rejectAfterUpgrade: policy.rejectAfterUpgrade ?? standard.rejectAfterUpgrade,
+    handshakeMs: policy.handshakeTimeout ?? standard.handshakeMs,
+    idleMs: policy.idle ?? standard.idleMs,
+    maxLifetimeMs: policy.maxLifetime ?? standard.maxLifetimeMs,
+    closeMs: policy.closeTimeout ?? standard.closeMs,
+    fromClient: messageLimits(policy.fromClient, standard.fromClient),
+    fromUpstream: messageLimits(policy.fromUpstream, standard.fromUpstream),
+    maxBuffered: policy.maxBuffered ?? standard.maxBuffered,
+    sessions: {
+      principal: numberOf(policy.sessionsPerPrincipal, standard.sessions.principal),
+      address: numberOf(policy.sessionsPerAddress, standard.sessions.address),
+      route: numberOf(policy.sessionsPerRoute, standard.sessions.route),
+    },
+    newSessions: resolveRateLimits(
+      { rateLimit: policy.newSessions },
+      { id: `web-socket:${route}`, name: "new-sessions", multiplier: 1, multipliers: [1] },
+    ),
+  };
+}
+
+function messageLimits(
+  input: v.InferOutput<typeof MessageLimitsSchema> | undefined,
+  standard: MessageLimits,
+): MessageLimits {
+  if (input === undefined) return standard;
+  const messagesPerSecond = numberOf(input.messagesPerSecond, standard.messagesPerSecond);
+  return {
+    maxMessage: input.maxMessage ?? standard.maxMessage,
+    messagesPerSecond,
+    messageBurst: input.messageBurst ?? 2 * (messagesPerSecond ?? 0),
+    bytesPerSecond: numberOf(input.bytesPerSecond, standard.bytesPerSecond),
+    byteBurst: input.byteBurst ?? standard.byteBurst,
+  };
+}
+
+function numberOf(written: number | false | undefined, standard: number | undefined): number | undefined {
+  return written === false ? undefined : (written ?? standard);
+}

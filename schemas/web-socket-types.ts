@@ -1,0 +1,55 @@
+import type { RateLimit } from "./rate-limit-types.ts";
+
+/** How a route relays WebSockets. Durations in ms, sizes in bytes. */
+export interface WebSocketSettings {
+  /** `splice`: bytes as they are, seen by nobody; `bridge`: message by message, by an object of the session's own. */
+  readonly mode: "splice" | "bridge";
+  /** Whether requests that are no handshake are refused; else they go their ordinary way. Default false. */
+  readonly required: boolean;
+  /** Web origins that may connect: `*`, `same-host`, `https://app.example.com`, `https://*.example.com`. Default same-host. */
+  readonly origins: readonly string[];
+  /** Whether a handshake without an `Origin`, which no browser makes, is refused. Default false. */
+  readonly requireOrigin: boolean;
+  /** Whether refusals of the gateway are a close code after a 101, which scripts in browsers can read. Default false. */
+  readonly rejectAfterUpgrade: boolean;
+  /** Until the origin has answered the handshake. Default 10 s. */
+  readonly handshakeMs: number;
+  /** Longest silence of both sides, counted in messages. Default 10 min. */
+  readonly idleMs: number;
+  /** Default 24 h. */
+  readonly maxLifetimeMs: number;
+  /** How long a side may take to answer a close. Default 5 s. */
+  readonly closeMs: number;
+  readonly fromClient: MessageLimits;
+  readonly fromUpstream: MessageLimits;
+  /** Bytes that wait, each way, while `bytesPerSecond` is used up. Default 1 MiB. */
+  readonly maxBuffered: number;
+  /** Sessions open at once; undefined: any number. */
+  readonly sessions: SessionCaps;
+  /** How often sessions are opened; empty: as often as the route's own limits allow. */
+  readonly newSessions: readonly RateLimit[];
+}
+
+/** What one side may send. Rates are token buckets; undefined: any rate. */
+export interface MessageLimits {
+  /** Bytes. Default 1 MiB from a client, 16 MiB from an origin. */
+  readonly maxMessage: number;
+  /** Default 100 from a client, any number from an origin. */
+  readonly messagesPerSecond: number | undefined;
+  /** Default twice `messagesPerSecond`. */
+  readonly messageBurst: number;
+  /** Default 1 MiB. */
+  readonly bytesPerSecond: number | undefined;
+  /** Default 8 MiB. */
+  readonly byteBurst: number;
+}
+
+/** How many sessions may be open at once. */
+export interface SessionCaps {
+  /** Of who was authenticated. Default 100. */
+  readonly principal: number | undefined;
+  /** Of an address (IPv6: a /64). Default 200. */
+  readonly address: number | undefined;
+  /** Of the route. Default any number. */
+  readonly route: number | undefined;
+}

@@ -1,0 +1,110 @@
+import { createHash } from "node:crypto";
+import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
+import { type HeaderLines, parseHead } from "../message-head.ts";
+import { headOf } from "./client.ts";
+import { OPCODES } from "./frames.ts";
+import { Peer } from "./peer.ts";
+
+/** A handshake that an origin has got. */
+export interface SeenHandshake {
+  readonly target: string;
+  readonly headers: HeaderLines;
+  readonly rawHead: string;
+}
+
+const GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+
+/**
+ * An origin of WebSockets on raw sockets. By the end of the path: `/echo` sends back every frame of data as it came; `/held` leaves
+ * everything to the test; `/hang` never answers the handshake; anything else gets `answers` of it, or 404.
+ */
+export class WebSocketOrigin {
+  readonly seen: SeenHandshake[] = [];
+  /** Raw answers by path. */
+  readonly answers = new Map<string, string>();
+  /** Fields of every 101, as they are on the wire. */
+  fields = "";
+  readonly #server: Server;
+  readonly #sockets = new Set<Socket>();
+  readonly #peers: Peer[] = [];
+  #waiters: (() => void)[] = [];
+
+  private constructor(server: Server) {
+    this.#server = server;
+    server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+      socket.on("error", () => undefined);
+      void this.#serve(socket).catch(() => socket.destroy());
+    });
+  }
+
+  static async start(port = 0): Promise<WebSocketOrigin> {
+    const server = createServer({ allowHalfOpen: true });
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return new WebSocketOrigin(server);
+  }
+
+  get url(): string {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on TCP has such an address
+    const { port } = this.#server.address() as AddressInfo;
+    return `http://127.0.0.1:${port}`;
+  }
+
+  /** Connections that are not closed on both sides. */
+  get connections(): number {
+    return this.#sockets.size;
+  }
+
+  /** The next session at `/held` that nobody has taken. */
+  async accept(): Promise<Peer> {
+    for (;;) {
+      const peer = this.#peers.shift();
+      if (peer !== undefined) return peer;
+      await new Promise<void>((resolve) => this.#waiters.push(resolve));
+    }
+  }
+
+  async stop(): Promise<void> {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const { head, rest } = await headOf(socket);
+    const { firstLine, headers } = parseHead(head);
+    const target = firstLine.split(" ")[1] ?? "";
+    this.seen.push({ target, headers, rawHead: head });
+    for (const waiter of this.#waiters.splice(0)) waiter();
+    const path = target.split("?")[0] ?? "";
+    const answer = this.answers.get(path);
+    if (answer !== undefined) return void socket.end(answer);
+    if (path.endsWith("/hang")) return void socket.resume().on("end", () => socket.destroy());
+    const field = (name: string) => headers.find(([one]) => one.toLowerCase() === name)?.[1];
+    const key = field("sec-websocket-key");
+    if (key === undefined) return void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain");
+    const accept = createHash("sha1")
+      .update(key + GUID)
+      .digest("base64");
+    const protocol = field("sec-websocket-protocol")?.split(",")[0]?.trim();
+    const chosen = protocol === undefined ? "" : `Sec-WebSocket-Protocol: ${protocol}\r\n`;
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n${chosen}${this.fields}\r\n`,
+    );
+    const peer = new Peer(socket, false, rest);
+    if (path.endsWith("/echo")) return echo(peer);
+    socket.on("end", () => socket.end());
+    this.#peers.push(peer);
+    for (const waiter of this.#waiters.splice(0)) waiter();
+  }
+}
+
+function echo(peer: Peer): void {
+  peer.countOnly().behave();
+  const behave = peer.onFrame;
+  peer.onFrame = (frame) => {
+    behave?.(frame);
+    if (frame.opcode <= OPCODES.binary) peer.frame(frame.opcode, frame.payload, { fin: frame.fin, rsv: frame.rsv });
+  };
+  peer.socket.on("end", () => peer.finish());
+}

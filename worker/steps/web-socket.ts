@@ -1,0 +1,43 @@
+import type { WebSocketSettings } from "../../schemas/index.ts";
+import { GatewayError } from "../errors.ts";
+import type { Exchange, Handler, Step } from "../exchange.ts";
+import { rejectAfterUpgrade } from "../web-socket/reject-after-upgrade.ts";
+import { checkHandshake, isUpgrade, upgradeRequired } from "../web-socket/upgrade.ts";
+
+/** Lets handshakes pass that may come at all; stands first, so that it can say what every later step has against one. */
+export function handshake(settings: WebSocketSettings): Step {
+  return async function handshakeStep(exchange: Exchange, next: Handler): Promise<Response> {
+    if (!isUpgrade(exchange)) {
+      if (settings.required) throw upgradeRequired("This route serves WebSockets alone.");
+      return next(exchange);
+    }
+    try {
+      checkHandshake(exchange, settings);
+      return await next(exchange);
+    } catch (error) {
+      const isReadable = error instanceof GatewayError && error.code !== "upgrade-required";
+      if (!settings.rejectAfterUpgrade || !isReadable) throw error;
+      exchange.notes.code = error.code;
+      return rejectAfterUpgrade(exchange, error);
+    }
+  };
+}
+
+/**
+ * Takes handshakes off the way of ordinary requests, after every policy about the client.
+ *
+ * @param open opens a session.
+ * @param limit counts how often sessions are opened; undefined: nobody does.
+ */
+export function webSocket(open: Handler, limit: Step | undefined): Step {
+  return function webSocketStep(exchange: Exchange, next: Handler): Promise<Response> {
+    if (!isUpgrade(exchange)) return next(exchange);
+    return limit === undefined ? open(exchange) : limit(exchange, open).catch(tooMany);
+  };
+}
+
+function tooMany(error: unknown): never {
+  if (!(error instanceof GatewayError) || error.code !== "quota-exceeded") throw error;
+  const { message, headers, members } = error;
+  throw new GatewayError("too-many-connections", { detail: message, headers, members });
+}

@@ -1,0 +1,32 @@
+import { REFUSAL, TARGET, toField } from "../../objects/web-socket-relay/opening.ts";
+import { GatewayError } from "../errors.ts";
+import type { Exchange } from "../exchange.ts";
+import { codeOf, problemResponse } from "../problem.ts";
+
+/**
+ * Runs a handshake through the tail of its route, for the object that will relay the session: by placement, balancer and breaker as
+ * any request. What the gateway itself has against it is said in a field of its own, so that the origin's refusals are told from it.
+ *
+ * Not in the time that `timeouts.total` gives but in the handshake's. Whatever fails is aborted: the runtime would go on with a dial
+ * that nobody waits for, and keep both connections.
+ */
+export async function dialUpstream(exchange: Exchange): Promise<Response> {
+  const { request, route, receivedAt, requestId, notes } = exchange;
+  const handshakeMs = route.route.webSocket?.handshakeMs ?? route.route.timeouts.headers;
+  const stop = new AbortController();
+  request.signal.addEventListener("abort", () => stop.abort(), { once: true });
+  try {
+    const answer = await route.tail({ ...exchange, isUpgrade: true, stop, deadline: receivedAt + handshakeMs });
+    answer.headers.delete(REFUSAL);
+    answer.headers.set(TARGET, notes.target ?? "");
+    return answer;
+  } catch (error) {
+    stop.abort();
+    const answer = problemResponse(error, requestId);
+    const known = error instanceof GatewayError ? error : undefined;
+    const detail = known?.message ?? "The gateway failed while it dialled the origin.";
+    const retryAfter = known?.headers["retry-after"] ?? null;
+    answer.headers.set(REFUSAL, toField({ code: codeOf(error), detail, retryAfter }));
+    return answer;
+  }
+}

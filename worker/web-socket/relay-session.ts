@@ -1,0 +1,102 @@
+import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
+import {
+  OPENING,
+  REFUSAL,
+  toField,
+  type Opening,
+  type Place,
+  type Refusal,
+} from "../../objects/web-socket-relay/opening.ts";
+import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
+import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
+import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
+import type { Exchange, Handler } from "../exchange.ts";
+import { clientAddress } from "../limits/client-address.ts";
+
+/** Each session has an object to itself, so one that fails says little of the next. */
+const relays = createDependency({ kind: "WebSocketRelay", remembers: 16 });
+
+/** The object keeps the handshake's deadline itself, and asks for places before. */
+const GRACE_MS = 3_000;
+
+/** Opens a session: an object of its own dials the upstream by the tail of this route, and relays from then on. */
+export function relaySession(settings: WebSocketSettings): Handler {
+  const { mode, handshakeMs, idleMs, maxLifetimeMs, closeMs, fromClient, fromUpstream, maxBuffered } = settings;
+  const terms = {
+    mode,
+    handshakeMs,
+    idleMs,
+    maxLifetimeMs,
+    closeMs,
+    fromClient: flowLimits(fromClient, maxBuffered),
+    fromUpstream: flowLimits(fromUpstream, maxBuffered),
+  };
+  // Nobody sees the end of a splice, so nobody could count those that are open.
+  const isCounted = mode !== "splice";
+
+  return async function relay(exchange: Exchange): Promise<Response> {
+    const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
+    const { address, forwardedFor } = client;
+    const opening: Opening = {
+      v: 1,
+      ...terms,
+      route: route.route.id,
+      configVersion,
+      requestId,
+      client: { address, forwardedFor },
+      principal: principal === address ? null : principal,
+      ...(placement === undefined ? {} : { placement }),
+      validUntil: validUntil ?? null,
+      places: isCounted ? await placesOf(exchange, settings) : [],
+    };
+    const headers = new Headers(exchange.outgoing ?? request.headers);
+    for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
+    headers.set(OPENING, toField(opening));
+    // Random: no client can name one, and none has to be looked up around the world before its first use.
+    const id = env.WEB_SOCKET_RELAY.newUniqueId();
+    const ask = () => env.WEB_SOCKET_RELAY.get(id, ONE_TRY).fetch(new Request(request.url, { headers }));
+    const answer = await relays.call(id.toString(), ask, { deadlineMs: handshakeMs + GRACE_MS }).catch(noRelay);
+    const refusal = answer.headers.get(REFUSAL);
+    if (refusal !== null) throw refused(JSON.parse(refusal));
+    const { webSocket } = answer;
+    if (webSocket === null) return new Response(answer.body, answer);
+    return new Response(null, { status: 101, webSocket, headers: answer.headers });
+  };
+}
+
+function flowLimits(limits: MessageLimits, maxBuffered: number): FlowLimits {
+  const { messagesPerSecond = null, bytesPerSecond = null } = limits;
+  return { ...limits, messagesPerSecond, bytesPerSecond, maxBuffered };
+}
+
+function placesOf(exchange: Exchange, { sessions }: WebSocketSettings): Promise<Place[]> {
+  const isKnown = exchange.principal !== exchange.client.address;
+  const wanted: readonly [key: LimitKey["kind"] & ("ip" | "principal" | "route"), most: number | undefined][] = [
+    ["ip", sessions.address],
+    ["principal", isKnown ? sessions.principal : undefined],
+    ["route", sessions.route],
+  ];
+  const places = wanted.map(async ([kind, most]): Promise<readonly Place[]> => {
+    if (most === undefined) return [];
+    const { name, client } = await clientAddress(exchange, [{ kind }], kind === "ip" ? "pooled" : "own");
+    return [{ owner: name, client, policy: `web-socket:${exchange.route.route.id}:${kind}`, most }];
+  });
+  return Promise.all(places).then((found) => found.flat());
+}
+
+function refused({ code, detail, retryAfter }: Refusal): GatewayError {
+  const known: ErrorCode = isErrorCode(code) ? code : "internal-error";
+  return new GatewayError(known, { detail, headers: retryAfter === null ? {} : { "retry-after": retryAfter } });
+}
+
+function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(ERRORS, code);
+}
+
+function noRelay(cause: unknown): never {
+  throw new GatewayError("dependency-unavailable", {
+    detail: "The object that was to relay this session does not answer.",
+    headers: { "retry-after": "1" },
+    cause,
+  });
+}
