@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import * as client from "../support/cache-client.ts";
 import type { Asking } from "../support/cache-client.ts";
-import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
+import { startCountingOrigin, type CountingOrigin, type Reply } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { ALICE, APART, NOBODY, type Fields } from "./principals.table.ts";
 
 let origin: CountingOrigin;
 let gateway: Gateway;
@@ -15,10 +16,18 @@ beforeAll(async () => {
     target: origin.url + prefix,
     cache,
   });
+  // The same once more where requests may share the answer to one of them.
+  const shared = ({ prefix, ...rest }: ReturnType<typeof route>) => ({
+    ...rest,
+    id: `shared-${rest.id}`,
+    prefix: `/shared${prefix}`,
+    deduplication: true,
+  });
+  const withShared = (routes: readonly ReturnType<typeof route>[]) => [...routes, ...routes.map(shared)];
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
-      routes: [
+      routes: withShared([
         route("/plain", { ttl: 600, staleWhileRevalidate: 600, staleIfError: 600 }),
         route("/override", { ttl: 600, respectCacheControl: false }),
         route("/strip", { ttl: 600, cookies: "strip" }),
@@ -31,7 +40,7 @@ beforeAll(async () => {
           rateLimit: { requestsPerWindow: 10_000, windowSeconds: 60, by: "header:x-team" },
         },
         route("/query", { ttl: 600, query: { without: ["utm"] } }),
-      ],
+      ]),
     },
   });
 });
@@ -44,131 +53,9 @@ afterAll(async () => {
 const get = (path: string, asking?: Asking) => client.get(gateway.url, path, asking);
 const settled = () => client.settled(gateway.url, "/plain", origin);
 
-type Fields = Readonly<Record<string, string | readonly string[]>>;
+const ROWS = APART.map((row) => ({ what: row[0], row }));
 
-const ALICE = { cookie: "sid=alice", authorization: "Bearer alice" };
-const NOBODY = {};
-
-/** What an origin says, and how two ask it: whatever the second gets must have nothing of the first. */
-type Apart = readonly [what: string, prefix: string, said: Fields, alice?: Fields, bob?: Fields];
-const APART: readonly Apart[] = [
-  ["private", "/plain", { "cache-control": "private, max-age=600" }],
-  ["private on a route that overrides times", "/override", { "cache-control": "private, max-age=600" }],
-  ["Private", "/plain", { "cache-control": "Private, max-age=600" }],
-  ["PRIVATE behind a time", "/plain", { "cache-control": "max-age=600,PRIVATE" }],
-  ["private that names a field", "/plain", { "cache-control": 'max-age=600, private="set-cookie"' }],
-  ["private beside public", "/plain", { "cache-control": "public, private, max-age=600" }],
-  ["private beside s-maxage", "/plain", { "cache-control": "s-maxage=600, private" }],
-  ["private in a second line", "/plain", { "cache-control": ["max-age=600", "private"] }],
-  ["private behind a quoted comma", "/plain", { "cache-control": 'x="a,b", private, max-age=600' }],
-  ["a quote that is never closed", "/plain", { "cache-control": 'max-age=600, x="private' }],
-  ["no-store", "/plain", { "cache-control": "no-store" }],
-  ["no-store on a route that overrides times", "/override", { "cache-control": "no-store" }],
-  ["No-Store", "/plain", { "cache-control": "No-Store, max-age=600" }],
-  ["no-store beside public", "/plain", { "cache-control": "public, max-age=600, no-store" }],
-  ["private to us", "/plain", { "cache-control": "public, max-age=600", "sluice-cache-control": "private" }],
-  ["private to CDNs", "/plain", { "cache-control": "public, max-age=600", "cdn-cache-control": "private" }],
-  ["no-store to CDNs", "/plain", { "cache-control": "public, max-age=600", "cdn-cache-control": "no-store" }],
-  ["a cookie", "/plain", { "set-cookie": "sid=alice" }],
-  [
-    "a cookie on a route that overrides times",
-    "/override",
-    { "set-cookie": "sid=alice", "cache-control": "max-age=1" },
-  ],
-  ["a cookie beside public", "/plain", { "set-cookie": "sid=alice", "cache-control": "public, max-age=600" }],
-  ["a cookie beside s-maxage", "/plain", { "set-cookie": "sid=alice", "cache-control": "s-maxage=600" }],
-  ["a cookie with a validator", "/plain", { "set-cookie": "sid=alice", etag: '"1"', "cache-control": "no-cache" }],
-  [
-    "a cookie while revalidating",
-    "/plain",
-    { "set-cookie": "sid=alice", "cache-control": "max-age=0, stale-while-revalidate=600" },
-  ],
-  ["an old cookie", "/plain", { "set-cookie2": "sid=alice" }],
-  ["vary by everything", "/plain", { vary: "*" }],
-  ["vary by everything beside a name", "/plain", { vary: "accept, *" }],
-  ["vary by everything in a second line", "/plain", { vary: ["accept", "*"] }],
-  ["vary by what is no name", "/plain", { vary: "accept language" }],
-  ["a cookie of the request", "/plain", {}, { cookie: "sid=alice" }, NOBODY],
-  ["cookies of both", "/plain", {}, { cookie: "sid=alice" }, { cookie: "sid=bob" }],
-  [
-    "a cookie of a request beside public",
-    "/plain",
-    { "cache-control": "public, s-maxage=600" },
-    { cookie: "sid=alice" },
-    NOBODY,
-  ],
-  ["credentials of the request", "/plain", {}, { authorization: "Bearer alice" }, NOBODY],
-  ["credentials of both", "/plain", {}, { authorization: "Bearer alice" }, { authorization: "Bearer bob" }],
-  ["credentials beside public", "/plain", { "cache-control": "public, max-age=600" }, ALICE, NOBODY],
-  [
-    "credentials that nobody shares",
-    "/public",
-    { "cache-control": "max-age=600" },
-    { authorization: "Bearer alice" },
-    NOBODY,
-  ],
-  [
-    "credentials where a route has the time alone",
-    "/public",
-    {},
-    { authorization: "Bearer alice" },
-    { authorization: "Bearer bob" },
-  ],
-  [
-    "credentials with entries of their own",
-    "/each",
-    { "cache-control": "public, max-age=600" },
-    { authorization: "Bearer alice" },
-    { authorization: "Bearer bob" },
-  ],
-  [
-    "credentials and none",
-    "/each",
-    { "cache-control": "public, max-age=600" },
-    { authorization: "Bearer alice" },
-    NOBODY,
-  ],
-  ["credentials that begin the same", "/each", {}, { authorization: "Bearer alice" }, { authorization: "Bearer alic" }],
-  ["cookies on a route that keys by credentials", "/each", {}, ALICE, { authorization: "Bearer alice" }],
-  ["credentials on a route that keys by cookies", "/keyed", {}, { authorization: "Bearer alice" }, NOBODY],
-  ["credentials on a route that strips cookies", "/strip", {}, ALICE, NOBODY],
-  ["an API key", "/plain", {}, { "x-api-key": "alice" }, NOBODY],
-  ["API keys of both", "/plain", {}, { "x-api-key": "alice" }, { "x-api-key": "bob" }],
-  ["an API key on a route that keys by credentials", "/each", {}, { "x-api-key": "alice" }, { "x-api-key": "bob" }],
-  ["an API key that nobody shares", "/public", { "cache-control": "max-age=600" }, { "x-api-key": "alice" }, NOBODY],
-  ["an assertion of who it is", "/plain", {}, { "cf-access-jwt-assertion": "alice" }, NOBODY],
-  ["what a limit tells clients apart by", "/limited", {}, { "x-team": "alice" }, { "x-team": "bob" }],
-  [
-    "a proxy that is to revalidate",
-    "/public",
-    { "cache-control": "max-age=600, proxy-revalidate" },
-    { authorization: "Bearer alice" },
-    NOBODY,
-  ],
-  [
-    "a time of the route beside what allows to share",
-    "/public",
-    { "cache-control": "must-revalidate" },
-    { authorization: "Bearer alice" },
-    NOBODY,
-  ],
-  [
-    "private beside a field for us without a time",
-    "/plain",
-    { "cache-control": "private", "cdn-cache-control": "foo" },
-  ],
-  ["keyed cookies", "/keyed", {}, { cookie: "lang=alice" }, { cookie: "lang=bob" }],
-  ["a keyed cookie and none", "/keyed", {}, { cookie: "lang=alice" }, NOBODY],
-  ["a keyed cookie twice", "/keyed", {}, { cookie: "lang=bob; lang=alice" }, { cookie: "lang=bob" }],
-  ["vary by a field", "/plain", { vary: "X-User" }, { "x-user": "alice" }, { "x-user": "bob" }],
-  ["vary by a field that one lacks", "/plain", { vary: "X-User" }, { "x-user": "alice" }, NOBODY],
-  ["vary by several", "/plain", { vary: "X-A, X-B" }, { "x-a": "alice", "x-b": "b" }, { "x-a": "a", "x-b": "liceb" }],
-  ["vary by what the gateway says", "/plain", { vary: "X-Request-ID" }],
-  ["a condition of the one", "/plain", { "cache-control": "private", etag: '"1"' }, { "if-none-match": '"2"' }, NOBODY],
-  ["a range of the one", "/plain", { "cache-control": "private" }, { range: "bytes=0-1" }, NOBODY],
-];
-
-it.each(APART.map((row) => ({ what: row[0], row })))("$what keeps two apart", async ({ row }) => {
+it.each(ROWS)("$what keeps two apart", async ({ row }) => {
   const [what, prefix, said, alice = NOBODY, bob = NOBODY] = row;
   const path = `${prefix}/${what.replaceAll(/\W+/g, "-")}`;
   origin.on(path, ({ headers }, count) => ({
@@ -181,6 +68,80 @@ it.each(APART.map((row) => ({ what: row[0], row })))("$what keeps two apart", as
   expect(got.body.toString()).toMatch(/^for another/);
   expect(JSON.stringify(got.headers)).not.toContain("alice");
   expect(origin.asked(path).length).toBe(2);
+});
+
+it.each(ROWS)("$what keeps two apart who ask at once", async ({ row }) => {
+  const [what, prefix, said, alice = NOBODY, bob = NOBODY] = row;
+  const path = `${prefix}/at-once-${what.replaceAll(/\W+/g, "-")}`;
+  const { promise: joined, resolve: answerAlice } = Promise.withResolvers<void>();
+  origin.on(path, (_request, count) =>
+    count === 1
+      ? { headers: said, body: "for alice", after: joined }
+      : { headers: { "cache-control": "no-store" }, body: "for another" },
+  );
+  const first = get(`/shared${path}`, { headers: alice });
+  await origin.until(path, 1);
+  const second = get(`/shared${path}`, { headers: bob });
+  // What is asked after it the gateway has read after it.
+  for (let round = 0; round < 2; round += 1) await get("/plain/none");
+  answerAlice();
+  const [own, got] = await Promise.all([first, second]);
+  expect([own.body.toString(), got.body.toString()]).toEqual(["for alice", "for another"]);
+  expect(JSON.stringify(got.headers)).not.toContain("alice");
+});
+
+/** Pairs for whom the cache has entries of their own: a token, a cookie, a field that the response varies by. */
+const OWN: readonly (readonly [what: string, prefix: string, said: Fields, alice: Fields, bob: Fields])[] = [
+  ["two tokens", "/each", {}, { authorization: "Bearer alice" }, { authorization: "Bearer bob" }],
+  ["a token and none", "/each", {}, { authorization: "Bearer alice" }, NOBODY],
+  ["two cookies", "/keyed", {}, { cookie: "lang=alice" }, { cookie: "lang=bob" }],
+  ["a field and another", "/plain", { vary: "X-User" }, { "x-user": "alice" }, { "x-user": "bob" }],
+];
+/** How the second asks for what is kept for the first, fresh or stale, and what he must get: his own, or his own refusal. */
+const WAYS: readonly (readonly [how: string, control: string, asking: Asking, reply: Reply, gets: string])[] = [
+  ["asks plainly", "max-age=600", {}, { body: "for bob" }, "200 for bob"],
+  ["asks by HEAD", "max-age=600", { method: "HEAD" }, { body: "" }, "200 "],
+  ["asks for a part", "max-age=600", { headers: { range: "bytes=4-8" } }, { body: "for bob" }, "200 for bob"],
+  [
+    "names the other's tag",
+    "max-age=600",
+    { headers: { "if-none-match": '"alice"' } },
+    { body: "for bob" },
+    "200 for bob",
+  ],
+  ["asks while the other's is stale", "max-age=0, stale-while-revalidate=600", {}, { body: "for bob" }, "200 for bob"],
+  ["asks where the other's has to be confirmed", "no-cache", {}, { body: "for bob" }, "200 for bob"],
+  ["asks an origin that fails", "max-age=0, stale-if-error=600", {}, { status: 503, body: "down" }, "503 down"],
+  ["asks an origin that is gone", "max-age=0", {}, { isGone: true }, "502"],
+];
+
+it.each(OWN.flatMap((pair) => WAYS.map((way) => ({ pair, way, what: pair[0], how: way[0] }))))(
+  "$what: who $how gets nothing of the other's",
+  async ({ pair: [what, prefix, said, alice, bob], way: [how, control, asking, reply, gets] }) => {
+    const path = `${prefix}/${what}-${how}`.replaceAll(/[^\w/]+/g, "-");
+    origin.on(path, ({ headers }, count) =>
+      count === 1
+        ? { headers: { ...said, "cache-control": control, etag: '"alice"', "x-who": "alice" }, body: "for alice" }
+        : { ...reply, headers: { ...said, etag: '"bob"', "x-asked": JSON.stringify(headers) } },
+    );
+    await get(path, { headers: alice });
+    await settled();
+    const got = await get(path, { ...asking, headers: { ...bob, ...asking.headers } });
+    const shown = `${got.status} ${got.body.toString()}`;
+    expect(gets === "502" ? String(got.status) : shown).toBe(gets);
+    // Nor does the origin hear what is kept for the other.
+    const { "if-none-match": _named, ...heard } = origin.asked(path).at(-1)?.headers ?? {};
+    expect(JSON.stringify([got.headers["etag"], got.headers["x-who"], got.headers.age, heard])).not.toContain("alice");
+    expect(origin.asked(path).length).toBe(2);
+  },
+);
+
+it("an origin's count of what one has left is nobody else's", async () => {
+  const path = "/plain/quota";
+  const told = { ratelimit: '"alice";r=1', "x-ratelimit-remaining": "1", "ratelimit-policy": '"alice";q=2' };
+  origin.on(path, { headers: { ...told, "cache-control": "max-age=600" } });
+  expect((await get(path)).headers).toMatchObject(told);
+  expect(JSON.stringify((await client.kept(gateway.url, path)).headers)).not.toContain("alice");
 });
 
 /** What a route takes out so that it can be shared. */

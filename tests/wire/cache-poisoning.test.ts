@@ -56,6 +56,17 @@ describe("a response for all has nothing of", () => {
     "X-Forwarded-Server: evil.test",
     "X-Forwarded-For: evil",
     "X-Host: evil.test",
+    "X_Host: evil.test",
+    "Fastly-Host: evil.test",
+    "X-Forwarded-Evil: evil",
+    "X-Original-URI: /evil",
+    "X_Original_URL: /evil",
+    "X_HTTP_Method_Override: EVIL",
+    "X-Nextjs-Data: evil",
+    "X-Middleware-Prefetch: evil",
+    "X-Middleware-Subrequest: evil",
+    "X-Invoke-Path: /evil",
+    "X-Invoke-Status: 666evil",
     "X-Original-Host: evil.test",
     "X-HTTP-Host-Override: evil.test",
     "X-Original-URL: /evil",
@@ -91,6 +102,29 @@ describe("a response for all has nothing of", () => {
     expect((await client.kept(gateway.url, "/query/a")).body.toString()).not.toContain("evil");
     await get("/query/a?b=1;utm=evil");
     expect(JSON.parse((await get("/query/a?b=1")).body.toString()).url).toBe("/query/a?b=1");
+  });
+
+  it("another spelling of its path, by which a purge would not know it", async () => {
+    reflect("/plain/spelled");
+    await get("/plain/%73p%65lled");
+    const victim = await client.kept(gateway.url, "/plain/spelled");
+    expect(JSON.parse(victim.body.toString()).url).toBe("/plain/spelled");
+  });
+
+  it("the origin of pages that it was asked from", async () => {
+    const path = "/plain/cors";
+    origin.on(path, ({ headers }) => ({
+      headers: { "access-control-allow-origin": headers.origin ?? "https://shop.test" },
+    }));
+    await get(path, { headers: { origin: "https://evil.test" } });
+    await settled();
+    const allowed = async (page: string) =>
+      (await get(path, { headers: { origin: page } })).headers["access-control-allow-origin"];
+    expect([await allowed("https://shop.test"), await allowed("https://evil.test")]).toEqual([
+      "https://shop.test",
+      "https://evil.test",
+    ]);
+    expect((await get(path)).headers["access-control-allow-origin"]).toBe("https://shop.test");
   });
 
   it("a cookie that is stripped", async () => {
@@ -152,6 +186,7 @@ describe("an answer is for nobody else", () => {
     ["account.CSS", "application/json"],
     ["account.avif", ""],
     ["account.woff2", "text/plain"],
+    ["account.c%73s", "text/html"],
   ])("to %s that is %s", async (name, type) => {
     const path = `/plain/deceptive/${name}`;
     origin.on(path, { headers: type === "" ? {} : { "content-type": type } });

@@ -112,6 +112,15 @@ describe("a purge", () => {
     expect(after).toEqual(["MISS", "MISS", "MISS", "MISS"]);
   });
 
+  it("of a key knows what was asked for by another spelling of its path", async () => {
+    const path = "/shop/spelled";
+    origin.on(path, { body: "spelled" });
+    await client.get(base(0), "/shop/%73pelled");
+    await client.kept(base(0), path);
+    await purge(`key=${encodeURIComponent("http://gateway.test/shop/spe%6Cled")}`);
+    expect(await gone(0, "/shop/s%70elled", Date.now())).toBe("MISS");
+  });
+
   it("that is soft leaves what the origin may confirm", async () => {
     origin.on("/tagged/soft", ({ headers }) =>
       headers["if-none-match"] === '"1"' ? { status: 304, body: "" } : { headers: { etag: '"1"' }, body: "first" },
@@ -187,3 +196,20 @@ describe("a request that changes what is kept", () => {
 
 // Last: what the others keep has to survive them.
 it("a purge of all reaches every isolate within 2 s", () => reaches("/shop/all", {}, "all=true"));
+
+describe("a request that changes something", () => {
+  it("makes useless what is kept for others, in every isolate of the place", async () => {
+    const path = "/keyed/changed";
+    origin.on(path, ({ method }, count) =>
+      method === "POST" ? { status: 204, body: "" } : { body: `answer ${count}` },
+    );
+    const askings = ["de", "en"].map((lang) => ({ headers: { cookie: `lang=${lang}` } }));
+    for (const asking of askings) {
+      await client.get(base(1), path, asking);
+      await client.kept(base(1), path, asking);
+    }
+    await client.get(base(0), path, { method: "POST" });
+    const since = Date.now();
+    expect(await Promise.all(askings.map((asking) => gone(1, path, since, asking)))).toEqual(["MISS", "MISS"]);
+  });
+});

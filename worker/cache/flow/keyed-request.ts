@@ -18,6 +18,8 @@ export interface KeyedRequest {
   readonly resource: string;
   /** Where the record of the key is. */
   readonly address: string;
+  /** Where word is left of what makes the resource useless, whomever entries of it are for; the same where there is one for all. */
+  readonly root: string;
   /** Where the response for a variant is. */
   addressOf(variant: string): Promise<string>;
   /** The fields that a fill sends, the gateway's own included: what a response varies by. Read when it is first asked for. */
@@ -74,6 +76,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
     key,
     resource,
     address: addressOf(canonical.host, key),
+    root: addressOf(canonical.host, resource),
     async addressOf(variant) {
       return addressOf(canonical.host, await digest([...parts, "variant", variant]));
     },

@@ -9,7 +9,7 @@ import { drop, type KeptBody } from "./kept-body.ts";
 import type { Tier, TierName } from "./tier.ts";
 
 /** What a tier is asked by. */
-export type Keyed = Pick<KeyedRequest, "key" | "resource" | "address" | "addressOf" | "sent">;
+export type Keyed = Pick<KeyedRequest, "key" | "resource" | "address" | "root" | "addressOf" | "sent">;
 
 /** A response that is kept. Whoever doesn't want its body has to `drop` it. */
 export interface KeptResponse {
@@ -38,8 +38,9 @@ const CLOCK_AHEAD_MS = 5_000;
 const NOTHING = new Uint8Array();
 
 /** Looks for the response to a request in one tier. `since`: what began before is dead. Rejects when the tier fails. */
-export async function searchIn(tier: Tier, keyed: Keyed, since: number): Promise<Searched> {
+export async function searchIn(tier: Tier, keyed: Keyed, known: number): Promise<Searched> {
   const { address } = keyed;
+  const since = Math.max(known, await wordAt(tier, keyed));
   const first = await tier.read(address);
   if (first === undefined) return { kept: undefined, isVarying: false, since };
   const { record, body } = first;
@@ -76,7 +77,7 @@ export async function keepIn(
   if (vary === "*" || retentionMs <= 0) return;
   const first = await recordAt(tier, keyed.address);
   const before = first?.kind === "index" ? first : undefined;
-  if (stored.requestedAt < Math.max(before?.since ?? 0, since)) return;
+  if (stored.requestedAt < Math.max(before?.since ?? 0, since, await wordAt(tier, keyed))) return;
   const names = [...new Set([...(before?.vary ?? []), ...vary])].sort();
   if (names.length > MAX_VARY) return;
   if (names.length === 0) {
@@ -109,6 +110,15 @@ export interface Keeping {
   readonly since: number;
   /** How long it is worth keeping. */
   readonly retentionMs: number;
+}
+
+/**
+ * When a resource became useless of which there are entries for each of several; 0: never. Word of it is left in the place's own tier, at an
+ * address that all of them ask.
+ */
+async function wordAt(tier: Tier, { address, root }: Keyed): Promise<number> {
+  const record = root === address || tier.name !== "colo" ? undefined : await recordAt(tier, root);
+  return record?.kind === "index" ? record.since : 0;
 }
 
 /** Leaves word in a tier that every variant from before is dead. Rejects when the tier fails. */

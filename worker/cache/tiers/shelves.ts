@@ -153,15 +153,15 @@ export async function forgetResponse({ address }: KeptResponse, shelves: Shelves
 }
 
 /**
- * Makes every variant of what a request asks for useless, here and for all who share the tiers, and what is under way to become one. Of
- * entries that are kept apart by principals or cookies it reaches those of this request; in this isolate all. Never rejects.
+ * Makes every variant of what a request asks for useless, here and for all who share the tiers, and what is under way to become one:
+ * whomever it is for. Never rejects.
  */
 export async function invalidateResponses(keyed: Keyed, shelves: Shelves, now: number): Promise<void> {
   const since = now + 1;
   invalidated.set(keyed.resource, since);
-  const { address } = keyed;
+  const { address, root } = keyed;
   // Word is left where it costs no storage: anybody may send a POST to any URL.
-  const end = (tier: Tier) => (tier.name === "colo" ? invalidateIn(tier, address, since) : tier.remove(address));
+  const end = (tier: Tier) => (tier.name === "colo" ? invalidateIn(tier, root, since) : tier.remove(address));
   await Promise.all([...tiersOf(shelves)].map(({ tier }) => writing(tier, () => end(tier))));
 }
 
