@@ -17,13 +17,15 @@ beforeAll(async () => {
     cache,
   });
   // The same once more where requests may share the answer to one of them.
-  const shared = ({ prefix, ...rest }: ReturnType<typeof route>) => ({
-    ...rest,
-    id: `shared-${rest.id}`,
-    prefix: `/shared${prefix}`,
-    deduplication: true,
-  });
-  const withShared = (routes: readonly ReturnType<typeof route>[]) => [...routes, ...routes.map(shared)];
+  const withShared = (routes: readonly { readonly id: string; readonly prefix: string }[]) => [
+    ...routes,
+    ...routes.map((one) => ({
+      ...one,
+      id: `shared-${one.id}`,
+      prefix: `/shared${one.prefix}`,
+      deduplication: true,
+    })),
+  ];
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
