@@ -31,6 +31,13 @@ export async function readOptionalBody<Schema extends v.GenericSchema>(
   return check(text.trim() === "" ? "{}" : text, schema);
 }
 
+/** Reads a body of any kind. @throws GatewayError `payload-too-large`, `request-timeout`. */
+export function readBytes(request: Request, maxBytes: number): Promise<ArrayBuffer> {
+  return within(readAll(request, maxBytes), BODY_MS, () => {
+    return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
+  });
+}
+
 function check<Schema extends v.GenericSchema>(text: string, schema: Schema): v.InferOutput<Schema> {
   const document = parse(text);
   const parsed = v.safeParse(schema, document);
@@ -42,27 +49,24 @@ function check<Schema extends v.GenericSchema>(text: string, schema: Schema): v.
   throw new GatewayError("invalid-request", { detail: `${told.join("; ")}.`, members: { problems } });
 }
 
-function textOf(request: Request, maxBytes: number): Promise<string> {
-  return within(readText(request, maxBytes), BODY_MS, () => {
-    return new GatewayError("request-timeout", { detail: `The body was not here after ${BODY_MS} ms.` });
-  });
+async function textOf(request: Request, maxBytes: number): Promise<string> {
+  return new TextDecoder().decode(await readBytes(request, maxBytes));
 }
 
-async function readText({ body }: Request, maxBytes: number): Promise<string> {
-  if (body === null) return "";
-  const decoder = new TextDecoder();
+async function readAll({ body }: Request, maxBytes: number): Promise<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  if (body === null) return new ArrayBuffer(0);
   const reader = body.getReader();
-  let text = "";
   let bytes = 0;
   for (;;) {
     const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
+    if (done) return new Blob(chunks).arrayBuffer();
     bytes += value.byteLength;
     if (bytes > maxBytes) {
       await reader.cancel();
       throw new GatewayError("payload-too-large", { detail: `The body is more than ${maxBytes} bytes.` });
     }
-    text += decoder.decode(value, { stream: true });
+    chunks.push(value);
   }
 }
 

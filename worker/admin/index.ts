@@ -16,6 +16,9 @@ import { findClients, readClient } from "./clients.ts";
 import { readConfig } from "./config.ts";
 import { readEgress } from "./egress.ts";
 import { json } from "./json.ts";
+import { broadcast, closeSocket, closeSockets, drainSockets, sendToSocket } from "./sockets/order-sockets.ts";
+import { listSockets, readSocket } from "./sockets/read-sockets.ts";
+import { tapSocket } from "./sockets/tap-socket.ts";
 
 /** What a resource of the admin API works with. */
 export interface AdminContext {
@@ -100,6 +103,14 @@ const RESOURCES = [
   "POST /clients/{id}/reset",
   "POST /clients/{id}/grant",
   "/config",
+  "/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=",
+  "/sockets/{id}",
+  "DELETE /sockets/{id}?code=&reason=",
+  "POST /sockets/{id}/send",
+  "/sockets/{id}/tap?direction=&sample=&bytes=&redact=",
+  "POST /sockets/broadcast?route=&all=",
+  "POST /sockets/close?route=&all=&code=&reason=&spread=",
+  "POST /sockets/drain?route=&all=&spread=&reason=",
   "/egress",
 ];
 
@@ -131,6 +142,14 @@ resources
   .post("/clients/:id/reset", (request, context) => resetClient(idOf(request), context))
   .post("/clients/:id/grant", (request, context) => grantTokens(idOf(request), context))
   .get("/config", (_request, context) => readConfig(context))
+  .get("/sockets", (_request, context) => listSockets(context))
+  .get("/sockets/:id", (request, context) => readSocket(idOf(request), context))
+  .delete("/sockets/:id", (request, context) => closeSocket(idOf(request), context))
+  .post("/sockets/:id/send", (request, context) => sendToSocket(idOf(request), context))
+  .get("/sockets/:id/tap", (request, context) => tapSocket(idOf(request), context))
+  .post("/sockets/broadcast", (_request, context) => broadcast(context))
+  .post("/sockets/close", (_request, context) => closeSockets(context))
+  .post("/sockets/drain", (_request, context) => drainSockets(context))
   .get("/egress", (_request, context) => readEgress(context))
   .get("/status", (_request, context) => readEgress(context));
 

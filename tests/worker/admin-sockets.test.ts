@@ -1,0 +1,154 @@
+import { createExecutionContext } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { beforeEach, describe, expect, it } from "vitest";
+import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
+import type { SessionDescription } from "../../objects/web-socket-relay/session-control.ts";
+import { parseConfig } from "../../schemas/index.ts";
+import { admin } from "../../worker/admin/index.ts";
+import { compileConfig } from "../../worker/config/compile.ts";
+import { problemResponse } from "../../worker/problem.ts";
+import { description, objectId } from "../core/socket-registry/session-entry.ts";
+
+/** The registry outlives a test: each has a route of its own. */
+let route = "";
+let tests = 0;
+
+beforeEach(() => {
+  tests += 1;
+  route = `route-${tests}`;
+});
+
+interface Answer {
+  readonly status: number;
+  readonly body: unknown;
+}
+
+async function ask(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+  const url = new URL(path, "http://gateway.test");
+  const headers = new Headers(init.headers);
+  headers.set("x-admin-key", "token");
+  const request = new Request(url, { ...init, method, headers });
+  const canonical = { method, scheme: "http", host: url.host, path: url.pathname, query: url.search.slice(1) } as const;
+  const known = { ...env, SLUICE_ADMIN_TOKEN: "token" };
+  const answer = admin(request, canonical, known, active(), createExecutionContext());
+  const response = await answer.catch((error: unknown) => problemResponse(error, "id"));
+  return { status: response.status, body: await response.json() };
+}
+
+function active() {
+  const result = parseConfig({ routes: [{ prefix: "/", target: "http://backend.test" }] });
+  if (!result.ok) throw new Error(JSON.stringify(result.problems));
+  return compileConfig(result.config, { version: 1, source: "default", text: "{}", warnings: [], platform: "socket" });
+}
+
+/** Sessions of one route, the last one the newest. */
+async function live(count: number, changes: Partial<SessionDescription> = {}): Promise<readonly SessionDescription[]> {
+  const registration = createRegistration(env, objectId("a"));
+  const now = Date.now();
+  const ids = Array.from({ length: count }, (_, index) => `${route}-${index}`);
+  const sessions = ids.map((id, index) => description(id, { route, openedAt: now + index, ...changes }));
+  await Promise.all(sessions.map((session) => registration.opened(session)));
+  return sessions;
+}
+
+function problem(detail: string): object {
+  return { status: 400, body: expect.objectContaining({ code: "invalid-request", detail }) };
+}
+
+describe("the list of sessions", () => {
+  it("joins all shards, the newest first, without saying which object has one", async () => {
+    const sessions = await live(9);
+    expect(await ask("GET", `/admin/sockets?route=${route}`)).toEqual({
+      status: 200,
+      body: { sessions: sessions.toReversed(), next: null, matched: 9, unlisted: 0 },
+    });
+  });
+
+  it("comes in pages, whichever shards their sessions are in", async () => {
+    const sessions = await live(7);
+    const seen: unknown[] = [];
+    let cursor = "";
+    for (let page = 0; page < 4; page += 1) {
+      const { body } = await ask("GET", `/admin/sockets?route=${route}&limit=2${cursor}`);
+      if (!isPage(body)) throw new Error(JSON.stringify(body));
+      seen.push(...body.sessions);
+      if (body.next === null) break;
+      cursor = `&cursor=${body.next}`;
+    }
+    expect(seen).toEqual(sessions.toReversed());
+  });
+
+  it("is filtered", async () => {
+    await live(2);
+    const { body } = await ask("GET", `/admin/sockets?route=${route}&address=192.0.2.7&state=open&mode=bridge`);
+    expect(body).toMatchObject({ matched: 2 });
+    expect((await ask("GET", `/admin/sockets?route=${route}&state=held`)).body).toMatchObject({ matched: 0 });
+    expect((await ask("GET", `/admin/sockets?route=${route}&principal=p`)).body).toMatchObject({ matched: 0 });
+  });
+
+  it.each([
+    ["limit=0", 'limit: got "0", wanted a whole number from 1 to 1000.'],
+    ["cursor=x", 'cursor: got "x", wanted the next of the page before.'],
+    ["state=gone", 'state: got "gone", wanted connecting, open, held, reconnecting, closing.'],
+    ["mode=x", 'mode: got "x", wanted splice, bridge, held, shared, callback.'],
+  ])("refuses %s in words", async (query, detail) => {
+    expect(await ask("GET", `/admin/sockets?${query}`)).toMatchObject(problem(detail));
+  });
+});
+
+function isPage(body: unknown): body is { sessions: unknown[]; next: string | null } {
+  return typeof body === "object" && body !== null && "sessions" in body && "next" in body;
+}
+
+describe("one session", () => {
+  it.each([
+    ["GET", ""],
+    ["DELETE", ""],
+    ["POST", "/send"],
+    ["GET", "/tap"],
+  ])("that is not there is not found: %s %s", async (method, path) => {
+    const init = method === "POST" ? { body: "hi", headers: { "content-type": "text/plain" } } : {};
+    for (const id of ["nobody", "a%20b", "x".repeat(65)]) {
+      const { status, body } = await ask(method, `/admin/sockets/${id}${path}`, init);
+      expect([status, body]).toEqual([404, expect.objectContaining({ code: "not-found" })]);
+    }
+  });
+});
+
+describe("an order that cannot be carried out", () => {
+  it.each([
+    ["DELETE", "/x?code=1006", "code: got 1006, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999."],
+    ["DELETE", "/x?code=abc", 'code: got "abc", wanted a whole number from 1000 to 4999.'],
+    ["DELETE", `/x?reason=${"x".repeat(124)}`, "reason: wanted at most 123 bytes."],
+    ["POST", "/close", "query: got no filter, wanted route, principal, address, state, mode or all=true."],
+    ["POST", "/close?all=true&route=a", /^query: got all=true and a filter, wanted route/],
+    ["POST", "/close?all=yes", /^query: got no filter/],
+    ["POST", "/close?route=a&spread=16m", 'spread: got "16m", wanted a duration such as 30s, at most 15m.'],
+    ["POST", "/drain", /^query: got no filter/],
+    ["POST", "/drain?route=a&code=1000", "code: a drain closes with 1012; POST /admin/sockets/close takes a code."],
+    ["POST", "/broadcast", /^query: got no filter/],
+    [
+      "POST",
+      "/broadcast?route=a",
+      "content-type: got none, wanted text/*, application/json or application/octet-stream.",
+    ],
+  ])("is refused in words: %s %s", async (method, path, detail) => {
+    const { status, body } = await ask(method, `/admin/sockets${path}`);
+    const told = typeof detail === "string" ? detail : expect.stringMatching(detail);
+    expect([status, body]).toEqual([400, expect.objectContaining({ code: "invalid-request", detail: told })]);
+  });
+
+  it("is refused for a message that is too large, or no text", async () => {
+    const text = { "content-type": "text/plain" };
+    const large = await ask("POST", "/admin/sockets/x/send", { body: "x".repeat(1_048_577), headers: text });
+    expect([large.status, large.body]).toEqual([413, expect.objectContaining({ code: "payload-too-large" })]);
+    const broken = await ask("POST", "/admin/sockets/x/send", { body: new Uint8Array([0xff]), headers: text });
+    expect(broken).toMatchObject(problem("the body: got bytes that are not UTF-8, which no text message may have."));
+  });
+
+  it("reaches nobody where nobody is meant", async () => {
+    const none = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+    expect(await ask("POST", `/admin/sockets/close?route=${route}`)).toEqual({ status: 200, body: none });
+    expect(await ask("POST", `/admin/sockets/drain?route=${route}&spread=1m`)).toEqual({ status: 200, body: none });
+  });
+});

@@ -1,0 +1,70 @@
+import * as v from "valibot";
+import type { SessionFilter } from "../../../objects/socket-registry/registry-messages.ts";
+import { SESSION_MODES, SESSION_STATES } from "../../../objects/web-socket-relay/session-control.ts";
+import { fittingReason, isSendable } from "../../../objects/web-socket-relay/close-codes.ts";
+import { duration } from "../../../schemas/values/duration.ts";
+import { GatewayError } from "../../errors.ts";
+
+const FILTERS = ["route", "principal", "address", "state", "mode"] as const;
+/** An object that is told to wait longer may be gone before. */
+const MAX_SPREAD_MS = 900_000;
+
+/** What is wrong with a query, as a refusal. */
+export function invalid(detail: string): GatewayError {
+  return new GatewayError("invalid-request", { detail: `${detail}.` });
+}
+
+/** Which sessions a query means. @throws GatewayError `invalid-request`. */
+export function filterOf(query: URLSearchParams): SessionFilter {
+  const state = oneOf("state", SESSION_STATES, query);
+  const mode = oneOf("mode", SESSION_MODES, query);
+  return { route: query.get("route"), principal: query.get("principal"), address: query.get("address"), state, mode };
+}
+
+/** The same for an order, which has to name its sessions or say `all=true`: a filter that was forgotten must not be one for all. */
+export function orderFilterOf(query: URLSearchParams): SessionFilter {
+  const isFiltered = FILTERS.some((name) => query.has(name));
+  if (isFiltered !== (query.get("all") === "true")) return filterOf(query);
+  throw invalid(
+    `query: got ${isFiltered ? "all=true and a filter" : "no filter"}, wanted ${FILTERS.join(", ")} or all=true`,
+  );
+}
+
+/** `code` and `reason` of a Close frame. @throws GatewayError `invalid-request` where they may not be sent. */
+export function closeOf(query: URLSearchParams, code: number): { readonly code: number; readonly reason: string } {
+  const asked = countOf("code", query, { least: 1_000, most: 4_999, otherwise: code });
+  if (!isSendable(asked)) throw invalid(`code: got ${asked}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
+  const reason = query.get("reason") ?? "closed by an operator";
+  if (fittingReason(reason) !== reason) throw invalid("reason: wanted at most 123 bytes");
+  return { code: asked, reason };
+}
+
+/** Over which time an order is spread, in ms; a duration such as `30s`. @throws GatewayError `invalid-request`. */
+export function spreadOf(query: URLSearchParams, otherwise: string): number {
+  const text = query.get("spread") ?? otherwise;
+  if (text === "0") return 0;
+  const parsed = v.safeParse(duration(undefined, { max: MAX_SPREAD_MS }), text);
+  if (parsed.success) return parsed.output;
+  throw invalid(`spread: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m`);
+}
+
+/** A whole number of the query. @throws GatewayError `invalid-request`. */
+export function countOf(
+  name: string,
+  query: URLSearchParams,
+  { least, most, otherwise }: { readonly least: number; readonly most: number; readonly otherwise: number },
+): number {
+  const text = query.get(name);
+  if (text === null) return otherwise;
+  const count = /^\d{1,9}$/.test(text) ? Number(text) : -1;
+  if (count >= least && count <= most) return count;
+  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a whole number from ${least} to ${most}`);
+}
+
+/** One of some words of the query; null: it is not there. @throws GatewayError `invalid-request`. */
+export function oneOf<Word extends string>(name: string, words: readonly Word[], query: URLSearchParams): Word | null {
+  const text = query.get(name);
+  const word = words.find((one) => one === text);
+  if (text === null || word !== undefined) return word ?? null;
+  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted ${words.join(", ")}`);
+}

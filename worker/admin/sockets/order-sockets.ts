@@ -1,0 +1,88 @@
+import type { OrderMessage, OrderReply } from "../../../objects/socket-registry/registry-messages.ts";
+import type { ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
+import { GatewayError } from "../../errors.ts";
+import { readBytes } from "../body.ts";
+import type { AdminContext } from "../index.ts";
+import { json } from "../json.ts";
+import { closeOf, invalid, orderFilterOf, spreadOf } from "./asked-sockets.ts";
+import { askShards, findSession, noSession } from "./registry-owners.ts";
+
+/** What a client sends is bounded alike. */
+const MAX_MESSAGE_BYTES = 1_048_576;
+/** An order to thousands of objects. */
+const ORDER_MS = 10_000;
+/** Policy violation: a client that comes back by itself after any other would be back at once. */
+const KICKED = 1008;
+const COME_BACK = 1012;
+
+/** DELETE /admin/sockets/{id}?code=&reason=: closes one session, both sides. */
+export async function closeSocket(id: string, { env, query }: AdminContext): Promise<Response> {
+  const close = closeOf(query, KICKED);
+  const { ask } = await findSession(env, id);
+  const order = { sessions: [{ id, afterMs: 0 }], ...close };
+  const [reply] = await ask<readonly ControlReply[]>((relay) => relay.closeSessions(order));
+  return answerOf(id, reply, { id, closed: close });
+}
+
+/** POST /admin/sockets/{id}/send: sends its client the body as one message, text/* and JSON as text, application/octet-stream as binary. */
+export async function sendToSocket(id: string, { env, request }: AdminContext): Promise<Response> {
+  const message = await messageOf(request);
+  const { ask } = await findSession(env, id);
+  const [reply] = await ask<readonly ControlReply[]>((relay) => relay.sendToSessions([id], message));
+  return answerOf(id, reply, { id, sent: true });
+}
+
+/** POST /admin/sockets/broadcast?route=..: sends the body to the clients of all sessions that match. */
+export async function broadcast({ env, query, request }: AdminContext): Promise<Response> {
+  const filter = orderFilterOf(query);
+  return orderAll(env, { v: 1, filter, order: { kind: "send", message: await messageOf(request) } });
+}
+
+/** POST /admin/sockets/close?route=..&code=&reason=&spread=: closes all sessions that match, evenly over a time if one is given. */
+export async function closeSockets({ env, query }: AdminContext): Promise<Response> {
+  const order = { kind: "close", ...closeOf(query, KICKED), spreadMs: spreadOf(query, "0") } as const;
+  return orderAll(env, { v: 1, filter: orderFilterOf(query), order });
+}
+
+/**
+ * POST /admin/sockets/drain?route=..&spread=30s&reason=: asks the clients of all sessions that match to come back, with 1012, one
+ * after the other over that time.
+ */
+export async function drainSockets({ env, query }: AdminContext): Promise<Response> {
+  if (query.has("code")) throw invalid("code: a drain closes with 1012; POST /admin/sockets/close takes a code");
+  const order = { kind: "close", ...closeOf(query, COME_BACK), spreadMs: spreadOf(query, "30s") } as const;
+  return orderAll(env, { v: 1, filter: orderFilterOf(query), order });
+}
+
+async function orderAll(env: Env, message: OrderMessage): Promise<Response> {
+  const replies = await askShards<OrderReply>(env, (shard) => shard.order(message), ORDER_MS);
+  const totals = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+  for (const reply of replies) {
+    for (const field of FIELDS) totals[field] += reply[field];
+  }
+  return json(totals);
+}
+
+const FIELDS = ["matched", "done", "gone", "unsupported", "full", "failed"] as const;
+
+function answerOf(id: string, reply: ControlReply | undefined, done: object): Response {
+  if (reply === "done") return json(done);
+  if (reply === "unsupported") throw invalid("a session that is spliced through has no messages of the gateway's");
+  if (reply !== "full") throw noSession(id);
+  throw new GatewayError("overloaded", { detail: "The client takes its messages too slowly for one more." });
+}
+
+async function messageOf(request: Request): Promise<string | ArrayBuffer> {
+  const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
+  const isText = type.startsWith("text/") || type === "application/json";
+  if (!isText && type !== "application/octet-stream") {
+    throw invalid(`content-type: got ${type || "none"}, wanted text/*, application/json or application/octet-stream`);
+  }
+  const bytes = await readBytes(request, MAX_MESSAGE_BYTES);
+  if (!isText) return bytes;
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw invalid("the body: got bytes that are not UTF-8, which no text message may have");
+  }
+}

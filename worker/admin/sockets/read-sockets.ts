@@ -1,0 +1,49 @@
+import { inOrder } from "../../../objects/socket-registry/registry.ts";
+import { MAX_PAGE, type SessionCursor, type SessionPage } from "../../../objects/socket-registry/registry-messages.ts";
+import type { SessionDescription } from "../../../objects/web-socket-relay/session-control.ts";
+import type { AdminContext } from "../index.ts";
+import { json } from "../json.ts";
+import { countOf, filterOf, invalid } from "./asked-sockets.ts";
+import { askShards, findSession, noSession } from "./registry-owners.ts";
+
+/** As `next` is written: when the session was opened, and its id. */
+const CURSOR = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/;
+
+/**
+ * GET /admin/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=: live WebSocket sessions, the newest first, with
+ * counters of the last ten seconds or so. What crashed is gone from it within a minute. `unlisted`: how many more there are,
+ * since the registry has room for 80,000.
+ */
+export async function listSockets({ env, query }: AdminContext): Promise<Response> {
+  const limit = countOf("limit", query, { least: 1, most: MAX_PAGE, otherwise: 100 });
+  const asked = { v: 1, filter: filterOf(query), limit, after: cursorOf(query.get("cursor")) } as const;
+  const pages = await askShards<SessionPage>(env, (shard) => shard.list(asked));
+  const found = pages.flatMap(({ sessions }) => sessions).sort(inOrder);
+  const shown = found.slice(0, limit);
+  const last = shown.at(-1);
+  return json({
+    sessions: shown.map(({ object: _object, ...session }) => session),
+    next: found.length > limit && last !== undefined ? `${last.openedAt}.${last.id}` : null,
+    matched: sum(pages, "matched"),
+    unlisted: sum(pages, "unlisted"),
+  });
+}
+
+/** GET /admin/sockets/{id}: one session as its relay knows it now. */
+export async function readSocket(id: string, { env }: AdminContext): Promise<Response> {
+  const { ask } = await findSession(env, id);
+  const session = await ask<SessionDescription | null>((relay) => relay.describeSession(id));
+  if (session === null) throw noSession(id);
+  return json(session);
+}
+
+function sum(pages: readonly SessionPage[], field: "matched" | "unlisted"): number {
+  return pages.reduce((total, page) => total + page[field], 0);
+}
+
+function cursorOf(text: string | null): SessionCursor | null {
+  if (text === null) return null;
+  const [, openedAt, id] = CURSOR.exec(text) ?? [];
+  if (openedAt !== undefined && id !== undefined) return { openedAt: Number(openedAt), id };
+  throw invalid(`cursor: got ${JSON.stringify(text)}, wanted the next of the page before`);
+}

@@ -1,0 +1,39 @@
+import type { TapReply } from "../../../objects/web-socket-relay/session-control.ts";
+import { GatewayError } from "../../errors.ts";
+import type { AdminContext } from "../index.ts";
+import { countOf, invalid, oneOf } from "./asked-sockets.ts";
+import { findSession, noSession } from "./registry-owners.ts";
+
+const REDACTED =
+  "authorization,cookie,password,passwd,secret,client_secret,token,access_token,refresh_token,id_token,api_key,apikey";
+const DIRECTIONS = ["in", "out", "both"] as const;
+
+/**
+ * GET /admin/sockets/{id}/tap?direction=both&sample=1&bytes=4096&redact=: what passes, as server-sent events, for ten minutes at
+ * most. `redact` names members of JSON messages whose values are hidden, by default those that usually hold secrets.
+ */
+export async function tapSocket(id: string, { env, query }: AdminContext): Promise<Response> {
+  const options = {
+    direction: oneOf("direction", DIRECTIONS, query) ?? "both",
+    sample: countOf("sample", query, { least: 1, most: 1_000_000, otherwise: 1 }),
+    maxBytes: countOf("bytes", query, { least: 0, most: 65_536, otherwise: 4_096 }),
+    redact: (query.get("redact") ?? REDACTED).split(",").filter(Boolean).slice(0, 100),
+  };
+  const { ask } = await findSession(env, id);
+  const reply = await ask<TapReply>((relay) => relay.tapSession(id, options));
+  switch (reply.kind) {
+    case "tapped":
+      return new Response(reply.events, {
+        headers: { "content-type": "text/event-stream", "cache-control": "no-store" },
+      });
+    case "gone":
+      throw noSession(id);
+    case "unsupported":
+      throw invalid("a session that is spliced through shows no messages");
+    case "busy":
+      throw new GatewayError("too-many-connections", {
+        detail: "Somebody taps this session already.",
+        headers: { "retry-after": "600" },
+      });
+  }
+}
