@@ -18,4 +18,6 @@ export interface IdempotencySettings {
   readonly maxBodySize: number;
   /** Bytes of body up to which an answer is kept; of a larger one only that it was given. Default 1 MiB. */
   readonly maxAnswerSize: number;
+  /** Everything is sent; what would have been refused or answered from a record is named in the log. Default false. */
+  readonly shadow: boolean;
 }

@@ -112,6 +112,10 @@ const idempotency = section(
         "Bytes of body up to which an answer is kept, at most 1536 KiB. Of a larger one it is remembered that it was given.",
       standard: '`"1MiB"`',
     },
+    shadow: {
+      meaning: "Send everything; only name in the log what would have been refused or replayed.",
+      standard: "`false`",
+    },
   },
 );
 

@@ -17,6 +17,7 @@ export const DEFAULT_IDEMPOTENCY: IdempotencySettings = {
   onUnknown: "refuse",
   maxBodySize: 2 ** 20,
   maxAnswerSize: 2 ** 20,
+  shadow: false,
 };
 
 /** Bodies are read whole, and several at a time, in 128 MB. */
@@ -56,6 +57,7 @@ export const IdempotencySchema = closedObject({
   maxAnswerSize: v.optional(
     v.pipe(byteSize(0), v.maxValue(MAX_ANSWER, "at most 1536 KiB: an answer is kept in one piece")),
   ),
+  shadow: v.optional(flag),
 });
 
 /** `idempotency`: a switch or the details. */
@@ -67,7 +69,7 @@ export function resolveIdempotency(
 ): IdempotencySettings | undefined {
   if (policy === true) return DEFAULT_IDEMPOTENCY;
   if (policy === undefined || policy === false || !isOn(policy)) return undefined;
-  const { onUnknown, ttl, required, header, methods, by, maxBodySize, maxAnswerSize } = policy;
+  const { onUnknown, ttl, required, header, methods, by, maxBodySize, maxAnswerSize, shadow } = policy;
   const standard = DEFAULT_IDEMPOTENCY;
   return {
     required: required ?? standard.required,
@@ -78,5 +80,6 @@ export function resolveIdempotency(
     onUnknown: onUnknown === "retry" ? "retry" : standard.onUnknown,
     maxBodySize: maxBodySize ?? standard.maxBodySize,
     maxAnswerSize: maxAnswerSize ?? standard.maxAnswerSize,
+    shadow: shadow ?? standard.shadow,
   };
 }

@@ -17,7 +17,7 @@ beforeAll(async () => {
     cache,
   });
   // The same once more where requests may share the answer to one of them.
-  const withShared = (routes: readonly { readonly id: string; readonly prefix: string }[]) => [
+  const withShared = <R extends { readonly id: string; readonly prefix: string }>(routes: readonly R[]) => [
     ...routes,
     ...routes.map((one) => ({
       ...one,

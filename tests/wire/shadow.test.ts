@@ -43,7 +43,8 @@ beforeAll(async () => {
     target: origin.url,
     rateLimits,
   }));
-  gateway = await startGateway({ config: { allowPrivateTargets: true, routes } });
+  const keys = { id: "keys", prefix: "/keys", target: origin.url, idempotency: { required: true, shadow: true } };
+  gateway = await startGateway({ config: { allowPrivateTargets: true, routes: [...routes, keys] } });
 });
 
 afterAll(async () => {
@@ -67,3 +68,37 @@ test.each(Object.keys(LIMITS))(
     }, PATIENCE_MS);
   },
 );
+
+test("idempotency keys in shadow mode are reported, and every request is sent", async () => {
+  const post = (key: string | undefined, body: string) =>
+    ask(gateway.url, {
+      method: "POST",
+      target: "/keys/ok",
+      headers: key === undefined ? [] : [`Idempotency-Key: ${key}`],
+      body,
+    });
+  const seen = origin.seen.length;
+  const answers = [];
+  const asked = [
+    [undefined, "a"],
+    ['"k"', "a"],
+    ['"k"', "a"],
+    ['"k"', "b"],
+    ['"broken', "a"],
+  ] as const;
+  for (const [key, body] of asked) answers.push(await post(key, body));
+  expect(answers.map(({ status, headers }) => [status, valueOf(headers, "idempotent-replayed")])).toEqual(
+    asked.map(() => [200, undefined]),
+  );
+  expect(origin.seen.length - seen).toBe(5);
+  await vi.waitFor(() => {
+    const logged = gateway.logs().filter(({ path }) => path === "/keys/ok");
+    expect(logged.map(({ shadowed }) => shadowed ?? "no")).toEqual([
+      ["idempotency-key-missing"],
+      "no",
+      ["idempotency-replayed"],
+      ["idempotency-key-reused"],
+      ["idempotency-invalid-request"],
+    ]);
+  }, PATIENCE_MS);
+});

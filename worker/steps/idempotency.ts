@@ -19,22 +19,19 @@ const TO_SETTLE_MS = 5_000;
  * A request whose client leaves comes to its end all the same: whoever asks again is to get its answer.
  */
 export function idempotency(settings: IdempotencySettings): Step {
-  const { header, required } = settings;
+  const { header, required, shadow } = settings;
   const methods = new Set(settings.methods);
 
   return function idempotencyStep(exchange, next) {
     const { canonical, fields } = exchange;
     if (!methods.has(canonical.method)) return next(exchange);
     const read = readIdempotencyKey(fields.endToEnd.get(header));
-    switch (read.kind) {
-      case "none":
-        if (required) throw keyMissing(header);
-        return next(exchange);
-      case "invalid":
-        throw keyInvalid(header, read);
-      case "key":
-        return once(exchange, next, { key: read.key, settings });
-    }
+    if (read.kind === "key") return (shadow ? watch : once)(exchange, next, { key: read.key, settings });
+    if (read.kind === "none" && !required) return next(exchange);
+    const refusal = read.kind === "none" ? keyMissing(header) : keyInvalid(header, read);
+    if (!shadow) throw refusal;
+    note(exchange, refusal.code);
+    return next(exchange);
   };
 }
 
@@ -53,6 +50,36 @@ async function once(exchange: Exchange, next: Handler, { key, settings }: Keyed)
   });
   exchange.ctx.waitUntil(answering.catch(() => {}));
   return answering;
+}
+
+/** The same in shadow mode: whatever comes is sent, and what would not have been is named in the log. */
+async function watch(exchange: Exchange, next: Handler, { key, settings }: Keyed): Promise<Response> {
+  const { request, fields } = exchange;
+  const length = fields.get("content-length");
+  const isShort = length !== null && Number(length) <= settings.maxBodySize;
+  // Nothing is known of one that is not read whole, and to read it could refuse it.
+  if (request.body !== null && !isShort) return next(exchange);
+  const body = await wholeBody(exchange, settings);
+  const { owner, fingerprint } = await identify(exchange, key, { settings, body });
+  const { isSentOnce: _isSentOnce, ...seen } = outliving(exchange, body, settings);
+  const asked = keyOwner(exchange, owner);
+  const { ttlMs, onUnknown } = settings;
+  const deadlineMs = Math.max(1, exchange.deadline - Date.now()) + TO_SETTLE_MS;
+  const reply = await asked.claim(fingerprint, { ttlMs, onUnknown, deadlineMs }).catch(() => undefined);
+  if (reply?.kind === "run") {
+    const quiet = {
+      ...asked,
+      settle: (...outcome: Parameters<KeyOwner["settle"]>) => asked.settle(...outcome).catch(() => {}),
+    };
+    return send(seen, next, { owner: quiet, settings });
+  }
+  if (reply === undefined) (exchange.notes.degraded ??= []).push("idempotency");
+  else note(exchange, reply.kind === "replay" ? "replayed" : refusalOf(reply).code);
+  return next(seen);
+}
+
+function note({ notes }: Exchange, what: string): void {
+  (notes.shadowed ??= []).push(what.startsWith("idempotency") ? what : `idempotency-${what}`);
 }
 
 interface Claiming {
