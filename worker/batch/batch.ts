@@ -74,7 +74,7 @@ export async function batch(call: BatchCall, policy: BatchPolicy, answer: Answer
     const { stop } = part;
     try {
       const response = await answer(partRequest(request, fields, input), id, part);
-      return (await renderAnswer(response, budget)) ?? (await rendered(tooLarge(policy), id));
+      return (await renderAnswer(response, budget, stop.signal)) ?? (await rendered(tooLarge(policy), id));
     } catch (error) {
       const why: unknown = stop.signal.aborted ? stop.signal.reason : error;
       return await rendered(why instanceof GatewayError ? why : broken(error), id);

@@ -8,10 +8,15 @@ const IS_JSON = /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i;
 /**
  * Writes an answer as JSON: `status`, `headers`, and `body`, which is the value that a JSON body holds, letter by letter, the text of any
  * other, or base64 with `"encoding": "base64"` where it is no text. Undefined: its body is larger than what is left for it, and
- * cancelled. Rejects when it breaks off.
+ * cancelled. Rejects when it breaks off, or is stopped, with the reason for that.
  */
-export async function renderAnswer(response: Response, budget: AnswerBudget): Promise<string | undefined> {
-  const bytes = await readWithin(response.body, budget);
+export async function renderAnswer(
+  response: Response,
+  budget: AnswerBudget,
+  stop?: AbortSignal,
+): Promise<string | undefined> {
+  const bytes = await readWithin(response.body, budget, stop);
+  stop?.throwIfAborted();
   if (bytes === undefined) return undefined;
   const { status, headers } = response;
   const fields: Record<string, string | readonly string[]> = {};
@@ -35,11 +40,15 @@ function bodyOf(bytes: Uint8Array, headers: Headers): string {
 async function readWithin(
   body: ReadableStream<Uint8Array> | null,
   budget: AnswerBudget,
+  stop: AbortSignal | undefined,
 ): Promise<Uint8Array | undefined> {
   if (body === null) return new Uint8Array();
   const pieces: Uint8Array[] = [];
   let size = 0;
   const reader = body.getReader();
+  const cancel = () => void reader.cancel().catch(() => {});
+  stop?.addEventListener("abort", cancel, { once: true });
+  if (stop?.aborted === true) cancel();
   for (;;) {
     const { done, value } = await reader.read();
     if (done) break;

@@ -56,8 +56,7 @@ export interface RunwayTerms {
 }
 
 /** Compiles where a backend's tries go. */
-export function compileRunway(targets: readonly RouteTarget[], terms: RunwayTerms): Runway {
-  const { name, balancer, quota, gate } = terms;
+export function compileRunway(targets: readonly RouteTarget[], { name, balancer, quota, gate }: RunwayTerms): Runway {
   const choose = (exchange: Exchange, now: number, done: Done) =>
     balancer === undefined ? ONLY : balancer.choose(exchange, now, done);
 

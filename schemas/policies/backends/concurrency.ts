@@ -61,8 +61,9 @@ export const ConcurrencySchema = v.pipe(
   v.forward(
     v.partialCheck(
       [["limit"], ["minimum"], ["maximum"], ["initial"], ["buffer"], ["quantile"], ["measureEvery"]],
-      ({ limit: written, ...settings }) =>
-        typeof written !== "number" || Object.values(settings).every((value) => value === undefined),
+      ({ limit: written, minimum, maximum, initial, buffer, quantile, measureEvery }) =>
+        typeof written !== "number" ||
+        [minimum, maximum, initial, buffer, quantile, measureEvery].every((setting) => setting === undefined),
       '"adaptive" beside its settings ("minimum" and the like), or a number without them',
     ),
     ["limit"],
