@@ -184,23 +184,18 @@ describe("a request from somewhere", () => {
 describe("what can't be had", () => {
   const german = at("MUC", "DE", "BY", "EU");
 
-  it("is passed over for a wider place's backend, for the route's own at last, and had again when it can be", async () => {
+  it("is passed over for a wider place's backend, for the route's own at last, and refused where nothing is left; had again when it can be", async () => {
     expect(await ask("/fallbacks/a", german)).toBe("national");
     await order("/backends/national/open");
     await eventually("the nation's to be passed over", async () => (await ask("/fallbacks/a", german)) !== "national");
     expect(await ask("/fallbacks/a", german)).toBe("continental");
     await order("/backends/continental/open");
     await eventually("the continent's, too", async () => (await ask("/fallbacks/a", german)) === "home");
-    await order("/backends/continental/auto");
-    await order("/backends/national/auto");
-    await eventually("both to be back", async () => (await ask("/fallbacks/a", german)) === "national");
-  });
-
-  it("is refused by the backend of its place where nobody else can be had either", async () => {
-    for (const name of ["national", "continental", "home"]) await order(`/backends/${name}/open`);
+    await order("/backends/home/open");
+    // The backend of its place says so then.
     await eventually("a refusal", async () => (await ask("/fallbacks/a", german)).includes("breaker-open"));
     for (const name of ["national", "continental", "home"]) await order(`/backends/${name}/auto`);
-    await eventually("the nation's again", async () => (await ask("/fallbacks/a", german)) === "national");
+    await eventually("all to be back", async () => (await ask("/fallbacks/a", german)) === "national");
   });
 
   it("is passed over among targets: for a wider place's, at last for another's", async () => {
