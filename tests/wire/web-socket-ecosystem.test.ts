@@ -9,6 +9,7 @@ import { WebSocket } from "ws";
 import { WebsocketProvider } from "y-websocket";
 import { Doc } from "yjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startGateway, type Gateway } from "../support/gateway.ts";
 import { echoPeer } from "../support/web-socket-peers/echo.ts";
 import { graphqlPeer } from "../support/web-socket-peers/graphql.ts";
 import { jsonRpcPeer } from "../support/web-socket-peers/json-rpc.ts";
@@ -18,7 +19,7 @@ import { socketIoPeer } from "../support/web-socket-peers/socket-io.ts";
 import { stompPeer } from "../support/web-socket-peers/stomp.ts";
 import { yjsPeer } from "../support/web-socket-peers/yjs.ts";
 
-const MODES = ["direct"] as const;
+const MODES = ["direct", "splice", "bridge"] as const;
 const PEERS = {
   "socket-io": socketIoPeer,
   graphql: graphqlPeer,
@@ -30,13 +31,26 @@ const PEERS = {
 } as const;
 type PeerName = keyof typeof PEERS;
 
+/** Floods are wanted here. */
+const ANY = { messagesPerSecond: false, bytesPerSecond: false };
+
 const peers = new Map<string, Peer>();
+let gateway: Gateway;
 
 beforeAll(async () => {
   for (const [name, start] of Object.entries(PEERS)) peers.set(name, await start());
+  const routes = [...peers].flatMap(([name, { port }]) => {
+    const target = `http://127.0.0.1:${port}`;
+    return [
+      { prefix: `/splice/${name}`, target, webSocket: { mode: "splice" } },
+      { prefix: `/bridge/${name}`, target, webSocket: { mode: "bridge", fromClient: ANY, fromUpstream: ANY } },
+    ];
+  });
+  gateway = await startGateway({ config: { routes, allowPrivateTargets: true } });
 });
 
 afterAll(async () => {
+  await gateway.stop();
   await Promise.all([...peers.values()].map((peer) => peer.stop()));
 });
 
@@ -44,7 +58,7 @@ describe.each(MODES)("%s", (mode) => {
   /** Where a peer is met, by http. */
   function http(name: PeerName): URL {
     const { port } = peers.get(name) ?? { port: 0 };
-    return new URL(`http://127.0.0.1:${port}`);
+    return new URL(mode === "direct" ? `http://127.0.0.1:${port}` : `${gateway.url}/${mode}/${name}`);
   }
 
   /** The same by ws. */

@@ -1,4 +1,5 @@
-import { OPCODE, type Frame } from "./raw-web-socket.ts";
+import { OPCODES } from "../web-socket/frames.ts";
+import type { Frame } from "./raw-web-socket.ts";
 
 /**
  * One case against a server that echoes, after a family of the Autobahn Testsuite: what is sent, and what has to come back.
@@ -25,31 +26,31 @@ export interface Echo {
 }
 
 export function text(payload: string | Buffer, more: Partial<Frame> = {}): Frame {
-  return { opcode: OPCODE.text, payload: Buffer.from(payload), ...more };
+  return { opcode: OPCODES.text, payload: Buffer.from(payload), ...more };
 }
 
 export function binary(payload: Buffer, more: Partial<Frame> = {}): Frame {
-  return { opcode: OPCODE.binary, payload, ...more };
+  return { opcode: OPCODES.binary, payload, ...more };
 }
 
 export function more(payload: string | Buffer, fin: boolean): Frame {
-  return { opcode: OPCODE.continuation, payload: Buffer.from(payload), fin };
+  return { opcode: OPCODES.continuation, payload: Buffer.from(payload), fin };
 }
 
 export function ping(payload: string | Buffer = "", rest: Partial<Frame> = {}): Frame {
-  return { opcode: OPCODE.ping, payload: Buffer.from(payload), ...rest };
+  return { opcode: OPCODES.ping, payload: Buffer.from(payload), ...rest };
 }
 
 export function pong(payload: string | Buffer = "", rest: Partial<Frame> = {}): Frame {
-  return { opcode: OPCODE.pong, payload: Buffer.from(payload), ...rest };
+  return { opcode: OPCODES.pong, payload: Buffer.from(payload), ...rest };
 }
 
 /** @param code undefined: a Close frame without one. */
 export function close(code?: number, reason: string | Buffer = "", rest: Partial<Frame> = {}): Frame {
-  if (code === undefined) return { opcode: OPCODE.close, payload: Buffer.alloc(0), ...rest };
+  if (code === undefined) return { opcode: OPCODES.close, payload: Buffer.alloc(0), ...rest };
   const start = Buffer.alloc(2);
   start.writeUInt16BE(code);
-  return { opcode: OPCODE.close, payload: Buffer.concat([start, Buffer.from(reason)]), ...rest };
+  return { opcode: OPCODES.close, payload: Buffer.concat([start, Buffer.from(reason)]), ...rest };
 }
 
 export function echo(payload: string | Buffer, kind: Echo["kind"] = "text"): Echo {
@@ -57,11 +58,11 @@ export function echo(payload: string | Buffer, kind: Echo["kind"] = "text"): Ech
 }
 
 /** A message cut into frames of so many bytes. */
-export function cut(payload: Buffer, size: number, opcode: number = OPCODE.text): Frame[] {
+export function cut(payload: Buffer, size: number, opcode: number = OPCODES.text): Frame[] {
   const frames: Frame[] = [];
   for (let at = 0; at === 0 || at < payload.length; at += size) {
     const part = payload.subarray(at, at + size);
-    frames.push({ opcode: at === 0 ? opcode : OPCODE.continuation, payload: part, fin: at + size >= payload.length });
+    frames.push({ opcode: at === 0 ? opcode : OPCODES.continuation, payload: part, fin: at + size >= payload.length });
   }
   return frames;
 }

@@ -1,5 +1,6 @@
 import { createHash, randomBytes } from "node:crypto";
 import { connect, type Socket } from "node:net";
+import { decode, encode, type Frame as ReadFrame } from "../web-socket/frames.ts";
 
 /** A frame as it goes over the wire (RFC 6455 5.2), right or wrong. */
 export interface Frame {
@@ -11,11 +12,9 @@ export interface Frame {
   readonly rsv?: number;
 }
 
-export const OPCODE = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
-
 /** What the other side's frames come to. */
 export type Arrival =
-  | { readonly kind: "frame"; readonly frame: Required<Frame> }
+  | { readonly kind: "frame"; readonly frame: ReadFrame }
   /** `reset` is a connection that was torn down. */
   | { readonly kind: "end"; readonly how: "fin" | "reset" };
 
@@ -83,7 +82,9 @@ export class RawWebSocket {
 
   /** @param chop how many bytes are written at a time; default all at once. */
   async send(frames: readonly Frame[], chop = Infinity): Promise<void> {
-    const bytes = Buffer.concat(frames.map(frameBytes));
+    const bytes = Buffer.concat(
+      frames.map(({ opcode, payload, fin = true, rsv = 0 }) => encode(opcode, payload, { fin, rsv, isMasked: true })),
+    );
     if (bytes.length <= chop) {
       this.#socket.write(bytes);
       return;
@@ -138,7 +139,7 @@ export class RawWebSocket {
 
   #read(): void {
     for (;;) {
-      const parsed = parseFrame(this.#bytes);
+      const parsed = decode(this.#bytes);
       if (parsed === undefined) return;
       this.#bytes = this.#bytes.subarray(parsed.length);
       this.#arrive({ kind: "frame", frame: parsed.frame });
@@ -149,35 +150,4 @@ export class RawWebSocket {
 /** RFC 6455 4.2.2. */
 function acceptOf(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-}
-
-function frameBytes({ opcode, payload, fin = true, rsv = 0 }: Frame): Buffer {
-  const first = (fin ? 0x80 : 0) | (rsv << 4) | opcode;
-  const { length } = payload;
-  const size = length < 126 ? Buffer.from([0x80 | length]) : length < 65_536 ? Buffer.alloc(3) : Buffer.alloc(9);
-  if (size.length === 3) {
-    size[0] = 0x80 | 126;
-    size.writeUInt16BE(length, 1);
-  }
-  if (size.length === 9) {
-    size[0] = 0x80 | 127;
-    size.writeBigUInt64BE(BigInt(length), 1);
-  }
-  const mask = randomBytes(4);
-  const masked = Buffer.from(payload);
-  for (let at = 0; at < length; at += 1) masked[at] = (masked[at] ?? 0) ^ (mask[at % 4] ?? 0);
-  return Buffer.concat([Buffer.from([first]), size, mask, masked]);
-}
-
-function parseFrame(bytes: Buffer): { readonly frame: Required<Frame>; readonly length: number } | undefined {
-  if (bytes.length < 2) return undefined;
-  const [first = 0, second = 0] = bytes;
-  const short = second & 0x7f;
-  const start = short < 126 ? 2 : short === 126 ? 4 : 10;
-  if (bytes.length < start) return undefined;
-  const size = short < 126 ? short : short === 126 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2));
-  if (bytes.length < start + size) return undefined;
-  const payload = Buffer.from(bytes.subarray(start, start + size));
-  const frame = { opcode: first & 0x0f, fin: (first & 0x80) !== 0, rsv: (first >> 4) & 7, payload };
-  return { frame, length: start + size };
 }

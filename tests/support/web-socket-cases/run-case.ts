@@ -1,6 +1,7 @@
 import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 import { close, type Case, type Echo } from "./case.ts";
-import { OPCODE, RawWebSocket, type Frame } from "./raw-web-socket.ts";
+import { OPCODES } from "../web-socket/frames.ts";
+import { RawWebSocket, type Frame } from "./raw-web-socket.ts";
 
 /** What came of a case. */
 export interface Observed {
@@ -11,7 +12,8 @@ export interface Observed {
   readonly seen: string;
 }
 
-const PATIENCE_MS = 3_000;
+/** For what has to come: nothing here takes a tenth of it. */
+const PATIENCE_MS = 2_000;
 /** For what must not come. */
 const SILENCE_MS = 100;
 
@@ -60,18 +62,18 @@ async function observe(socket: RawWebSocket, one: Case): Promise<Observed> {
       break;
     }
     const { frame } = arrival;
-    if (frame.opcode === OPCODE.close) {
+    if (frame.opcode === OPCODES.close) {
       code = frame.payload.length < 2 ? "none" : frame.payload.readUInt16BE(0);
       // The server ends the connection after its own Close frame; a client that got one first answers it.
-      if (!hasClosed) await socket.send([{ opcode: OPCODE.close, payload: frame.payload }]);
+      if (!hasClosed) await socket.send([{ opcode: OPCODES.close, payload: frame.payload }]);
       hasClosed = true;
       continue;
     }
-    if (frame.opcode === OPCODE.pong) echoes.push({ kind: "pong", payload: frame.payload });
-    if (frame.opcode > OPCODE.binary) continue;
+    if (frame.opcode === OPCODES.pong) echoes.push({ kind: "pong", payload: frame.payload });
+    if (frame.opcode > OPCODES.binary) continue;
     parts.push(frame);
     if (!frame.fin) continue;
-    const kind = parts[0]?.opcode === OPCODE.text ? "text" : "binary";
+    const kind = parts[0]?.opcode === OPCODES.text ? "text" : "binary";
     const whole = Buffer.concat(parts.map(({ payload }) => payload));
     echoes.push({ kind, payload: isDeflated && parts[0]?.rsv === 4 ? inflated(whole) : whole });
     parts = [];
