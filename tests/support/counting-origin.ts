@@ -11,8 +11,8 @@ export interface Reply {
   readonly body?: string | Buffer;
   /** Closes the connection after so much of the body. */
   readonly cutAfter?: number;
-  /** Waits in the middle of the body. */
-  readonly holdAfter?: { readonly bytes: number; readonly until: Promise<void> };
+  /** Sends so many bytes at once, and the rest after that; without a declared length. */
+  readonly held?: { readonly after: number; readonly until: Promise<void> };
   /** Closes the connection instead of any answer. */
   readonly isGone?: boolean;
   /** What the answer waits for. Default nothing. */
@@ -68,16 +68,15 @@ export async function startCountingOrigin(): Promise<CountingOrigin> {
 
 function answer(
   response: ServerResponse,
-  { status = 200, headers = {}, body = "", cutAfter, holdAfter, isGone }: Reply,
+  { status = 200, headers = {}, body = "", cutAfter, held, isGone }: Reply,
 ): void {
   if (isGone === true) return void response.destroy();
   const bytes = Buffer.from(body);
   response.statusCode = status;
   for (const [name, value] of Object.entries(headers)) response.setHeader(name, value);
-  if (holdAfter !== undefined) {
-    response.setHeader("content-length", bytes.byteLength);
-    response.write(bytes.subarray(0, holdAfter.bytes));
-    return void holdAfter.until.then(() => response.end(bytes.subarray(holdAfter.bytes)));
+  if (held !== undefined) {
+    response.write(bytes.subarray(0, held.after));
+    return void held.until.then(() => response.end(bytes.subarray(held.after)));
   }
   if (cutAfter === undefined) return void response.end(bytes);
   response.write(bytes.subarray(0, cutAfter), () => response.destroy());

@@ -196,7 +196,7 @@ describe("a mirror", () => {
   it("keeps no connection for what it answers", async () => {
     shadow.on("/below/endless", {
       body: "x".repeat(200_000),
-      holdAfter: { bytes: 100_000, until: new Promise(() => {}) },
+      held: { after: 100_000, until: new Promise(() => {}) },
     });
     expect((await fetch(`${gateway.url}/copied/endless`)).status).toBe(200);
     await shadow.until("/below/endless", 1);

@@ -189,7 +189,7 @@ describe("a limit", () => {
     expect(await statuses(held)).toEqual([200, 200, 200]);
     await vi.waitFor(() => {
       const lines = gateway.logs().filter(({ route }) => route === "/shadowed");
-      expect(lines.map(({ shadowed }) => shadowed ?? []).flat()).toEqual(["concurrency", "concurrency"]);
+      expect(lines.flatMap(({ shadowed }) => shadowed ?? [])).toEqual(["concurrency", "concurrency"]);
       expect(lines).toHaveLength(3);
     }, PATIENCE);
   });
@@ -254,7 +254,7 @@ describe("a place is free again", () => {
 
   it("after the last byte of a body that is streamed, and not before", async () => {
     const { opened, open } = latch();
-    origin.on("/streamed", { body: "x".repeat(200_000), holdAfter: { bytes: 100_000, until: opened } });
+    origin.on("/streamed", { body: "x".repeat(200_000), held: { after: 100_000, until: opened } });
     const streaming = await ask("/one/streamed");
     expect(await statusOf("/one/after")).toBe(503);
     open();
