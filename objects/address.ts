@@ -55,6 +55,8 @@ export interface Addresses {
   upstreamQuota(quota: string): Promise<{ readonly name: string }>;
   /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
   idempotency(parts: readonly string[]): Promise<{ readonly name: string }>;
+  /** The `Dedup` of the flights of a cache's key: that key, and the configuration's version; near its first isolate. */
+  flight(parts: readonly string[]): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -181,6 +183,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
+    },
+    async flight(parts) {
+      return { name: `v1:flight:${await hmac(["flight", ...parts])}` };
     },
   };
 }

@@ -1,5 +1,6 @@
 import type { Backend, BreakerSettings } from "./backend-types.ts";
 import type { CachePolicy } from "./cache-policy.ts";
+import type { DeduplicationSettings } from "./deduplication-types.ts";
 import type { IdempotencySettings } from "./idempotency-types.ts";
 import type { CanaryPolicy, GeoPolicy } from "./placement-types.ts";
 import type { RateLimit } from "./rate-limit-types.ts";
@@ -95,6 +96,8 @@ export interface Route {
   readonly circuitBreaker: BreakerSettings | undefined;
   /** Undefined: nothing is kept (`cache: false`, or none). */
   readonly cache: CachePolicy | undefined;
+  /** Undefined: each request is made by itself. */
+  readonly deduplication: DeduplicationSettings | undefined;
   /** Undefined: nothing is made of idempotency keys. */
   readonly idempotency: IdempotencySettings | undefined;
   /** Undefined: it doesn't matter where requests come from. */

@@ -1,6 +1,7 @@
 export type * from "./backend-types.ts";
 export type * from "./cache-policy.ts";
 export type * from "./config-types.ts";
+export type * from "./deduplication-types.ts";
 export type * from "./idempotency-types.ts";
 export type * from "./placement-types.ts";
 export type * from "./rate-limit-types.ts";

@@ -7,6 +7,7 @@ import { batchPath, resolveAdmin, resolveEndpoints } from "./endpoints.ts";
 import { resolveCache } from "./policies/cache.ts";
 import { resolveBatch } from "./policies/batch.ts";
 import { resolveCanary } from "./policies/canary.ts";
+import { resolveDeduplication } from "./policies/deduplication.ts";
 import { resolveBreaker } from "./policies/backends/circuit-breaker.ts";
 import { resolveConcurrency } from "./policies/backends/concurrency.ts";
 import { resolveRetry } from "./policies/backends/retry.ts";
@@ -79,6 +80,7 @@ function resolveRoute(route: RouteInput, defaults: Defaults): Route {
       : resolveRateLimits(input, { id: "default", name: "default", multiplier, multipliers }),
     circuitBreaker: route.circuitBreaker === undefined ? backend.circuitBreaker : resolveBreaker(route.circuitBreaker),
     cache: resolveCache(route.cache ?? input.cache),
+    deduplication: resolveDeduplication(route.deduplication ?? input.deduplication),
     idempotency: resolveIdempotency(route.idempotency ?? input.idempotency),
     geo,
     canary,

@@ -13,7 +13,7 @@ import type { RouteInput } from "./routes/route.ts";
 const DOES_NOT_ACT = "accepted but does not act yet";
 
 // Validated, and waiting for the code that acts: whoever writes it takes the name out of here.
-const PENDING_ON_ROUTES = ["deduplication", ...Object.keys(pendingRoutePolicies)];
+const PENDING_ON_ROUTES = Object.keys(pendingRoutePolicies);
 const PENDING_ON_DOCUMENT = ["metrics", ...PENDING_ON_ROUTES, ...Object.keys(pendingDocumentPolicies)];
 
 /** What a valid document says that has no effect, or not the one that its author may expect. */

@@ -63,6 +63,11 @@ export const ERRORS = {
     title: "Something the gateway needs does not answer",
     proxyError: "proxy_internal_error",
   },
+  "upstream-error": {
+    status: 503,
+    title: "The origin failed the request that this one waited for",
+    proxyError: "destination_unavailable",
+  },
   "breaker-open": {
     status: 503,
     title: "The origin is left alone for a while",

@@ -1,9 +1,11 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
 import { isOutdated } from "../objects/config-version.ts";
+import { answerFlight } from "./cache/flow/answer-flight.ts";
 import { parseCanonical } from "./canonical.ts";
 import { activeConfig } from "./config/active.ts";
 import { GatewayError } from "./errors.ts";
+import type { Exchange, Placement } from "./exchange.ts";
 import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
 import { checkHealth } from "./upstream/health-check.ts";
@@ -16,6 +18,10 @@ export interface OriginProps {
   readonly requestId: string;
   /** The client on whose behalf the object asks; a probe of its own has none. */
   readonly client?: { readonly address: string; readonly forwardedFor: string };
+  /** Where it goes; absent: to the route's backend. */
+  readonly placement?: Placement;
+  /** For whoever gives the response to several: which configuration it goes by. It is told of the response in a field of it. */
+  readonly flight?: { readonly configVersion: number };
 }
 
 /**
@@ -25,11 +31,10 @@ export interface OriginProps {
  */
 export class Origin extends WorkerEntrypoint<Env, OriginProps> {
   override async fetch(request: Request): Promise<Response> {
-    const { route: routeId, requestId, client } = this.ctx.props;
     try {
-      return await this.#forward(request, routeId, requestId, client ?? { address: "", forwardedFor: "" });
+      return await this.#forward(request, this.ctx.props);
     } catch (error) {
-      return problemResponse(error, requestId);
+      return problemResponse(error, this.ctx.props.requestId);
     }
   }
 
@@ -55,9 +60,7 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
 
   async #forward(
     request: Request,
-    routeId: string,
-    requestId: string,
-    client: { address: string; forwardedFor: string },
+    { route: routeId, requestId, placement, flight, client = { address: "", forwardedFor: "" } }: OriginProps,
   ): Promise<Response> {
     const receivedAt = Date.now();
     const active = await activeConfig(this.env, this.ctx);
@@ -66,9 +69,14 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       throw new GatewayError("route-not-found", {
         detail: `Route ${routeId} is not in configuration ${active.version}.`,
       });
+    // What may be shared was decided by that one.
+    if (flight !== undefined && isOutdated(active.version, flight.configVersion))
+      throw new GatewayError("dependency-unavailable", {
+        detail: `Configuration ${active.version} is active here, not yet ${flight.configVersion}.`,
+      });
     const canonical = parseCanonical(request.method, request.url);
     if (!canonical.ok) throw new GatewayError("invalid-path", { detail: `${canonical.detail}.` });
-    return (isUpgrade({ request, fields: readFields(request.headers) }) ? dialUpstream : route.tail)({
+    const exchange: Exchange = {
       request,
       canonical: canonical.request,
       fields: readFields(request.headers),
@@ -83,7 +91,10 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       ctx: this.ctx,
       responseHeaders: [],
       notes: {},
-    });
+      ...(placement && { placement }),
+    };
+    if (isUpgrade(exchange)) return dialUpstream(exchange);
+    return flight === undefined ? route.tail(exchange) : answerFlight(exchange, route.tail);
   }
 }
 

@@ -8,27 +8,44 @@ import {
   type SettleMessage,
   type SettleReply,
 } from "./idempotency-messages.ts";
+import { newPool } from "../connection-pool/pool.ts";
+import { flightProblem, type FlightMessage } from "./flight-messages.ts";
 import { asOf, DEFAULT_IDEMPOTENCY, keyDue, stepKey, UNUSED } from "./idempotency.ts";
+import { newLiveFlights, type AskOrigin, type LiveFlights } from "./live-flights.ts";
 import { openKeyStore, type ClaimedKey, type KeyStore } from "./key-store.ts";
 
 /** It is the Worker that sends, so what is under way survives this object: no run of it is another. */
 const RUN = "worker";
 
+/** Everything of the origin's as it is: redirects are the client's, and coded bodies keep their bytes. */
+const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
+
 /**
- * Owns one idempotency key of one principal: who may send the request, and what was answered (docs/design/dedup.md).
+ * Owns one idempotency key of one principal: who may send the request, and what was answered; or, by a name of another kind, the flights of
+ * one key of the cache: who waits for which request to its origin (docs/design/dedup.md).
  *
- * What a reply says is written before it, and the output gate holds it until that is durable; between the read and the write
+ * Of flights nothing is stored: what is lost with this memory is asked for again.
+ *
+ * Of keys, what a reply says is written before it, and the output gate holds it until that is durable; between the read and the write
  * there is no `await`. An instance that was superseded cannot write, so no two hand out a claim.
  */
 export class Dedup extends DurableObject {
-  readonly #store: KeyStore;
-  /** Undefined: what was stored cannot be read, which must not count as never used. */
+  /** Opened when it is first needed, which it never is for flights. */
+  #opened: KeyStore | undefined;
+  /** Undefined: it has not been read yet, or cannot be, which must not count as never used. */
   #key: ClaimedKey | undefined;
+  #flights: LiveFlights | undefined;
 
-  constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
-    this.#store = openKeyStore(ctx.storage);
-    this.#key = this.#store.load();
+  /** Takes a request aboard that others may share: see `LiveFlights.join`. */
+  override async fetch(request: Request): Promise<Response> {
+    const message: FlightMessage = await request.json();
+    insist("take the request aboard", flightProblem(message));
+    return this.#live().join(message);
+  }
+
+  /** Somebody who went alone has got what can be shared: the next ones need not go alone. */
+  noteShareable(): void {
+    this.#flights?.noteShareable();
   }
 
   /** Says whether a request may be sent, or what it gets instead. Throws a TypeError on a malformed message. */
@@ -43,7 +60,7 @@ export class Dedup extends DurableObject {
         this.#keep({ state, claim }, null);
         return { v: 1, kind: "run" };
       case "replay":
-        return { v: 1, kind: "replay", answer: this.#store.answer() };
+        return { v: 1, kind: "replay", answer: this.#store().answer() };
       case "in-flight":
       case "reused":
         return { v: 1, kind: answer.kind };
@@ -72,20 +89,43 @@ export class Dedup extends DurableObject {
 
   /** Forgets a key whose time is over. */
   override async alarm(): Promise<void> {
-    const state = this.#key === undefined ? UNUSED : asOf(this.#key.state, RUN, Date.now());
+    const key = this.#read();
+    const state = key === undefined ? UNUSED : asOf(key.state, RUN, Date.now());
     if (state.kind === "unused") return this.#forget();
     await this.ctx.storage.setAlarm(keyDue(state));
   }
 
   /** Throws where that cannot be told: then nothing is answered, and nothing sent. */
   #known(): ClaimedKey {
-    if (this.#key === undefined) throw new Error("what is stored of this key cannot be read");
+    const key = this.#read();
+    if (key === undefined) throw new Error("what is stored of this key cannot be read");
+    return key;
+  }
+
+  #read(): ClaimedKey | undefined {
+    this.#key ??= this.#store().load();
     return this.#key;
+  }
+
+  #store(): KeyStore {
+    this.#opened ??= openKeyStore(this.ctx.storage);
+    return this.#opened;
+  }
+
+  #live(): LiveFlights {
+    const { exports } = this.ctx;
+    const ask: AskOrigin = ({ route, requestId, client, configVersion, placement, url, fields }, signal) => {
+      const props = { route, requestId, client, flight: { configVersion }, ...(placement && { placement }) };
+      const headers = fields.map(([name, value]): [string, string] => [name, value]);
+      return exports.Origin({ props }).fetch(url, { headers, signal, ...AS_IT_IS });
+    };
+    this.#flights ??= newLiveFlights(ask, newPool());
+    return this.#flights;
   }
 
   /** Stores it, and only then takes it for true. */
   #keep(key: ClaimedKey, answer: KeptAnswer | null): void {
-    this.#store.save(key, answer);
+    this.#store().save(key, answer);
     this.#key = key;
     // Not awaited: it commits together with the row, and the output gate waits for both.
     void this.ctx.storage.setAlarm(keyDue(key.state));
@@ -93,7 +133,7 @@ export class Dedup extends DurableObject {
 
   async #forget(): Promise<void> {
     this.#key = { state: UNUSED, claim: "" };
-    await this.#store.erase();
+    await this.#store().erase();
   }
 }
 

@@ -11,6 +11,8 @@ export interface FanOut {
   readonly readers: ReadonlyMap<number, number>;
   /** Whether somebody may still join, so that everything is kept. */
   readonly isAdmitting: boolean;
+  /** Whether nobody is broken off for being behind: it has all come, and costs no more the longer it is kept. */
+  readonly isPatient: boolean;
 }
 
 /** What became of the readers of a body. */
@@ -24,7 +26,7 @@ export interface FanOutStep {
 export const MAX_LAG_BYTES = 4 << 20;
 
 /** A body of which nothing has come. */
-export const NEW_FAN_OUT: FanOut = { total: 0, freed: 0, readers: new Map(), isAdmitting: true };
+export const NEW_FAN_OUT: FanOut = { total: 0, freed: 0, readers: new Map(), isAdmitting: true, isPatient: false };
 
 /** Lets somebody read from the first byte on; undefined where that isn't kept any more. */
 export function joinFanOut(fanOut: FanOut, reader: number): FanOut | undefined {
@@ -52,9 +54,9 @@ export function leaveFanOut(fanOut: FanOut, reader: number): FanOutStep {
   return settle({ ...fanOut, readers });
 }
 
-/** Nobody may join any more: what all have read is freed from now on. */
-export function closeFanOut(fanOut: FanOut): FanOutStep {
-  return settle({ ...fanOut, isAdmitting: false });
+/** Nobody may join any more: what all have read is freed from now on. @param isPatient waits for the slowest, too. */
+export function closeFanOut(fanOut: FanOut, isPatient = false): FanOutStep {
+  return settle({ ...fanOut, isAdmitting: false, isPatient });
 }
 
 function settle(fanOut: FanOut): FanOutStep {
@@ -62,7 +64,7 @@ function settle(fanOut: FanOut): FanOutStep {
   const cut: number[] = [];
   const readers = new Map(fanOut.readers);
   for (const [reader, read] of fanOut.readers) {
-    if (fanOut.total - read <= MAX_LAG_BYTES) continue;
+    if (fanOut.isPatient || fanOut.total - read <= MAX_LAG_BYTES) continue;
     cut.push(reader);
     readers.delete(reader);
   }

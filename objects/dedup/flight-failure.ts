@@ -13,7 +13,7 @@ import {
 
 /** How a request to the origin failed before its head was there. */
 export interface RequestFailure {
-  readonly code: "upstream-unreachable" | "upstream-timeout";
+  readonly code: FailureCode;
   /** Whether the origin may have seen it. */
   readonly wasSent: boolean;
 }

@@ -75,8 +75,8 @@ export interface FlightState {
   readonly lastId: number;
 }
 
-/** The gateway's answer to those who wait for what has failed. */
-export type FailureCode = "upstream-unreachable" | "upstream-timeout" | "upstream-error";
+/** The gateway's answer to those who wait for what has failed: the code of one of its errors; `upstream-error` where the origin answered. */
+export type FailureCode = string;
 
 /** What is to be done. Each waiter is served, released, given the stale or refused, once. */
 export type FlightEffect =

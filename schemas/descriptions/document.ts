@@ -18,7 +18,10 @@ const policies = {
   },
   timeouts: { meaning: "Deadlines.", standard: "its defaults" },
   cache: { meaning: "Keeping responses; `true` for the defaults.", standard: "nothing is kept" },
-  deduplication: pending("One upstream request for identical ones in flight."),
+  deduplication: {
+    meaning: "One upstream request for identical ones in flight: `true` for the defaults, an object, or `false`.",
+    standard: "each request is made by itself",
+  },
   circuitBreaker: backendPolicies.circuitBreaker,
   auth: pending("API keys, tokens and signatures."),
   ipControl: pending("Addresses that may, and may not, use a route."),

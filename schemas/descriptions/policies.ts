@@ -1,4 +1,4 @@
-import { DeduplicationSchema } from "../policies/deduplication.ts";
+import { DEFAULT_DEDUPLICATION, DeduplicationSchema } from "../policies/deduplication.ts";
 import { DEFAULT_IDEMPOTENCY, IdempotencySchema } from "../policies/idempotency.ts";
 import { LoggingSchema } from "../policies/logging.ts";
 import { MetricsSchema } from "../policies/metrics.ts";
@@ -70,10 +70,19 @@ const timeouts = section(
 const deduplication = section(
   "Deduplication",
   DeduplicationSchema,
-  "One upstream request for identical ones in flight. _Accepted, but does not act yet._",
+  "One upstream request for identical ones in flight, fleet-wide, as far as its response may be shared by the rules of `cache`; without `cache` by its defaults.",
   {
     enabled,
-    windowMs: pending("How long followers may join; a bare number counts milliseconds."),
+    windowMs: {
+      meaning:
+        "How long a response that has come whole answers those who come late, as far as it is fresh; at most a minute. A bare number counts milliseconds.",
+      standard: `\`"${formatMs(DEFAULT_DEDUPLICATION.windowMs)}"\``,
+    },
+    coalesce: {
+      meaning:
+        'Whether a response that is stale when it comes, but not private, is for those who have been waiting for it: `"fresh"`, it is not; `"arrived-before-headers"`, it is.',
+      standard: `\`"${DEFAULT_DEDUPLICATION.coalesce}"\``,
+    },
   },
 );
 

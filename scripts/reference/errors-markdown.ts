@@ -44,6 +44,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
   "upstream-response-too-large":
     "An answer of a batch is larger than what `batch.maxAnswerSize` leaves for it. Ask for it outside of the batch.",
   "unsupported-media-type": "A batch is sent as `Content-Type: application/json`.",
+  "upstream-error":
+    "With `deduplication`: the origin answered 5xx, twice, to a request that this one waited for. That answer was another's. Come back after `Retry-After`.",
   "breaker-open":
     "Requests to the origin have been failing, so that its breaker lets none pass, or only a few to see whether it is well again; or an operator holds it open. Come back after `Retry-After`; `fallback` gives another answer meanwhile.",
   "egress-queue-full":

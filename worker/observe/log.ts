@@ -66,6 +66,7 @@ function write(record: ExchangeRecord, status: number, durationMs: number, end?:
     idempotency: notes.idempotency,
     cache: notes.cache,
     cacheWhy: notes.cacheWhy,
+    flight: notes.flight,
     limitMs: notes.limitMs,
     degraded: notes.degraded,
     shadowed: notes.shadowed,

@@ -30,6 +30,8 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
   const deciding = decidingFields(route);
   const hasCredentials = credentialsOf(route);
   const ownCookies = stickyCookies(route, backends);
+  // A response that binds its client to a target is nobody else's, and one that is somebody's own has to come from his target.
+  const flights = ownCookies.length === 0 ? route.deduplication : undefined;
 
   return async function cacheStep(given: Exchange, next: Handler): Promise<Response> {
     const plain = plainPath(given.canonical.path);
@@ -51,7 +53,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const terms = { policy, route: route.id, cookie, deciding };
     if (bypass === "method") {
       const answer = await next(given);
-      await invalidateAfter(exchange, answer, terms);
+      if (route.cache !== undefined) await invalidateAfter(exchange, answer, terms);
       return told(exchange, answer, forwarded("method"));
     }
     if (bypass !== undefined) return told(exchange, await next(given), forwarded("bypass", { detail: bypass }));
@@ -72,7 +74,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const candidate = judged?.candidate;
     const how = judged?.how ?? answerOf(undefined, now, rules);
     const missed = found.kind === "vary-miss" ? "vary-miss" : "uri-miss";
-    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed };
+    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed, flights };
 
     if (kept !== undefined && candidate !== undefined && (how.kind === "fresh" || how.kind === "stale")) {
       if (how.kind === "stale" && how.refresh) refreshLater(asking);

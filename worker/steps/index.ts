@@ -3,6 +3,7 @@ import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
 import { relaySession } from "../web-socket/relay-session.ts";
+import { SHARE_ALONE } from "../cache/share-alone.ts";
 import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
 import { idempotency } from "./idempotency.ts";
@@ -27,7 +28,9 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
     steps.push(webSocket(relaySession(route.webSocket), opened));
   }
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
-  if (route.cache !== undefined) steps.push(cache(route.cache, route, backends));
+  if (route.cache !== undefined || route.deduplication !== undefined) {
+    steps.push(cache(route.cache ?? SHARE_ALONE, route, backends));
+  }
   return compose(steps, tail(route, backends));
 }
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { isEligible, type Eligible } from "../../../objects/dedup/eligible.ts";
 import { sharingOf, type HeadFacts } from "../../../objects/dedup/sharing.ts";
 
 describe("whom a response is for", () => {
@@ -49,37 +48,4 @@ it("a response is shared while it is fresh, or while it may be used stale", () =
     return sharing.kind === "all" ? sharing.forMs : undefined;
   };
   expect([forMs(5_000), forMs(-1_000), forMs(-9_000)]).toEqual([5_000, 8_000, undefined]);
-});
-
-describe("a request that may wait for another's", () => {
-  const asking = (others: Partial<Eligible>, fields: Record<string, string> = {}) =>
-    isEligible(
-      {
-        method: "GET",
-        hasBody: false,
-        isImpersonal: true,
-        passUntil: 0,
-        fields: { get: (name) => fields[name] ?? null },
-        ...others,
-      },
-      1_000,
-    );
-
-  it.each<[string, boolean, boolean]>([
-    ["is a GET", asking({}), true],
-    ["is a HEAD", asking({ method: "HEAD" }), true],
-    ["is no POST", asking({ method: "POST" }), false],
-    ["has no body", asking({ hasBody: true }), false],
-    ["is nobody's own", asking({ isImpersonal: false }), false],
-    ["is of a key that is shared", asking({ passUntil: 1_001 }), false],
-    ["is of a key that may be shared again", asking({ passUntil: 1_000 }), true],
-    ["asks for no range", asking({}, { range: "bytes=0-1" }), false],
-    ["asks for no range of a version", asking({}, { "if-range": '"a"' }), false],
-    ["has no precondition", asking({}, { "if-match": '"a"' }), false],
-    ["has no precondition by date", asking({}, { "if-unmodified-since": "x" }), false],
-    ["does not upgrade", asking({}, { upgrade: "websocket" }), false],
-    ["may have what is judged for it alone afterwards", asking({}, { "if-none-match": '"a"' }), true],
-  ])("%s", (_title, got, expected) => {
-    expect(got).toBe(expected);
-  });
 });

@@ -52,6 +52,7 @@ describe("a document", () => {
             rateLimits: [SHARED_LIMIT],
             circuitBreaker: BREAKER_DEFAULTS,
             cache: { ...DEFAULT_CACHE, ttlMs: 300_000 },
+            deduplication: { windowMs: 5_000, coalesce: "fresh" },
           },
         ],
         backends: new Map([
@@ -72,10 +73,7 @@ describe("a document", () => {
         limiter: { tableEntries: 1000 },
         allowPrivateTargets: false,
       },
-      warnings: [
-        { path: "metrics", message: "accepted but does not act yet" },
-        { path: "routes[0].deduplication", message: "accepted but does not act yet" },
-      ],
+      warnings: [{ path: "metrics", message: "accepted but does not act yet" }],
     });
   });
 
@@ -87,7 +85,7 @@ describe("a document", () => {
 
   it("may use every word of the vocabulary", () => {
     const anywhere = ["auth", "ipControl", "cors", "securityHeaders", "webSocket"];
-    const policies = [...anywhere, "async", "transform", "deduplication"];
+    const policies = [...anywhere, "async", "transform"];
     const level = Object.fromEntries(policies.map((name) => [name, {}]));
     const document = {
       ...level,

@@ -10,6 +10,7 @@ const NO_LIMITS = {
   rateLimits: [],
   circuitBreaker: undefined,
   cache: undefined,
+  deduplication: undefined,
   idempotency: undefined,
   alternatives: [],
   geo: undefined,

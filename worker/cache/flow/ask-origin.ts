@@ -6,6 +6,7 @@ import { fill } from "./fill.ts";
 import { keptAnswer } from "./kept-answer.ts";
 import { originTrouble } from "./origin-trouble.ts";
 import { validatorsOf } from "../revalidation.ts";
+import { askFlight } from "./flights.ts";
 import { drop } from "../tiers/kept-body.ts";
 import { forwarded, told } from "./told.ts";
 
@@ -38,11 +39,12 @@ export async function askOrigin(asking: Asking): Promise<Response> {
     }
   }
   const isFallback = exchange.notes.fallback !== undefined;
-  if (!isAlone && !isFallback && answer.status === 304 && kept !== undefined && candidate !== undefined) {
+  const isOurs = !isAlone && answered.flight === undefined;
+  if (isOurs && !isFallback && answer.status === 304 && kept !== undefined && candidate !== undefined) {
     // Where the tier breaks off there is nothing that the 304 could confirm.
     return (await confirm(asking, answered, kept)) ?? askOrigin({ ...asking, kept: undefined, candidate: undefined });
   }
-  if (isFallback && !isAlone && answer.status === 304 && kept !== undefined) {
+  if (isFallback && isOurs && answer.status === 304 && kept !== undefined) {
     // A stand-in has answered our conditions, not the client's: what we keep is what it would have sent, and no fresher than before.
     return told(
       exchange,
@@ -59,10 +61,14 @@ export async function askOrigin(asking: Asking): Promise<Response> {
   return told(exchange, answer, forwarded(whyOf(asking), { detail }));
 }
 
-async function ask({ next, keyed, kept }: Asking, isAlone: boolean): Promise<Answered> {
+async function ask(asking: Asking, isAlone: boolean): Promise<Answered> {
+  const shared = isAlone ? undefined : await askFlight(asking);
+  if (shared !== undefined) return shared;
+  const { next, keyed, kept } = asking;
   let bind: Answered["bind"];
   const conditions = kept === undefined ? [] : validatorsOf(readerOf(kept.stored.fields));
-  const asked = isAlone ? keyed.alone() : keyed.fill(conditions);
+  // A route that keeps nothing has no use for more than this client has.
+  const asked = isAlone || asking.policy.maxBytes === 0 ? keyed.alone() : keyed.fill(conditions);
   const requestedAt = Date.now();
   const answer = await next({
     ...asked,

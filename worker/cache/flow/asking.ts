@@ -1,4 +1,4 @@
-import type { CachePolicy } from "../../../schemas/index.ts";
+import type { CachePolicy, DeduplicationSettings } from "../../../schemas/index.ts";
 import type { Exchange, Handler } from "../../exchange.ts";
 import type { Candidate } from "../answer.ts";
 import type { RequestRules } from "../request-rules.ts";
@@ -17,6 +17,8 @@ export interface Asking {
   readonly kept: KeptResponse | undefined;
   readonly candidate: Candidate | undefined;
   readonly missed: "uri-miss" | "vary-miss";
+  /** How it may wait for others' requests; undefined: not at all. */
+  readonly flights: DeduplicationSettings | undefined;
 }
 
 /** An answer that has come from the origin, and what it was asked. */
@@ -24,14 +26,24 @@ export interface Answered {
   readonly answer: Response;
   /** Milliseconds since the epoch. */
   readonly requestedAt: number;
+  /** Earlier than that where the origin has only confirmed it; absent: it has not. */
+  readonly bytesRequestedAt?: number;
   readonly receivedAt: number;
   /** What would have bound the client to a target; nothing that is kept may. */
   readonly bind: ((answer: Response) => void) | undefined;
+  /** The name of the response where others may have it too; absent: it was asked for by this request alone, under our conditions. */
+  readonly flight?: string;
 }
 
 /** The tiers for what a request asks for. */
 export function shelvesOf({ exchange, policy }: Asking): Shelves {
   return { env: exchange.env, policy };
+}
+
+/** What of a request purges go by. */
+export function purgeableOf({ exchange, keyed }: Asking) {
+  const { host, path } = exchange.canonical;
+  return { key: keyed.resource, route: exchange.route.route.id, method: "GET", host, path };
 }
 
 /** Why the origin was asked, as `Cache-Status` says it. */

@@ -1,58 +1,109 @@
 import { credentialsOf } from "./credentials.ts";
 import { isNotModified, notModifiedFields } from "../conditional.ts";
 import { collectBody, fillBody } from "./fill-body.ts";
+import { createLru } from "../../../objects/lru.ts";
 import { retentionOf } from "../answer.ts";
 import { shelvesOf, whyOf, type Answered, type Asking } from "./asking.ts";
 import { fieldsOf, readerOf, type Fields } from "../fields.ts";
 import type { Freshness } from "../freshness.ts";
 import { ALIVE } from "../../../objects/control-plane/purge.ts";
-import { storabilityOf, type Storability } from "../storability.ts";
+import { storabilityOf, type Received, type Storability } from "../storability.ts";
 import { toStored, type StoredResponse } from "../stored-response.ts";
-import { keepResponse } from "../tiers/shelves.ts";
+import { keepResponse, type Where } from "../tiers/shelves.ts";
+import { noteShareable } from "./flights.ts";
 import { forwarded, told } from "./told.ts";
+
+/** Responses of flights that somebody in this isolate keeps already. */
+const taken = createLru<string, true>(1_000);
+
+function isTaken(flight: string): boolean {
+  const isKnown = taken.get(flight) === true;
+  taken.set(flight, true);
+  return isKnown;
+}
 
 /** Gives the client what the origin has answered, and keeps it once it has come whole, where it may be kept. */
 export async function fill(asking: Asking, answered: Answered): Promise<Response> {
   const { exchange, policy } = asking;
-  const { answer, requestedAt, receivedAt, bind } = answered;
-  const fields = fieldsOf(answer.headers);
-  const storability = judged(asking, { status: answer.status, fields, receivedAt });
-  const declared = answer.headers.get("content-length");
-  const isTooLarge = declared !== null && Number(declared) > policy.maxBytes;
+  const { answer, bind, flight } = answered;
+  const keeping = keepingOf(asking, answered);
+  const confirmation = unmodified(asking, answer);
   if (policy.stripSetCookie) answer.headers.delete("set-cookie");
-  if (storability.kind === "pass" || isTooLarge) {
-    bind?.(answer);
-    const detail = storability.kind === "pass" ? storability.why : "size";
-    return told(exchange, answer, forwarded(whyOf(asking), { detail }));
-  }
-  const { freshness, tags } = storability;
-  const head = { fields, requestedAt, receivedAt };
-  const keep = async (bytes: Uint8Array | undefined) => {
-    if (bytes === undefined) return;
-    const stored = toStored(answer.status, head, { bodyBytes: bytes.byteLength, tags });
-    await keepLater(asking, stored, bytes, freshness);
-  };
-  const outcome = forwarded(whyOf(asking), { isStored: true, status: answer.status });
-  const confirmation = unmodified(asking, answer, fields);
-  if (confirmation !== undefined) {
-    exchange.ctx.waitUntil(collectBody(answer, policy.maxBytes).then(keep));
+  const { keep, detail } = keeping;
+  const outcome = forwarded(whyOf(asking), keeping.isStored ? { isStored: true, status: answer.status } : { detail });
+  if (keeping.isShareable && exchange.notes.flight === "alone") noteShareable(asking);
+  if (!keeping.isStored) bind?.(answer);
+  // A condition that was not sent is judged here, whether or not the response is kept.
+  const isSame = confirmation !== undefined && (keeping.isStored || flight !== undefined);
+  if (isSame) {
+    if (keep === undefined) void answer.body?.cancel().catch(() => {});
+    else exchange.ctx.waitUntil(collectBody(answer, policy.maxBytes).then(keep));
     return told(exchange, confirmation, outcome);
   }
+  if (keep === undefined) return told(exchange, answer, outcome);
   const { body, whole } = fillBody(answer, policy.maxBytes);
   exchange.ctx.waitUntil(whole.then(keep));
   const { status, headers } = answer;
   return told(exchange, new Response(body, { status, headers, encodeBody: "manual" }), outcome);
 }
 
+/** What is to become of a response. */
+interface Keeping {
+  /** Whether a shared cache might keep it. */
+  readonly isShareable: boolean;
+  /** Whether it may be kept, here or by others who have it too. */
+  readonly isStored: boolean;
+  /** Keeps it, once its body is there whole. Undefined: that is not for this request to do. */
+  readonly keep: ((bytes: Uint8Array | undefined) => Promise<void>) | undefined;
+  /** Why it isn't kept. */
+  readonly detail: string | undefined;
+}
+
+/** Whether and how a response is kept. To be asked before anything is taken out of its fields. */
+export function keepingOf(asking: Asking, answered: Omit<Answered, "bind">): Keeping {
+  const { policy } = asking;
+  const { answer, requestedAt, receivedAt, bytesRequestedAt = requestedAt, flight } = answered;
+  const { status, headers } = answer;
+  const fields = fieldsOf(headers);
+  const storability = judged(asking, { status, fields, receivedAt });
+  if (storability.kind === "pass") {
+    return { isShareable: false, isStored: false, keep: undefined, detail: storability.why };
+  }
+  if (Number(headers.get("content-length") ?? 0) > policy.maxBytes || policy.maxBytes === 0) {
+    return { isShareable: true, isStored: false, keep: undefined, detail: policy.maxBytes === 0 ? undefined : "size" };
+  }
+  // Whoever fetched it keeps it for all; of those who read it in this isolate one does so for this place.
+  if (flight !== undefined && isTaken(flight)) {
+    return { isShareable: true, isStored: true, keep: undefined, detail: undefined };
+  }
+  const { freshness, tags } = storability;
+  const where = flight === undefined ? "all" : "own";
+  const keep = async (bytes: Uint8Array | undefined) => {
+    if (bytes === undefined) return;
+    const head = { fields, requestedAt, receivedAt };
+    const stored = { ...toStored(status, head, { bodyBytes: bytes.byteLength, tags }), bytesRequestedAt };
+    await keepLater(asking, stored, bytes, freshness, where);
+  };
+  return { isShareable: true, isStored: true, keep, detail: undefined };
+}
+
+/** A head that has come. `receivedAt` in ms since the epoch. */
+interface Came {
+  readonly status: number;
+  readonly fields: Fields;
+  readonly receivedAt: number;
+}
+
 /** Whether a response to this request may be kept. */
-export function judged(
-  { exchange, policy }: Asking,
-  came: { readonly status: number; readonly fields: Fields; readonly receivedAt: number },
-): Storability {
-  const { fields, route } = exchange;
+export function judged(asking: Asking, came: Came): Storability {
+  return storabilityOf(received(asking, came), asking.policy);
+}
+
+/** What has come for this request. */
+export function received({ exchange }: Asking, came: Came): Received {
+  const { fields, route, canonical } = exchange;
   const hasAuthorization = fields.endToEnd.get("authorization") !== null || credentialsOf(route.route)(fields);
-  const { path } = exchange.canonical;
-  return storabilityOf({ method: "GET", path, hasAuthorization, hasRange: false, ...came }, policy);
+  return { method: "GET", path: canonical.path, hasAuthorization, hasRange: false, ...came };
 }
 
 /** Keeps a response, for as long as it is worth it. A tier that fails keeps nothing, and nobody waits to hear it. */
@@ -61,13 +112,15 @@ export async function keepLater(
   stored: StoredResponse,
   bytes: Uint8Array,
   freshness: Freshness,
+  where: Where = "all",
 ): Promise<void> {
   const retentionMs = retentionOf({ stored, freshness, purge: ALIVE }, Date.now());
-  await keepResponse(asking.keyed, shelvesOf(asking), { stored, body: bytes }, { retentionMs });
+  await keepResponse(asking.keyed, shelvesOf(asking), { stored, body: bytes }, { retentionMs, where });
 }
 
 /** The client's own conditions were not sent: what came is judged by them here. Undefined: it is to get all of it. */
-function unmodified({ exchange }: Asking, { status, headers }: Response, fields: Fields): Response | undefined {
+function unmodified({ exchange }: Asking, { status, headers }: Response): Response | undefined {
+  const fields = fieldsOf(headers);
   if (!isNotModified(status, readerOf(fields), exchange.fields.endToEnd, Date.now())) return undefined;
   const kept = new Headers(headers);
   const names = new Set(notModifiedFields(fields).map(([name]) => name));

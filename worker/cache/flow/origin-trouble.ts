@@ -8,6 +8,7 @@ const FAILURES: ReadonlyMap<ErrorCode, OriginFailure> = new Map([
   ["no-healthy-target", "unreachable"],
   ["upstream-timeout", "timeout"],
   ["upstream-invalid-response", "error-status"],
+  ["upstream-error", "error-status"],
 ]);
 
 /** How the origin failed, by what ended the exchange; undefined: that was not the origin's doing. */

@@ -1,14 +1,9 @@
 import { createLru } from "../../../objects/lru.ts";
-import { isErrorStatus } from "../answer.ts";
-import { shelvesOf, type Asking } from "./asking.ts";
-import { renew } from "./confirm.ts";
-import { fieldsOf, readerOf } from "../fields.ts";
+import type { Asking } from "./asking.ts";
+import { fetchAnew } from "./fetch-anew.ts";
 import { collectBody } from "./fill-body.ts";
-import { judged, keepLater } from "./fill.ts";
-import { confirmed, validatorsOf } from "../revalidation.ts";
-import { toStored } from "../stored-response.ts";
-import { wholeBody } from "../tiers/kept-body.ts";
-import { findResponse, forgetResponse } from "../tiers/shelves.ts";
+import { keepingOf } from "./fill.ts";
+import { askFlight } from "./flights.ts";
 
 /** The runtime ends what is left of an exchange after so long, and runs no more of it. */
 const LOST_MS = 30_000;
@@ -31,41 +26,17 @@ export function refreshLater(asking: Asking): void {
   );
 }
 
-async function refresh(asking: Asking): Promise<void> {
-  const { exchange, next, keyed, policy } = asking;
-  // What the client is being given is read by it.
-  const found = await findResponse(keyed, shelvesOf(asking));
-  const kept = found.kind === "found" ? found.kept : undefined;
-  const conditions = kept === undefined ? [] : validatorsOf(readerOf(kept.stored.fields));
-  const asked = keyed.fill(conditions);
-  const requestedAt = Date.now();
-  const notes: Asking["exchange"]["notes"] = {};
-  const answer = await next({
-    ...asked,
-    canonical: { ...asked.canonical, method: "GET" },
-    deadline: requestedAt + exchange.route.route.timeouts.total,
-    responseHeaders: [],
-    notes,
-    // The client may leave.
-    stop: new AbortController(),
-    bindLater() {},
-  });
-  const receivedAt = Date.now();
-  const { status, headers } = answer;
-  const head = { fields: fieldsOf(headers), requestedAt, receivedAt };
-  if (status === 304 && kept !== undefined && notes.fallback === undefined) {
-    const bytes = await wholeBody(kept.body);
-    renew(asking, { stored: confirmed(kept.stored, head), bytes, kept });
-    return;
-  }
-  const storability = judged(asking, { status, fields: head.fields, receivedAt });
-  if (storability.kind === "pass" || notes.fallback !== undefined) {
-    await answer.body?.cancel().catch(() => {});
-    const isOver = kept !== undefined && notes.fallback === undefined && !isErrorStatus(status);
-    return isOver ? forgetResponse(kept, shelvesOf(asking)) : undefined;
-  }
-  const bytes = await collectBody(answer, policy.maxBytes);
-  if (bytes === undefined) return;
-  const { freshness, tags } = storability;
-  await keepLater(asking, toStored(status, head, { bodyBytes: bytes.byteLength, tags }), bytes, freshness);
+async function refresh(before: Asking): Promise<void> {
+  // The client may leave, and hears nothing of it.
+  const stop = new AbortController();
+  const deadline = Date.now() + before.exchange.route.route.timeouts.total;
+  const exchange = { ...before.exchange, deadline, stop, responseHeaders: [], notes: {} };
+  const asking = { ...before, exchange };
+  const shared = await askFlight(asking);
+  const { answer, keep } =
+    shared === undefined
+      ? await fetchAnew(asking, { stop })
+      : { answer: shared.answer, keep: keepingOf(asking, shared).keep };
+  if (keep === undefined) await answer.body?.cancel();
+  else await keep(await collectBody(answer, asking.policy.maxBytes));
 }

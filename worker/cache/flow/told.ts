@@ -10,10 +10,17 @@ export function told(exchange: Exchange, answer: Response, outcome: CacheOutcome
   notes.cache = xCache(outcome);
   countOutcome(notes.cache);
   if (outcome.detail !== undefined) notes.cacheWhy = outcome.detail;
-  headers.set("cache-status", cacheStatus(headers.get("cache-status"), outcome));
+  headers.set("cache-status", cacheStatus(headers.get("cache-status"), shared(outcome, notes.flight)));
   headers.set("x-cache", notes.cache);
   for (const name of TAG_FIELDS) headers.delete(name);
   return answer;
+}
+
+/** Says, too, whether it waited for another's request. */
+function shared(outcome: CacheOutcome, flight: Exchange["notes"]["flight"]): CacheOutcome {
+  if (outcome.kind === "hit" || flight === undefined || flight === "led") return outcome;
+  const isCollapsed = flight === "joined";
+  return { ...outcome, isCollapsed, detail: isCollapsed ? outcome.detail : "hit-for-miss" };
 }
 
 /** The outcome of a request that the origin has answered. */

@@ -1,0 +1,304 @@
+import type { Pool } from "../connection-pool/pool.ts";
+import {
+  NO_ANSWER_YET,
+  ORIGIN_SAYS,
+  sealAnswer,
+  type FlightAnswer,
+  type FlightMessage,
+  type OriginFailed,
+  type OriginSays,
+} from "./flight-messages.ts";
+import { FLIGHT_RULES, type FlightRules } from "./flight-rules.ts";
+import { NO_FLIGHTS, streamingOf, type FlightEffect, type FlightState } from "./flight-state.ts";
+import { nextDue } from "./flight-time.ts";
+import { step, type FlightEvent } from "./flights.ts";
+import { newSharedBody, type SharedBody } from "./shared-body.ts";
+import { advance, newSteadyClock } from "./steady-clock.ts";
+
+/** Asks the origin on behalf of a flight: the gateway's inner entrypoint, which says in a field of the response what it is. */
+export type AskOrigin = (message: FlightMessage, signal: AbortSignal) => Promise<Response>;
+
+/** The flights of one key as they really are: in memory, with what is lost with it. */
+export interface LiveFlights {
+  /** Takes somebody aboard. The body of the answer begins with what came of it, as `sealAnswer` writes it, once that is known. */
+  join(message: FlightMessage): Response;
+  /** Somebody who went alone has got what can be shared. */
+  noteShareable(): void;
+}
+
+/** Somebody who waits, or reads. */
+interface Waiting {
+  readonly message: FlightMessage;
+  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
+  /** Whether it has its answer, or is getting it. */
+  isServed: boolean;
+}
+
+/** A request that is under way to the origin, and what has come of it. */
+interface UnderWay {
+  readonly stop: AbortController;
+  readonly askedAt: number;
+  response?: Response;
+  says?: Extract<OriginSays, { kind: "head" }>;
+  body?: SharedBody;
+}
+
+const CHUNK_BYTES = 65_536;
+/** How often those who wait are looked after. */
+const BEAT_MS = 1_000;
+/** A follower waits no longer for another's request. */
+const { followerWaitMs } = FLIGHT_RULES;
+
+/**
+ * Does what the state machine of `flights.ts` says, with real requests and streams.
+ *
+ * @param pool of the object: the platform lets it wait for six heads at once.
+ */
+export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
+  /** Tells responses of this memory from those of another that the object has had, or has at the same time. */
+  const memory = crypto.randomUUID();
+  const waiters = new Map<number, Waiting>();
+  const requests = new Map<number, UnderWay>();
+  const lingering = new Set<SharedBody>();
+  /** What failed last, by code. */
+  const failures = new Map<string, OriginFailed>();
+  let state: FlightState = NO_FLIGHTS;
+  let clock = newSteadyClock(Date.now());
+  let rules: FlightRules = FLIGHT_RULES;
+  let lastWaiter = 0;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let beat: ReturnType<typeof setInterval> | null = null;
+
+  function now(): number {
+    clock = advance(clock, Date.now());
+    return clock.at;
+  }
+
+  function tell(event: FlightEvent): void {
+    const next = step(state, event, rules, now());
+    state = next.state;
+    for (const effect of next.effects) perform(effect);
+    if (timer !== null) clearTimeout(timer);
+    const due = nextDue(state, rules);
+    timer = due === Infinity ? null : setTimeout(() => tell({ kind: "tick" }), Math.max(0, due - now()));
+  }
+
+  function perform(effect: FlightEffect): void {
+    switch (effect.kind) {
+      case "fetch":
+        return void fly(effect.request, effect.owner);
+      case "abort":
+        return abandon(effect.request);
+      case "serve":
+        for (const id of effect.waiters) void serve(id, effect.request, effect.role);
+        return;
+      case "release":
+        return answerAll(effect.waiters, { kind: "alone", forMs: Math.max(0, effect.until - now()) });
+      case "stale":
+        return answerAll(effect.waiters, { kind: "stale" });
+      case "refuse":
+        return answerAll(effect.waiters, { kind: "failed", failure: failureOf(effect.code) });
+      case "cut":
+        return requests.get(effect.request)?.body?.end(false);
+      case "forget":
+        return forget(effect.request);
+      case "store":
+        // Whoever fetched it stores it as it comes.
+        return;
+    }
+  }
+
+  /** What is forgotten may still be read by some, in the room that there is for that: those who began first give way. */
+  function forget(request: number): void {
+    const body = requests.get(request)?.body;
+    requests.delete(request);
+    body?.close();
+    if (body !== undefined) lingering.add(body);
+    let kept = 0;
+    for (const one of lingering) {
+      if (one.kept() === 0) lingering.delete(one);
+      kept += one.kept();
+    }
+    for (const one of lingering) {
+      if (kept <= rules.maxObjectBytes) break;
+      kept -= one.kept();
+      one.end(false);
+      lingering.delete(one);
+    }
+  }
+
+  function failureOf(code: string): OriginFailed {
+    const detail = "The origin failed the request that this one waited for.";
+    return failures.get(code) ?? { code, detail, wasSent: true, ...(code === "upstream-error" && { retryAfter: "1" }) };
+  }
+
+  function answerAll(ids: readonly number[], answer: FlightAnswer): void {
+    for (const id of ids) {
+      const waiting = waiters.get(id);
+      waiters.delete(id);
+      const { writer } = waiting ?? {};
+      void writer
+        ?.write(sealAnswer(answer))
+        .then(
+          () => writer.close(),
+          () => {},
+        )
+        .catch(() => {});
+    }
+  }
+
+  async function serve(id: number, request: number, role: "leader" | "follower"): Promise<void> {
+    const waiting = waiters.get(id);
+    const { says, response, body } = requests.get(request) ?? {};
+    if (waiting === undefined || says === undefined || response === undefined || body === undefined) return;
+    const { kind: _kind, facts: _facts, ...fetched } = says;
+    const { status, headers } = response;
+    const fields = [...headers].filter(([name]) => name !== ORIGIN_SAYS);
+    const answer = { kind: "served", role, name: `${memory} ${request}`, status, fields, ...fetched } as const;
+    const { writer } = waiting;
+    waiting.isServed = true;
+    try {
+      await body.deliver(id, writer, sealAnswer(answer));
+      waiters.delete(id);
+    } catch (error) {
+      void writer.abort(error).catch(() => {});
+      leave(id);
+    }
+  }
+
+  /** Whoever has gone shows it only when it is written to. */
+  function askWhoIsThere(): void {
+    let isAnybody = false;
+    for (const { writer, isServed } of waiters.values()) {
+      if (isServed) continue;
+      isAnybody = true;
+      void writer.write(NO_ANSWER_YET).catch(() => {});
+    }
+    if (isAnybody || beat === null) return;
+    clearInterval(beat);
+    beat = null;
+  }
+
+  function leave(id: number): void {
+    if (waiters.delete(id)) tell({ kind: "leave", waiter: id });
+  }
+
+  function abandon(request: number): void {
+    const underWay = requests.get(request);
+    requests.delete(request);
+    underWay?.stop.abort();
+    underWay?.body?.end(false);
+    void underWay?.response?.body?.cancel().catch(() => {});
+  }
+
+  /** Makes a request to the origin, and tells what comes of it. */
+  async function fly(request: number, owner: number): Promise<void> {
+    const message = waiters.get(owner)?.message;
+    if (message === undefined) return;
+    const underWay: UnderWay = { stop: new AbortController(), askedAt: Date.now() };
+    requests.set(request, underWay);
+    const says = await headOf(message, underWay);
+    // Given up meanwhile.
+    if (requests.get(request) !== underWay) return void underWay.response?.body?.cancel().catch(() => {});
+    if (says.kind === "failed") {
+      const { failure } = says;
+      requests.delete(request);
+      failures.set(failure.code, failure);
+      return tell({ kind: "failed", request, code: failure.code, wasSent: failure.wasSent });
+    }
+    underWay.says = says;
+    const body = newSharedBody();
+    underWay.body = body;
+    const declared = Number(underWay.response?.headers.get("content-length") ?? 0);
+    // What is not kept whole breaks off whoever is slower than the others: a download is not worth that.
+    const isLarge = declared > rules.maxRetainedBytes;
+    tell({ kind: "head", request, head: isLarge ? { ...says.facts, isPrivate: true } : says.facts });
+    if (requests.get(request) === underWay) await bring(request, underWay, body);
+  }
+
+  async function headOf(message: FlightMessage, underWay: UnderWay): Promise<OriginSays> {
+    const { route, placement, totalMs } = message;
+    const release = await pool.acquire(`${route} ${placement?.backend ?? ""}`, underWay.askedAt + totalMs);
+    if (release === "timed-out") return failedAs("upstream-timeout", "The request had no turn in time.", false);
+    try {
+      if (underWay.stop.signal.aborted) return failedAs("upstream-timeout", "Nobody waits for it any more.", false);
+      underWay.response = await askOrigin(message, underWay.stop.signal);
+      const said = underWay.response.headers.get(ORIGIN_SAYS);
+      if (said === null) return failedAs("dependency-unavailable", "Nothing was said of the response.", false);
+      const says: OriginSays = JSON.parse(said);
+      return says;
+    } catch (error) {
+      return failedAs("upstream-unreachable", String(error), true);
+    } finally {
+      release();
+    }
+  }
+
+  async function bring(request: number, { response }: UnderWay, body: SharedBody): Promise<void> {
+    let isComplete = false;
+    try {
+      isComplete = await moveAll(response?.body ?? null, request, body);
+    } catch {
+      // It broke off.
+    }
+    body.end(isComplete);
+    tell({ kind: "end", request, isComplete });
+  }
+
+  async function moveAll(
+    source: ReadableStream<Uint8Array> | null,
+    request: number,
+    body: SharedBody,
+  ): Promise<boolean> {
+    const reader = source?.getReader({ mode: "byob" });
+    let buffer = new Uint8Array(CHUNK_BYTES);
+    for (;;) {
+      if (streamingOf(state, request)?.isWhole !== true) body.close();
+      await body.room();
+      const { done = true, value } = (await reader?.read(buffer)) ?? {};
+      if (done || value === undefined) return requests.has(request);
+      // A small bite would keep its whole buffer alive.
+      const isFull = value.byteLength === CHUNK_BYTES;
+      body.add(isFull ? value : value.slice());
+      buffer = isFull ? new Uint8Array(CHUNK_BYTES) : new Uint8Array(value.buffer);
+      tell({ kind: "bytes", request, bytes: value.byteLength });
+    }
+  }
+
+  return {
+    join(message) {
+      const { totalMs, windowMs, coalesce, freshAfter } = message;
+      rules = {
+        ...FLIGHT_RULES,
+        windowMs,
+        coalesce,
+        headersMs: totalMs,
+        followerWaitMs: Math.min(totalMs, followerWaitMs),
+      };
+      if (isOutdated(freshAfter)) tell({ kind: "purged" });
+      const { readable, writable } = new IdentityTransformStream();
+      const writer = writable.getWriter();
+      const id = (lastWaiter += 1);
+      waiters.set(id, { message, writer, isServed: false });
+      beat ??= setInterval(askWhoIsThere, BEAT_MS);
+      writer.closed.catch(() => leave(id));
+      tell({ kind: "join", waiter: id, fields: Object.fromEntries(message.fields), hasStale: message.hasStale });
+      return new Response(readable);
+    },
+    noteShareable: () => tell({ kind: "shareable" }),
+  };
+
+  /** Whether something in the air was asked for too early for somebody. Once fenced it is not joined. */
+  function isOutdated(freshAfter: number): boolean {
+    if (freshAfter === 0) return false;
+    return state.flights.some((flight) => {
+      if (flight.isFenced) return false;
+      const asked = flight.kind === "undecided" ? flight.requests : [flight.request];
+      return asked.some(({ id }) => (requests.get(id)?.askedAt ?? 0) <= freshAfter);
+    });
+  }
+}
+
+function failedAs(code: string, detail: string, wasSent: boolean): OriginSays {
+  return { kind: "failed", failure: { code, detail, wasSent } };
+}

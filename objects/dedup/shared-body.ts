@@ -1,0 +1,106 @@
+import {
+  addToFanOut,
+  closeFanOut,
+  joinFanOut,
+  leaveFanOut,
+  NEW_FAN_OUT,
+  readFromFanOut,
+  type FanOut,
+  type FanOutStep,
+} from "./fan-out.ts";
+
+/** How far the fastest reader may be behind before no more is taken from the origin, once the body isn't kept whole. */
+const AHEAD_BYTES = 1 << 20;
+
+/** The bytes of one body on their way to those who read it: one list of chunks, and a place in it for each reader. */
+export interface SharedBody {
+  /** More has come. The chunk is kept as it is. */
+  add(chunk: Uint8Array): void;
+  /** It is all there, or has broken off. */
+  end(isComplete: boolean): void;
+  /** Nobody may join any more: what all have read is let go. While more is to come, whoever is too slow is broken off. */
+  close(): void;
+  /** Bytes that are kept for somebody who still reads. */
+  kept(): number;
+  /** Resolves once more may be taken from the origin: somebody has read enough, or everything is kept anyway. */
+  room(): Promise<void>;
+  /** Gives a reader what stands before the body, and all of it. Rejects when it breaks off, or the reader is too slow or has gone. */
+  deliver(reader: number, writer: WritableStreamDefaultWriter<Uint8Array>, before: Uint8Array): Promise<void>;
+}
+
+/** A body of which nothing has come. */
+export function newSharedBody(): SharedBody {
+  let fanOut: FanOut = NEW_FAN_OUT;
+  const chunks: Uint8Array[] = [];
+  /** Chunks that are let go, and their bytes. */
+  let dropped = { chunks: 0, bytes: 0 };
+  let ended: "complete" | "broken" | undefined;
+  let waiting: (() => void)[] = [];
+
+  function take({ fanOut: after }: FanOutStep): void {
+    fanOut = after;
+    for (;;) {
+      const [first] = chunks;
+      if (first === undefined || dropped.bytes + first.byteLength > fanOut.freed) break;
+      chunks.shift();
+      dropped = { chunks: dropped.chunks + 1, bytes: dropped.bytes + first.byteLength };
+    }
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  }
+  function change(): Promise<void> {
+    return new Promise((resolve) => void waiting.push(resolve));
+  }
+  /** The next chunk for somebody; undefined: there is none, and none will come. */
+  async function next(reader: number, index: number): Promise<Uint8Array | undefined> {
+    for (;;) {
+      if (!fanOut.readers.has(reader)) throw new Error("too slow for the others");
+      if (ended === "broken") throw new Error("the origin's response broke off");
+      const chunk = chunks[index - dropped.chunks];
+      if (chunk !== undefined || ended === "complete") return chunk;
+      await change();
+    }
+  }
+
+  return {
+    add(chunk) {
+      chunks.push(chunk);
+      take(addToFanOut(fanOut, chunk.byteLength));
+    },
+    end(isComplete) {
+      if (ended !== "broken") ended = isComplete ? "complete" : "broken";
+      take({ fanOut, cut: [] });
+    },
+    close() {
+      take(closeFanOut(fanOut, ended === "complete"));
+    },
+    kept: () => (fanOut.readers.size === 0 ? 0 : fanOut.total - fanOut.freed),
+    async room() {
+      for (;;) {
+        const furthest = Math.max(0, ...fanOut.readers.values());
+        const isFull = !fanOut.isAdmitting && fanOut.readers.size > 0 && fanOut.total - furthest > AHEAD_BYTES;
+        if (!isFull || ended !== undefined) return;
+        await change();
+      }
+    },
+    async deliver(reader, writer, before) {
+      // Before anything is waited for: from here on nothing is let go that it has not read.
+      const joined = joinFanOut(fanOut, reader);
+      if (joined === undefined) throw new Error("the first byte is not kept any more");
+      fanOut = joined;
+      try {
+        await writer.write(before);
+        for (let index = 0; ; index += 1) {
+          const chunk = await next(reader, index);
+          if (chunk === undefined) break;
+          await writer.write(chunk);
+          take(readFromFanOut(fanOut, reader, chunk.byteLength));
+        }
+        await writer.close();
+      } finally {
+        take(leaveFanOut(fanOut, reader));
+      }
+    },
+  };
+}
