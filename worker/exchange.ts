@@ -83,7 +83,6 @@ export interface ExchangeNotes {
   /** Why: what made it go past the cache, why its response was not kept, what allowed a stale one. */
   cacheWhy?: string;
   /** Whether it waited for another's request: it made one that others may have waited for, it waited, it was told to make its own. */
-  /** Whether it waited for another's request: it made one that others may have waited for, it waited, it was told to make its own. */
   flight?: "led" | "joined" | "alone";
   /** Milliseconds until the origin's response head; of the last try. */
   upstreamMs?: number;

@@ -197,7 +197,7 @@ it("gives up a request that nobody waits for any more", async () => {
 it("gives each part of a body as it comes, from its first byte to those who come late", async () => {
   const path = "/kept/streamed";
   const end = gate();
-  origin.on(path, { holdAfter: { bytes: 5, until: end.opened }, headers: FRESH, body: `first${LONG}` });
+  origin.on(path, { held: { after: 5, until: end.opened }, headers: FRESH, body: `first${LONG}` });
   const answers = [await openAnswer(gateway.url, path)];
   for (const url of gateway.urls.slice(1)) answers.push(await openAnswer(url, path));
   for (const { answer } of answers) {
@@ -212,7 +212,7 @@ it("gives each part of a body as it comes, from its first byte to those who come
 it("keeps what nobody reads to its end", async () => {
   const path = "/kept/unread";
   const end = gate();
-  origin.on(path, { holdAfter: { bytes: 5, until: end.opened }, headers: FRESH, body: `first${LONG}` });
+  origin.on(path, { held: { after: 5, until: end.opened }, headers: FRESH, body: `first${LONG}` });
   const { asking, answer } = await openAnswer(gateway.url, path);
   await once(answer, "data");
   asking.socket?.resetAndDestroy();
