@@ -7,9 +7,15 @@ import { readFields } from "../../worker/request-fields.ts";
  * An exchange on a route `r` with these fields, by a client at 192.0.2.1 that nobody has identified.
  *
  * @param work gets what the exchange does after its answer.
+ * @param document what else the configuration says.
  */
-export function exchangeFor(route: object, bindings: Env, work: Promise<unknown>[] = []): Exchange {
-  const parsed = parseConfig({ routes: [{ id: "r", target: "https://origin.example", ...route }] });
+export function exchangeFor(
+  route: object,
+  bindings: Env,
+  work: Promise<unknown>[] = [],
+  document: object = {},
+): Exchange {
+  const parsed = parseConfig({ ...document, routes: [{ id: "r", target: "https://origin.example", ...route }] });
   if (!parsed.ok) throw new Error(JSON.stringify(parsed.problems));
   const active = compileConfig(parsed.config, {
     version: 1,

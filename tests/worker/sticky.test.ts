@@ -70,7 +70,10 @@ describe("a new client", () => {
 
   it("is not told where its target is, nor anything of its own that others would not be told", async () => {
     const backend = backendOf("a", { sticky: "cookie" });
-    const two = { ...backend, targets: [...backend.targets, { url: "https://b.example", weight: 0, drain: false }] };
+    const two = {
+      ...backend,
+      targets: [...backend.targets, { url: "https://b.example", weight: 0, drain: false, regions: undefined }],
+    };
     const [one, other] = [await bindNew(two), await bindNew(two)];
     expect(one).toEqual(other);
     const [, tag = "", , signature = ""] = one.token.split(".");
@@ -114,7 +117,7 @@ describe("a client that is bound", () => {
     const { url } = backend.targets[index] ?? { url: "" };
     const targets = backend.targets
       .toReversed()
-      .map(({ url: other }) => ({ url: other, weight: other === url ? 0 : 1, drain: false }));
+      .map(({ url: other }) => ({ url: other, weight: other === url ? 0 : 1, drain: false, regions: undefined }));
     const choice = await meetAnew({ ...backend, targets }, token);
     expect([targets[choice.index]?.url, choice.sticky, choice.bind]).toEqual([url, "kept", undefined]);
   });
