@@ -2,18 +2,16 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
 
 import { claimPorts } from "../../scripts/local/ports.ts";
 import { guard } from "../../scripts/local/runtime-process.ts";
+import { untilListening } from "../../scripts/local/until-listening.ts";
 import type { Running } from "../rounds.ts";
 
 /** Where Linux distributions and Homebrew put it. */
 const PLACES = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"];
-const START_MS = 5_000;
 
 /** The nginx of this machine; undefined when there is none. */
 export const nginxBinary = PLACES.find((path) => existsSync(path));
@@ -72,19 +70,4 @@ ${temporary.join("")}  access_log off;
   }
 }
 `;
-}
-
-async function untilListening(port: number): Promise<void> {
-  const deadline = Date.now() + START_MS;
-  for (;;) {
-    const socket = connect(port, "127.0.0.1");
-    const connected = await once(socket, "connect").then(
-      () => true,
-      () => false,
-    );
-    socket.destroy();
-    if (connected) return;
-    if (Date.now() > deadline) throw new Error(`nginx does not listen after ${START_MS} ms`);
-    await pause(20);
-  }
 }
