@@ -49,6 +49,8 @@ interface Leg {
   isTold: boolean;
   /** What the other side is told when the queue is empty. */
   last: Close | undefined;
+  /** What it is answered, should the other side not answer in time. */
+  answer: Close;
   timer: ReturnType<typeof setTimeout> | null;
   lastAt: number | null;
 }
@@ -80,13 +82,27 @@ export function bridge(terms: BridgeTerms): Bridge {
     // Before anything is delivered: the default is Blob, which `send` turns into the text "[object Blob]".
     socket.binaryType = "arraybuffer";
     const flow = newFlow(limits, lastAt);
-    return { side, socket, flow, queue: [], isOver: false, isTold: false, last: undefined, timer: null, lastAt: null };
+    return {
+      side,
+      socket,
+      flow,
+      queue: [],
+      isOver: false,
+      isTold: false,
+      last: undefined,
+      answer: AWAY,
+      timer: null,
+      lastAt: null,
+    };
   }
 
   function listen(from: Leg, to: Leg): void {
     const { socket } = from;
     socket.addEventListener("message", ({ data }) => heard(from, to, data));
-    socket.addEventListener("close", ({ code, reason }) => over(from, to, code, reason));
+    socket.addEventListener("close", ({ code, reason, wasClean }) =>
+      // A side that says 1006 is not one that is gone.
+      over(from, to, code === LOST && wasClean ? 0 : code, reason),
+    );
     socket.addEventListener("error", () => over(from, to, LOST, ""));
     socket.accept({ allowHalfOpen: true });
   }
@@ -159,6 +175,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     begin({ by: from.side, code });
     const { own, other } = relayClose(from.side, code, reason);
     if (own !== undefined) tell(from, own);
+    from.answer = other;
     // The other side was told first, and this is its answer; or it is the first to close, and has yet to be answered.
     if (from.queue.length > 0 && !to.isTold) from.last = other;
     else tell(to, other);
@@ -175,7 +192,7 @@ export function bridge(terms: BridgeTerms): Bridge {
   function force(): void {
     for (const leg of [client, upstream]) {
       stopWaiting(leg);
-      tell(leg, leg.isOver ? {} : AWAY);
+      tell(leg, leg.answer);
       if (!leg.isOver) terms.drop(leg.side);
     }
     finish();

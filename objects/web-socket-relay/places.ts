@@ -6,7 +6,7 @@ import type { Opening, Place, Refusal } from "./opening.ts";
 const LEASE_MS = 60_000;
 const OPERATION_MS = 50_000;
 /** Three tries before a place is lost. */
-export const KEEP_PLACES_MS = 20_000;
+const KEEP_MS = 20_000;
 /** An owner that nobody has used before takes a few hundred milliseconds to come to life. */
 const CALL_MS = 1_000;
 
@@ -14,8 +14,8 @@ const CALL_MS = 1_000;
 export interface Places {
   /** Takes all or none. An owner that is silent counts nothing, and keeps nobody out. */
   take(): Promise<Refusal | undefined>;
-  /** Goes on holding them; to be called every `KEEP_PLACES_MS`. Never rejects. */
-  keep(): Promise<void>;
+  /** Goes on holding them; to be called every ten seconds. Never rejects. */
+  keep(now: number): Promise<void>;
   /** Gives them back. Never rejects. */
   leave(): Promise<void>;
 }
@@ -23,6 +23,7 @@ export interface Places {
 /** @param id names the session at the owners. */
 export function placesOf({ places, configVersion }: Opening, env: Env, id: string): Places {
   let seq = 0;
+  let askedAt = Date.now();
   const held = new Map<Place, number>();
 
   async function ask(place: Place, keep: number, want: number): Promise<PermitMessageReply["items"][number]["reply"]> {
@@ -61,7 +62,9 @@ export function placesOf({ places, configVersion }: Opening, env: Env, id: strin
       if (refused !== undefined) await askAll([...held.keys()], true);
       return refused;
     },
-    async keep() {
+    async keep(now) {
+      if (now - askedAt < KEEP_MS) return;
+      askedAt = now;
       await askAll(places, false);
     },
     async leave() {

@@ -69,7 +69,8 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     const parts = { id, opening, dialled, origin: request.headers.get("origin") };
     const { session, socket } = openSession(parts, {
       abort: () => this.ctx.abort("a client did not answer a close"),
-      renew: (now) => this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep()])),
+      renew: (now) =>
+        this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: () => {
         this.#session = undefined;
         this.ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));

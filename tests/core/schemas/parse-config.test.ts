@@ -84,7 +84,7 @@ describe("a document", () => {
   });
 
   it("may use every word of the vocabulary", () => {
-    const anywhere = ["auth", "ipControl", "cors", "securityHeaders", "webSocket"];
+    const anywhere = ["auth", "ipControl", "cors", "securityHeaders"];
     const policies = [...anywhere, "async", "transform"];
     const level = Object.fromEntries(policies.map((name) => [name, {}]));
     const document = {

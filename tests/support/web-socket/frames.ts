@@ -48,7 +48,7 @@ export function closePayload(code?: number, reason = ""): Buffer {
 
 /** What a Close frame says; 1005: nothing. */
 export function readClose({ payload }: Frame): { readonly code: number; readonly reason: string } {
-  if (payload.length === 0) return { code: 1005, reason: "" };
+  if (payload.length < 2) return { code: 1005, reason: "" };
   return { code: payload.readUInt16BE(), reason: payload.subarray(2).toString() };
 }
 

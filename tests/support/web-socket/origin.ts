@@ -26,7 +26,8 @@ export class WebSocketOrigin {
   fields = "";
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
-  readonly #peers: Peer[] = [];
+  readonly #peers: { readonly target: string; readonly peer: Peer }[] = [];
+  readonly #hanging = new Set<Socket>();
   #waiters: (() => void)[] = [];
 
   private constructor(server: Server) {
@@ -51,16 +52,17 @@ export class WebSocketOrigin {
     return `http://127.0.0.1:${port}`;
   }
 
-  /** Connections that are not closed on both sides. */
-  get connections(): number {
-    return this.#sockets.size;
+  /** Connections at `/hang` that are not closed. */
+  get hanging(): number {
+    return this.#hanging.size;
   }
 
-  /** The next session at `/held` that nobody has taken. */
-  async accept(): Promise<Peer> {
+  /** The session at `/held` whose target holds this text, or the next one, that nobody has taken. */
+  async accept(text = ""): Promise<Peer> {
     for (;;) {
-      const peer = this.#peers.shift();
-      if (peer !== undefined) return peer;
+      const at = this.#peers.findIndex(({ target }) => target.includes(text));
+      const [taken] = at < 0 ? [] : this.#peers.splice(at, 1);
+      if (taken !== undefined) return taken.peer;
       await new Promise<void>((resolve) => this.#waiters.push(resolve));
     }
   }
@@ -78,11 +80,16 @@ export class WebSocketOrigin {
     for (const waiter of this.#waiters.splice(0)) waiter();
     const path = target.split("?")[0] ?? "";
     const answer = this.answers.get(path);
-    if (answer !== undefined) return void socket.end(answer);
-    if (path.endsWith("/hang")) return void socket.resume().on("end", () => socket.destroy());
+    if (answer !== undefined) return void socket.resume().end(answer);
+    if (path.endsWith("/hang")) {
+      this.#hanging.add(socket);
+      socket.resume().on("end", () => socket.destroy());
+      socket.on("close", () => this.#hanging.delete(socket));
+      return;
+    }
     const field = (name: string) => headers.find(([one]) => one.toLowerCase() === name)?.[1];
     const key = field("sec-websocket-key");
-    if (key === undefined) return void socket.end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain");
+    if (key === undefined) return void socket.resume().end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain");
     const accept = createHash("sha1")
       .update(key + GUID)
       .digest("base64");
@@ -94,7 +101,7 @@ export class WebSocketOrigin {
     const peer = new Peer(socket, false, rest);
     if (path.endsWith("/echo")) return echo(peer);
     socket.on("end", () => socket.end());
-    this.#peers.push(peer);
+    this.#peers.push({ target, peer });
     for (const waiter of this.#waiters.splice(0)) waiter();
   }
 }

@@ -1,0 +1,83 @@
+import { type Gateway, startGateway } from "../gateway.ts";
+import { openSocket, type HandshakeOptions } from "./client.ts";
+import type { Ends } from "./conformance.ts";
+import { WebSocketOrigin } from "./origin.ts";
+
+/** A gateway in front of an origin of WebSockets. */
+export interface Relayed {
+  readonly origin: WebSocketOrigin;
+  readonly gateway: Gateway;
+  /** Opens a session on `path` whose both ends are the test's. */
+  open(path: string, options?: HandshakeOptions): Promise<Ends>;
+  /** The first line of the log of this kind for which it holds; polls, as it comes from another process. */
+  line(message: string, isIt: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
+  /** Asks the admin API. */
+  admin(method: string, path: string, body?: unknown): Promise<unknown>;
+  stop(): Promise<void>;
+}
+
+const PATIENCE_MS = 10_000;
+
+/** Starts both. Each route is `webSocket` under its name, in front of the same origin. */
+export async function startRelayed(
+  routes: Readonly<Record<string, unknown>>,
+  more: Readonly<Record<string, unknown>> = {},
+  entry?: string,
+): Promise<Relayed> {
+  const origin = await WebSocketOrigin.start();
+  const gateway = await startGateway({
+    ...(entry === undefined ? {} : { entry }),
+    config: {
+      allowPrivateTargets: true,
+      routes: Object.entries(routes).map(([id, webSocket]) => ({
+        id,
+        prefix: `/${id}`,
+        target: origin.url,
+        webSocket,
+      })),
+      ...more,
+    },
+  });
+  let opened = 0;
+  return {
+    origin,
+    gateway,
+    async open(path, options) {
+      const session = `session=${(opened += 1)}.`;
+      const [client, upstream] = await Promise.all([
+        openSocket(gateway.url, { path: `/${path}/held?${session}`, ...options }),
+        origin.accept(session),
+      ]);
+      return { client, upstream };
+    },
+    line: (message, isIt) =>
+      eventually(`a line ${message}`, () => {
+        const found = gateway.logs().find((line) => line["message"] === message && isIt(line));
+        return Promise.resolve(found);
+      }),
+    async admin(method, path, body) {
+      const response = await fetch(`${gateway.url}/admin/${path}`, {
+        method,
+        headers: { authorization: `Bearer ${gateway.adminToken}` },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      return response.json();
+    },
+    async stop() {
+      // SIGTERM waits for sessions that are open.
+      await gateway.kill();
+      await origin.stop();
+    },
+  };
+}
+
+/** Polls for a value, since what is waited for happens in another process. */
+export async function eventually<T>(what: string, look: () => Promise<T | undefined>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    const found = await look();
+    if (found !== undefined) return found;
+    if (performance.now() > until) throw new Error(`waited ${PATIENCE_MS} ms for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,211 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
+
+const KIB = 1024;
+const MIB = KIB * KIB;
+
+let relayed: Relayed;
+
+beforeAll(async () => {
+  relayed = await startRelayed(
+    {
+      splice: { maxLifetime: "1h" },
+      bridge: { mode: "bridge", closeTimeout: "600ms" },
+      small: { fromClient: { maxMessage: 1000 }, fromUpstream: { maxMessage: 2000 }, closeTimeout: "600ms" },
+      few: { fromClient: { messagesPerSecond: 1, messageBurst: 5 } },
+      slow: {
+        fromClient: { bytesPerSecond: "1MiB", byteBurst: "2MiB", messagesPerSecond: false },
+        fromUpstream: { bytesPerSecond: "1MiB", byteBurst: "2MiB" },
+        maxBuffered: "1MiB",
+        closeTimeout: "600ms",
+      },
+      idle: { idle: "400ms" },
+      short: { mode: "bridge", maxLifetime: "400ms" },
+      cut: { mode: "splice", maxLifetime: "400ms" },
+    },
+    {},
+    "tests/support/relay-entry.ts",
+  );
+});
+
+afterAll(() => relayed?.stop());
+
+async function sessions(): Promise<readonly Record<string, unknown>[]> {
+  const told: { sessions: Record<string, unknown>[] } = JSON.parse(
+    JSON.stringify(await relayed.admin("GET", "sockets")),
+  );
+  return told.sessions;
+}
+
+describe("what one side may send", () => {
+  const cases = [
+    ["small", "client", 1000, 1009, 1001],
+    ["small", "upstream", 2000, 1009, 1001],
+  ] as const;
+  it.each(cases)(
+    "%s: a message of the %s that is too large ends the session",
+    async (route, from, most, own, other) => {
+      const ends = await relayed.open(route);
+      const taker = from === "client" ? ends.upstream : ends.client;
+      const sender = ends[from];
+      // In UTF-8: 500 letters of two bytes fit where 501 don't.
+      sender.text("ü".repeat(most / 2));
+      expect(await taker.hear()).toMatchObject({ kind: "text", text: "ü".repeat(most / 2) });
+      ends.client.behave();
+      ends.upstream.behave();
+      sender.text("ü".repeat(most / 2 + 1));
+      expect([(await sender.ended()).code, (await taker.ended()).code]).toEqual([own, other]);
+    },
+  );
+
+  it("a client that sends too many messages is closed with 1008", async () => {
+    const { client, upstream } = await relayed.open("few");
+    client.behave();
+    upstream.behave();
+    for (let n = 0; n < 8; n++) client.text(String(n));
+    expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1008, 1001]);
+    expect(upstream.frames.filter(({ opcode }) => opcode === 1).length).toBeGreaterThanOrEqual(5);
+    expect(upstream.frames.filter(({ opcode }) => opcode === 1).length).toBeLessThan(8);
+  });
+
+  it.each(["client", "upstream"] as const)(
+    "what the %s sends beyond its rate waits, and none of it is lost or overtaken",
+    async (from) => {
+      const ends = await relayed.open("slow");
+      const [sender, taker] = [ends[from], from === "client" ? ends.upstream : ends.client];
+      for (let n = 0; n < 11; n++) sender.binary(Buffer.alloc(250 * KIB, n));
+      sender.behave().close(1000);
+      taker.behave();
+      await taker.ended();
+      expect(taker.frames.filter(({ opcode }) => opcode === 2).map(({ payload }) => payload[9])).toEqual([
+        0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+      ]);
+    },
+  );
+
+  it.each(["client", "upstream"] as const)(
+    "a peer that reads nothing of what the %s sends ends the session, and no other",
+    async (from) => {
+      const other = await relayed.open("slow");
+      const ends = await relayed.open("slow");
+      const [sender, taker] = [ends[from], from === "client" ? ends.upstream : ends.client];
+      taker.socket.pause();
+      for (let n = 0; n < 64; n++) sender.binary(Buffer.alloc(MIB));
+      expect((await sender.behave().ended()).code).toBe(1013);
+      other.client.text("still here");
+      expect(await other.upstream.hear()).toEqual({ kind: "text", text: "still here" });
+      taker.socket.resume();
+      taker.destroy();
+      other.client.destroy();
+      other.upstream.destroy();
+    },
+  );
+});
+
+describe("how long a session may last", () => {
+  it.each([
+    ["idle", 4408],
+    ["short", 1012],
+  ])("%s: closed with %d", async (route, code) => {
+    const { client, upstream } = await relayed.open(route);
+    expect([await client.behave().ended(), await upstream.behave().ended()]).toMatchObject([{ code }, { code }]);
+    await relayed.line("web-socket", (line) => line["route"] === route && line["closeCode"] === code);
+  });
+
+  it("a splice is cut, without a Close frame", async () => {
+    const { client, upstream } = await relayed.open("cut");
+    expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
+  });
+});
+
+describe("what is left when something ends", () => {
+  it("lists a session while it is open, with what passed, and logs one line when it has ended", async () => {
+    const { client, upstream } = await relayed.open("bridge", { headers: { Origin: undefined } });
+    client.text("12345");
+    await upstream.next();
+    upstream.text("123");
+    await client.next();
+    const listed = await eventually("the session", async () =>
+      (await sessions()).find(({ route }) => route === "bridge"),
+    );
+    expect(listed).toMatchObject({ mode: "bridge", state: "open", address: "127.0.0.1", upstream: relayed.origin.url });
+    upstream.behave();
+    client.behave().close(4321, "not in the log");
+    await client.ended();
+    const line = await relayed.line("web-socket", ({ session }) => session === listed["id"]);
+    expect(line).toMatchObject({
+      route: "bridge",
+      mode: "bridge",
+      endedBy: "client",
+      closeCode: 4321,
+      messagesIn: 1,
+      messagesOut: 1,
+      bytesIn: 5,
+      bytesOut: 3,
+      target: relayed.origin.url,
+    });
+    expect(JSON.stringify(line)).not.toContain("not in the log");
+    await eventually("the listing without it", async () =>
+      (await sessions()).some(({ id }) => id === listed["id"]) ? undefined : true,
+    );
+  });
+
+  it("a side that answers no close is dropped, so that the other one is closed in time", async () => {
+    const { client, upstream } = await relayed.open("bridge");
+    client.behave().close(1000);
+    expect(await client.ended()).toMatchObject({ code: 1000 });
+    expect((await upstream.ended()).code).toBe(1000);
+  });
+
+  it("a client that answers no close is dropped too", async () => {
+    const { client, upstream } = await relayed.open("small");
+    upstream.behave();
+    upstream.text("a".repeat(3000));
+    expect((await client.ended()).code).toBe(1001);
+    expect((await upstream.ended()).code).toBe(1009);
+  });
+
+  it("both sides of a bridge see at once that their object is gone", async () => {
+    const { client, upstream } = await relayed.open("bridge");
+    client.text("before");
+    await upstream.next();
+    await fetch(relayed.gateway.url, { headers: { "x-test-abort": await newest("bridge") } });
+    expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
+  });
+
+  it("a splice outlives its object", async () => {
+    const { client, upstream } = await relayed.open("splice");
+    await fetch(relayed.gateway.url, { headers: { "x-test-abort": await newest("splice") } });
+    client.text("after");
+    expect(await upstream.hear()).toEqual({ kind: "text", text: "after" });
+    client.destroy();
+    await upstream.ended();
+  });
+
+  it("kicks sessions with a code, or cuts them", async () => {
+    const bridged = await relayed.open("bridge");
+    bridged.client.behave();
+    bridged.upstream.behave();
+    await relayed.admin("DELETE", `sockets/${await newest("bridge")}?code=4000&reason=bye`);
+    expect(await bridged.client.ended()).toEqual({ code: 4000, reason: "bye", by: "fin" });
+    expect(await bridged.upstream.ended()).toMatchObject({ code: 4000 });
+    const spliced = await relayed.open("splice");
+    await relayed.admin("DELETE", `sockets/${await newest("splice")}`);
+    expect([(await spliced.client.ended()).code, (await spliced.upstream.ended()).code]).toEqual([1006, 1006]);
+  });
+
+  async function newest(route: string): Promise<string> {
+    const found = await eventually("the session", async () => (await sessions()).find((one) => one["route"] === route));
+    return String(found["id"]);
+  }
+});
+
+it("both sides see at once that the runtime was killed", async () => {
+  const other = await startRelayed({ bridge: { mode: "bridge" } });
+  const { client, upstream } = await other.open("bridge");
+  client.text("before");
+  await upstream.next();
+  await other.gateway.kill();
+  expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
+  await other.origin.stop();
+});
