@@ -11,7 +11,8 @@ import { targetPath } from "./target-path.ts";
 
 /** What backends and breakers say that has no effect, or not the one that their author may expect. */
 export function backendWarnings(input: ConfigInput, config: Config): readonly ConfigWarning[] {
-  const used = new Set([...waysOf(config.routes).map(({ way }) => way.backend), ...fallbackNames(config)]);
+  const mirrors = config.routes.flatMap(({ mirror }) => (mirror === undefined ? [] : [mirror.backend]));
+  const used = new Set([...waysOf(config.routes).map(({ way }) => way.backend), ...fallbackNames(config), ...mirrors]);
   const named = [...config.backends.values()].filter(({ name }) => input.backends?.[name] !== undefined);
   return [
     ...named

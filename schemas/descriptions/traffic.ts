@@ -36,7 +36,7 @@ export const batchPolicy = {
 const concurrency = section(
   "Concurrency",
   ConcurrencySchema,
-  "A limit of requests in flight to a backend, for each isolate; there is no queue.",
+  "A limit of requests in flight to a backend, for each isolate; there is no queue. [Overload](../guide/overload.md) says how it is found and what is shed.",
   {
     enabled,
     limit: {
@@ -89,7 +89,7 @@ const priority = section("Priority", PrioritySchema, "The class of a route's req
 const mirror = section(
   "Mirror",
   MirrorSchema,
-  "Copies of requests, sent after the answer's head and marked `X-Sluice-Mirror`.",
+  "Copies of requests, sent after the answer's head and marked `X-Sluice-Mirror`. See [mirror](../guide/mirror.md).",
   {
     enabled,
     backend: { meaning: "Name of the backend that gets the copies. Required." },
@@ -114,24 +114,29 @@ const mirror = section(
   },
 );
 
-const batch = section("Batch", BatchSchema, "Takes several requests in one, each of which goes its whole way.", {
-  enabled,
-  maxRequests: { meaning: "Requests in one, at most 500.", standard: `\`${DEFAULT_BATCH.maxRequests}\`` },
-  maxBodySize: {
-    meaning: "Bytes of the body that holds them, at most 16 MiB: 413 `payload-too-large`.",
-    standard: '`"1MiB"`',
+const batch = section(
+  "Batch",
+  BatchSchema,
+  "Takes several requests in one, each of which goes its whole way. See [batch](../guide/batch.md).",
+  {
+    enabled,
+    maxRequests: { meaning: "Requests in one, at most 500.", standard: `\`${DEFAULT_BATCH.maxRequests}\`` },
+    maxBodySize: {
+      meaning: "Bytes of the body that holds them, at most 16 MiB: 413 `payload-too-large`.",
+      standard: '`"1MiB"`',
+    },
+    maxAnswerSize: {
+      meaning:
+        "Bytes of the bodies of all answers, at most 16 MiB. An answer that goes beyond it is replaced by 502 `upstream-response-too-large`.",
+      standard: '`"8MiB"`',
+    },
+    timeout: {
+      meaning:
+        "For all of it; a bare number counts milliseconds. What is not whole by then is replaced by 504 `upstream-timeout`.",
+      standard: `\`"${formatMs(DEFAULT_BATCH.timeoutMs)}"\``,
+    },
   },
-  maxAnswerSize: {
-    meaning:
-      "Bytes of the bodies of all answers, at most 16 MiB. An answer that goes beyond it is replaced by 502 `upstream-response-too-large`.",
-    standard: '`"8MiB"`',
-  },
-  timeout: {
-    meaning:
-      "For all of it; a bare number counts milliseconds. What is not whole by then is replaced by 504 `upstream-timeout`.",
-    standard: `\`"${formatMs(DEFAULT_BATCH.timeoutMs)}"\``,
-  },
-});
+);
 
 /** Concurrency, priority, mirror and batch. */
 export const trafficSections = [concurrency, concurrencyShares, priority, mirror, batch];

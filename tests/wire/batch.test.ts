@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
@@ -23,6 +24,7 @@ beforeAll(async () => {
       },
       routes: [
         { id: "plain", prefix: "/plain", backend: "plain" },
+        { id: "guide", prefix: "/api", backend: "plain" },
         { id: "tried", prefix: "/tried", backend: "tried" },
         { id: "hung", prefix: "/hung", backend: "hung" },
         { id: "short", prefix: "/short", backend: "hung", timeouts: { total: "1s" } },
@@ -186,6 +188,20 @@ describe("answers", () => {
     expect(responses[3]?.headers["set-cookie"]).toEqual(["a=1", "b=2"]);
   });
 
+  it("are what the guide shows", async () => {
+    const guide = readFileSync(new URL("../../docs/guide/batch.md", import.meta.url), "utf8");
+    const [, asked = ""] = /^POST \/batch[^]*?\n\n([^]*?)```/m.exec(guide) ?? [];
+    const [, told = ""] = /```json\n([^]*?)```/.exec(guide) ?? [];
+    origin.on("/shoes/1", { headers: { "content-type": "application/json" }, body: '{"id":1}' });
+    origin.on("/cart/7", ({ headers }) => ({
+      status: headers["if-match"] === '"3"' ? 204 : 412,
+      headers: { etag: '"4"' },
+      body: "",
+    }));
+    const { requests }: { requests: readonly object[] } = JSON.parse(asked);
+    expect({ responses: await batch(requests) }).toMatchObject(JSON.parse(told));
+  });
+
   it("leave room for each other: one that is too large is replaced, and its connection closed", async () => {
     origin.on("/large", { body: "x".repeat(200_000) });
     origin.on("/small", { body: "small" });
@@ -211,6 +227,7 @@ describe("each request", () => {
         "X-Forwarded-For": "192.0.2.66",
         "CF-Connecting-IP": "192.0.2.66",
         "Transfer-Encoding": "chunked",
+        "Idempotency-Key": "own key",
       },
       body: { n: 1 },
     };
@@ -229,7 +246,7 @@ describe("each request", () => {
       "application/json",
     ]);
     const others = ["idempotency-key", "if-match", "transfer-encoding", "content-length", "accept-encoding"];
-    expect(others.map((name) => seen?.headers[name])).toEqual([undefined, undefined, undefined, "7", "identity"]);
+    expect(others.map((name) => seen?.headers[name])).toEqual(["own key", undefined, undefined, "7", "identity"]);
     expect(seen?.headers["x-forwarded-host"]).toBe(new URL(gateway.url).host);
   });
 

@@ -21,23 +21,22 @@ export const BatchBodySchema = closedObject({ requests: listOf(PartSchema, "an a
 /** One request of a batch as its client wrote it. */
 export type PartInput = v.InferOutput<typeof PartSchema>;
 
-/** Fields of the connection, of the batch's own body, and what each request would have to say for itself. */
-const OF_THE_BATCH: ReadonlySet<string> = new Set([
+/** Of the connection, and how a body is framed and coded on it. */
+const OF_THE_CONNECTION: ReadonlySet<string> = new Set([
   "accept-encoding",
   "connection",
+  "content-length",
   "expect",
-  "idempotency-key",
   "keep-alive",
-  "range",
   "te",
   "trailer",
   "transfer-encoding",
   "upgrade",
 ]);
+/** What each request has to say for itself. */
+const OF_ONE: ReadonlySet<string> = new Set(["idempotency-key", "range"]);
 /** What a client's library says of every request, so that it is no word of the batch's. */
 const REPLACEABLE: ReadonlySet<string> = new Set(["accept", "accept-language", "user-agent"]);
-/** Of the connection or the gateway, whoever says it. */
-const NEVER_OWN: ReadonlySet<string> = new Set(["host", "content-length", ...OF_THE_BATCH]);
 
 /**
  * Makes the request that one part of a batch stands for: with the fields of the batch that are not about its body, and its own. What
@@ -52,8 +51,7 @@ export function partRequest(batch: Request, fields: RequestFields, part: PartInp
     for (const name of fields.names) if (isInherited(name, fields)) headers.set(name, fields.get(name) ?? "");
     for (const [name, value] of Object.entries(part.headers ?? {})) {
       const lower = name.toLowerCase();
-      if (lower !== "idempotency-key" && !mayAdd(lower)) continue;
-      if (!headers.has(lower) || REPLACEABLE.has(lower)) headers.set(lower, value);
+      if (mayAdd(lower) && (!headers.has(lower) || REPLACEABLE.has(lower))) headers.set(lower, value);
     }
     // Nobody could show a coded body in JSON.
     headers.set("accept-encoding", "identity");
@@ -81,11 +79,11 @@ export function partRequest(batch: Request, fields: RequestFields, part: PartInp
 
 function isInherited(name: string, { connectionNames }: RequestFields): boolean {
   if (name.startsWith("content-") || name.startsWith("if-")) return false;
-  return !OF_THE_BATCH.has(name) && !connectionNames.includes(name);
+  return !OF_THE_CONNECTION.has(name) && !OF_ONE.has(name) && !connectionNames.includes(name);
 }
 
 function mayAdd(name: string): boolean {
   // A browser's word for where a script is from, and the edge's for where a client is, are nobody else's.
-  if (name.startsWith("cf-") || name.startsWith("sec-") || name === "origin") return false;
-  return !NEVER_OWN.has(name) && !isGateways(name);
+  if (name.startsWith("cf-") || name.startsWith("sec-") || name === "origin" || name === "host") return false;
+  return !OF_THE_CONNECTION.has(name) && !isGateways(name);
 }
