@@ -3,7 +3,7 @@ export interface OwnerCall {
   readonly method: string;
   /** The limit that the message asks about first; undefined for messages that name none. */
   readonly policy: string | undefined;
-  /** The URL of the target that the message is about; undefined for messages that name none. */
+  /** The URL of the target, or the name of the quota, that the message is about; undefined for messages that name none. */
   readonly target: string | undefined;
   /** Lets the shipped method answer. */
   readonly proceed: () => unknown;
@@ -29,7 +29,12 @@ export function aroundOwner<Owner extends object>(
     const value = function (this: Owner, ...sent: unknown[]): unknown {
       const proceed = (): unknown => Reflect.apply(original, this, sent);
       const [message] = sent;
-      return around(this, { method, policy: policyIn(message), target: textIn(message, "target"), proceed });
+      return around(this, {
+        method,
+        policy: policyIn(message),
+        target: textIn(message, "target") ?? textIn(message, "quota"),
+        proceed,
+      });
     };
     Object.defineProperty(derived.prototype, method, { value, configurable: true });
   }

@@ -1,17 +1,13 @@
-import { CircuitBreaker as SoundCircuitBreaker, RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
+import {
+  CircuitBreaker as SoundCircuitBreaker,
+  RateLimiter as SoundRateLimiter,
+  UpstreamQuota as SoundUpstreamQuota,
+} from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner, type OwnerCall } from "./around-owner.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 
-export {
-  ControlPlane,
-  Dedup,
-  Origin,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export { ControlPlane, Dedup, Origin, Rollout, SocketRegistry, WebSocketRelay } from "../../worker/index.ts";
 
 const LATE_MS = 400;
 const BUSY_MS = 100;
@@ -36,6 +32,16 @@ export class CircuitBreaker extends SoundCircuitBreaker {
   }
 }
 
+/** The shipped owner of quotas, which fails when the name of its quota begins with a fault: `hang-...`. */
+export class UpstreamQuota extends SoundUpstreamQuota {
+  /** Of messages that name none: the last one that did. */
+  quota = "";
+
+  fail(fault: Fault, call: OwnerCall): unknown {
+    return failBy(fault, this.ctx, call);
+  }
+}
+
 aroundOwner(RateLimiter, SoundRateLimiter, (owner, call) => {
   const fault = faultNamed((name) => call.policy?.startsWith(`route:${name}-`) === true);
   return fault === undefined ? call.proceed() : owner.fail(fault, call);
@@ -44,6 +50,12 @@ aroundOwner(RateLimiter, SoundRateLimiter, (owner, call) => {
 aroundOwner(CircuitBreaker, SoundCircuitBreaker, (owner, call) => {
   owner.target = call.target ?? owner.target;
   const fault = faultNamed((name) => new RegExp(`^https?://[^/]+/${name}-`).test(owner.target));
+  return fault === undefined ? call.proceed() : owner.fail(fault, call);
+});
+
+aroundOwner(UpstreamQuota, SoundUpstreamQuota, (owner, call) => {
+  owner.quota = call.target ?? owner.quota;
+  const fault = faultNamed((name) => owner.quota.startsWith(`${name}-`));
   return fault === undefined ? call.proceed() : owner.fail(fault, call);
 });
 

@@ -24,13 +24,10 @@ export async function readEgress({ env, active: { config } }: AdminContext): Pro
   const answers = await askAll([...quotas.keys()], (quota, deadlineMs) =>
     callQuota<QuotaStatus | null>(env, quota, (owner) => owner.status(), { deadlineMs, by: owners }),
   );
-  const shown = [...quotas.values()].map(({ name, policy }, index) => ({
-    quota: name,
-    backends: backends.get(name),
-    policy,
-    ...saidBy(answers[index]),
-  }));
-  return json({ quotas: shown, ...isolateTraffic() });
+  function shown({ name, policy }: QuotaSettings, index: number) {
+    return { quota: name, backends: backends.get(name), policy, ...saidBy(answers[index]) };
+  }
+  return json({ quotas: [...quotas.values()].map(shown), ...isolateTraffic() });
 }
 
 function saidBy(answer: Answered<QuotaStatus | null> | undefined) {
