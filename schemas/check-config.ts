@@ -91,6 +91,8 @@ function sharedEndpoints(draft: Draft): readonly ConfigProblem[] {
   const paths: [name: string, path: string | undefined][] = Object.entries(resolveEndpoints(draft.endpoints)).map(
     ([name, path]) => [`endpoints.${name}`, path],
   );
+  const { batch } = draft.endpoints ?? {};
+  if (typeof batch === "string") paths.push(["endpoints.batch", batch]);
   if (admin.enabled) paths.push(["admin.prefix", admin.prefix]);
   return paths.flatMap(([name, path], index) => {
     const other = paths.slice(0, index).find(([, taken]) => taken === path);
