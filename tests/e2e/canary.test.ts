@@ -101,7 +101,30 @@ describe("a release", () => {
       expect((await canary.fleet.admin("POST", `/canary/${id}/reset`)).status).toBe(404);
     }
     const { body } = await canary.fleet.admin("GET", "/canary");
-    expect(body).toMatchObject({ releases: [{ route: ROUTE, owner: "answered" }] });
+    expect(body).toMatchObject({
+      releases: [
+        { route: ROUTE, owner: "answered" },
+        { route: "shared", owner: "unused" },
+      ],
+    });
+  });
+
+  it("counts each request that many wait for once", async () => {
+    let sent = 0;
+    const together = "/together";
+    const shareable = { "cache-control": "max-age=60" };
+    await canary.next.behave({ kind: "answer", status: 200, headers: shareable }, together);
+    await eventually("the figures", async () => {
+      sent += 20;
+      await Promise.all(Array.from({ length: 20 }, () => canary.fleet.ask(`/shared${together}/${sent}`)));
+      const [, next] = figuresOf((await canary.fleet.admin("GET", "/canary/shared")).body);
+      return Number(next?.["requests"]) > 3;
+    });
+    const [control, next] = figuresOf((await canary.fleet.admin("GET", "/canary/shared")).body);
+    const received = canary.next.received(together).length;
+    expect(received).toBeLessThan(sent);
+    expect(next?.["requests"]).toBeLessThanOrEqual(received);
+    expect(control?.["requests"]).toBe(0);
   });
 
   it("takes a version back that fails where the other does not, which a power cut does not undo", async () => {

@@ -49,6 +49,13 @@ export class CanaryFleet {
               abort: { window: `${terms.windowSeconds}s` },
             },
           },
+          {
+            id: "shared",
+            prefix: "/shared",
+            backend: "current",
+            deduplication: true,
+            canary: { variants: [{ backend: "next", percent: 100 }] },
+          },
           { id: "plain", prefix: "/plain", backend: "current" },
         ],
         backends: { current: { targets: [{ url: control }] }, next: { targets: [{ url: next }] } },

@@ -80,6 +80,11 @@ describe("a request that was drawn", () => {
       [1, 0, 22.627416997969522],
     ],
     ["that is answered 500 is one", (notes) => (sent(notes), new Response("", { status: 500 })), [1, 1, null]],
+    [
+      "that gets no answer to what somebody else has asked for counts there",
+      () => fail("upstream-timeout"),
+      [0, 0, null],
+    ],
     ["that gets no answer is one", (notes) => (sent(notes, { upstreamMs: 0 }), fail("upstream-timeout")), [1, 1, null]],
     [
       "that a stale response answers is one",

@@ -62,6 +62,23 @@ export function compileCanary(
   }
 }
 
+/**
+ * Counts what objects ask for at the variants of a route, each request once, however many wait for it. Whether somebody has asked for his
+ * variant isn't known here.
+ */
+export function countTrials(policy: CanaryPolicy, route: string, next: Handler): Handler {
+  const release = compileRelease(policy);
+  let terms: RolloutTerms | undefined;
+  return (exchange) => {
+    terms ??= termsOf(policy, exchange.configVersion);
+    const view = viewOf(route, terms);
+    const index = Math.max(0, release.names.indexOf(exchange.placement?.variant ?? ""));
+    const trial = beginTrial(view, index, release.cellOf(exchange.requestId, CELLS));
+    reportDue(view, exchange, Date.now());
+    return trial === undefined ? next(exchange) : tried(view, trial, exchange, next);
+  };
+}
+
 function viewOf(route: string, terms: RolloutTerms): RolloutView {
   const known = views.get(route);
   if (known === undefined) {
@@ -84,7 +101,8 @@ async function tried(view: RolloutView, trial: Trial, exchange: Exchange, next: 
     else exchange.ctx.waitUntil(body.then((of) => ended(view, trial, exchange, isBrokenBySource(of) ? ERROR : end)));
     return response;
   } catch (error) {
-    ended(view, trial, exchange, originFailure(error) === undefined ? undefined : ERROR);
+    const isOurs = exchange.notes.isSent === true && originFailure(error) !== undefined;
+    ended(view, trial, exchange, isOurs ? ERROR : undefined);
     throw error;
   }
 }
@@ -96,7 +114,7 @@ function ended(view: RolloutView, trial: Trial, exchange: Exchange, end: TrialEn
   reportDue(view, exchange, Date.now());
 }
 
-/** Undefined: it says nothing of the backend, which wasn't asked, or another stood in for it. */
+/** Undefined: it says nothing of the backend, which was asked by somebody else or not at all, or another stood in for it. */
 function endOf({ notes }: Exchange, { status }: Response): TrialEnd | undefined {
   if (notes.fallback !== undefined || notes.isSent !== true) return undefined;
   // What is kept bridges a failure.

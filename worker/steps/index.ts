@@ -1,4 +1,5 @@
 import type { Backend, LimiterPolicy, Route } from "../../schemas/index.ts";
+import { countTrials } from "../canary/compile-canary.ts";
 import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
@@ -31,7 +32,7 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   if (route.cache !== undefined || route.deduplication !== undefined) {
     steps.push(cache(route.cache ?? SHARE_ALONE, route, backends));
   }
-  return compose(steps, tail(route, backends));
+  return compose(steps, forward(route, backends));
 }
 
 /**
@@ -39,6 +40,12 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
  * where it was placed; one without a placement to the route's own backend.
  */
 export function tail(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
+  const { id, canary } = route;
+  const handle = forward(route, backends);
+  return canary === undefined ? handle : countTrials(canary, id, handle);
+}
+
+function forward(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
   const { id, alternatives } = route;
   const all = [route, ...alternatives];
   if (alternatives.length === 0) return proxy(route, backends);

@@ -45,11 +45,13 @@ const ACCEPTED = ["accept", "accept-encoding", "accept-language"];
 /** Works out what a request is known by. What is not keyed here is not sent either. */
 export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<KeyedRequest> {
   const { policy, route, cookie, deciding } = terms;
-  const { canonical, client, fields } = exchange;
+  const { canonical, client, fields, placement } = exchange;
   const { endToEnd } = fields;
   const query = keyedQuery(canonical.query, policy.query);
   const cookies = policy.cookies.kind === "key" ? keyedCookies(cookie, policy.cookies.names) : null;
-  const partition = [...partitionOf(policy, cookies, endToEnd), ...placedAt(exchange.placement)];
+  const partition = partitionOf(policy, cookies, endToEnd);
+  // What one backend or variant answers is no other's.
+  if (placement !== undefined) partition.push("placement", placement.backend, written(placement.variant ?? null));
   // The scheme that the client used, as its origin is told.
   const request = { ...canonical, scheme: client.scheme };
   const parts = keyParts({ request, query, route, partition });
@@ -101,16 +103,11 @@ export function resourceOf(request: CanonicalRequest, route: string, policy: Cac
 }
 
 /** What keeps entries apart that are for some and not for others. Each has its name before it, absent or not. */
-function partitionOf(policy: CachePolicy, cookies: string | null, fields: FieldReader): readonly string[] {
+function partitionOf(policy: CachePolicy, cookies: string | null, fields: FieldReader): string[] {
   const partition: string[] = [];
   if (policy.cookies.kind === "key") partition.push("cookies", written(cookies));
   if (policy.authorization === "key") partition.push("authorization", written(fields.get("authorization")));
   return partition;
-}
-
-/** Backends and variants share nothing: what one of them answers is no other's. */
-function placedAt(placement: Exchange["placement"]): readonly string[] {
-  return placement === undefined ? [] : ["placement", placement.backend, written(placement.variant ?? null)];
 }
 
 /** None is not the same as an empty one. */
