@@ -2,7 +2,7 @@ import type { AbortPolicy, ErrorBound, TimeBound } from "../../schemas/index.ts"
 import { isCount } from "../numbers.ts";
 import { wanted, type Unchecked } from "../message-checks.ts";
 
-export type { AbortPolicy, ErrorBound, TimeBound };
+export type { AbortPolicy, ErrorBound };
 
 const MIN_WINDOW_MS = 1_000;
 const ROUNDS = 10;
