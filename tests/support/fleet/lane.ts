@@ -7,6 +7,8 @@ const CONTENT_LENGTH = /\r\ncontent-length: *(\d+)/i;
 
 /** A keep-alive connection for one request after the other; it reads no more of an answer than its status and its end. */
 export class Lane {
+  /** The latest answer, head and body. */
+  answer = "";
   readonly #port: number;
   #socket: Socket | undefined;
   #received = "";
@@ -47,6 +49,7 @@ export class Lane {
   }
 
   #end(status: number): void {
+    this.answer = this.#received;
     this.#received = "";
     this.#answered(status);
   }
