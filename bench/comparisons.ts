@@ -22,6 +22,7 @@ export const comparisons: readonly Comparison[] = [
   { subject: "sluice-strict", reference: "bare", asks: "gateway and strict limit" },
   { subject: "ask-memory", reference: "bare", asks: "one call to an object" },
   { subject: "ask-durable", reference: "bare", asks: "one call and one durable write" },
+  { subject: "sluice-cached", reference: "colo-match", asks: "a hit in the colo" },
   { subject: "sluice-refusing", reference: "empty", asks: "refusing a request" },
   { subject: "local", reference: "sluice", asks: "npm start against raw workerd" },
   { subject: "fastify", reference: "bare", asks: "Fastify with its limiter" },

@@ -1,7 +1,7 @@
 import { createServer } from "node:net";
 
 /**
- * The fast origin, a process of its own: answers every GET with the same 512-byte JSON document from one prepared buffer,
+ * The fast origin, a process of its own: answers every GET with the same 512-byte JSON document from a prepared buffer,
  * over keep-alive connections. It reads no more of a request than its end, so that it is never what limits a subject.
  */
 const body = JSON.stringify({
@@ -12,28 +12,34 @@ const body = JSON.stringify({
   note: "",
 }).padEnd(512, " ");
 
-const answer = Buffer.from(
-  [
-    "HTTP/1.1 200 OK",
-    "Content-Type: application/json; charset=utf-8",
-    `Content-Length: ${Buffer.byteLength(body)}`,
-    "Date: Mon, 09 Nov 2026 09:00:00 GMT",
-    "Cache-Control: private, max-age=0",
-    'ETag: "7f3a9c21"',
-    "Server: bench-origin",
-    "Vary: Accept-Encoding",
-    "",
-    body,
-  ].join("\r\n"),
-);
+const answer = answerOf("Cache-Control: private, max-age=0", "Vary: Accept-Encoding");
+/** For whoever asks below `/kept`. */
+const keptAnswer = answerOf("Cache-Control: max-age=86400");
+
+function answerOf(...fields: readonly string[]): Buffer {
+  return Buffer.from(
+    [
+      "HTTP/1.1 200 OK",
+      "Content-Type: application/json; charset=utf-8",
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `Date: ${new Date().toUTCString()}`,
+      'ETag: "7f3a9c21"',
+      "Server: bench-origin",
+      ...fields,
+      "",
+      body,
+    ].join("\r\n"),
+  );
+}
 
 const server = createServer({ noDelay: true }, (socket) => {
   let pending = "";
   socket.on("data", (chunk) => {
     pending = pending === "" ? chunk.toString("latin1") : pending + chunk.toString("latin1");
     if (!pending.endsWith("\r\n\r\n")) return;
+    const isKept = pending.startsWith("GET /kept");
     pending = "";
-    socket.write(answer);
+    socket.write(isKept ? keptAnswer : answer);
   });
   socket.on("error", () => socket.destroy());
 });

@@ -33,6 +33,8 @@ export function allSubjects(originPort: number): readonly Subject[] {
     { name: "sluice-leased", start: () => startSluice(origin, { rateLimit: AMPLE }) },
     { name: "sluice-strict", start: () => startSluice(origin, { rateLimit: STRICT }) },
     { name: "sluice-protected", start: () => startSluice(origin, protectedBackend(origin)) },
+    { name: "colo-match", start: () => startWorker("colo-match", origin, [], memoryCache()) },
+    { name: "sluice-cached", start: () => startSluice(origin, cached(origin), memoryCache()) },
     { name: "sluice-refusing", start: () => startSluice(origin, { rateLimit: SPENT }), status: 429 },
     { name: "local", start: () => startLocal(origin) },
     {
@@ -58,14 +60,36 @@ function protectedBackend(origin: string): Readonly<Record<string, unknown>> {
   };
 }
 
-async function startWorker(name: string, origin: string, objects: readonly ObjectBinding[] = []): Promise<Running> {
-  const { code } = bundleWorker(fileURLToPath(new URL(`workers/${name}.ts`, import.meta.url)));
-  return startWorkerd({ code, variables: { ORIGIN: origin }, objects });
+/** All answers are kept. */
+function cached(origin: string): Readonly<Record<string, unknown>> {
+  return { routes: [{ prefix: "/", target: `http://${origin}/kept`, cache: true }] };
 }
 
-async function startSluice(origin: string, policies: Readonly<Record<string, unknown>>): Promise<Running> {
+async function startWorker(
+  name: string,
+  origin: string,
+  objects: readonly ObjectBinding[] = [],
+  cache?: string,
+): Promise<Running> {
+  return startWorkerd({ code: codeOf(name), variables: { ORIGIN: origin }, objects, ...(cache && { cache }) });
+}
+
+async function startSluice(
+  origin: string,
+  policies: Readonly<Record<string, unknown>>,
+  cache?: string,
+): Promise<Running> {
   const { objects } = await readManifest();
-  return startWorkerd({ code: bundleWorker().code, variables: sluiceVariables(origin, policies), objects });
+  const variables = sluiceVariables(origin, policies);
+  return startWorkerd({ code: bundleWorker().code, variables, objects, ...(cache && { cache }) });
+}
+
+function memoryCache(): string {
+  return codeOf("memory-cache");
+}
+
+function codeOf(worker: string): string {
+  return bundleWorker(fileURLToPath(new URL(`workers/${worker}.ts`, import.meta.url))).code;
 }
 
 async function startLocal(origin: string): Promise<Running> {

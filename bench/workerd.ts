@@ -19,6 +19,8 @@ export interface WorkerOptions {
   readonly variables: Readonly<Record<string, string>>;
   /** Its Durable Objects, with SQLite storage on disk. */
   readonly objects: readonly ObjectBinding[];
+  /** A Worker's module that is the other side of its Cache API. Default: nothing is kept. */
+  readonly cache?: string;
 }
 
 /**
@@ -26,7 +28,7 @@ export interface WorkerOptions {
  * `npm start -- --bare` writes: the product's compatibility date and flags for every Worker of the bench. stdout, where
  * log lines go, is /dev/null for all of them.
  */
-export async function startWorkerd({ code, variables, objects }: WorkerOptions): Promise<Running> {
+export async function startWorkerd({ code, variables, objects, cache }: WorkerOptions): Promise<Running> {
   const directory = await mkdtemp(join(tmpdir(), "sluice-bench-"));
   const storage = join(directory, "storage");
   await mkdir(storage);
@@ -42,7 +44,8 @@ export async function startWorkerd({ code, variables, objects }: WorkerOptions):
     },
     storage,
   );
-  for (const [name, contents] of Object.entries({ ...files, "config.capnp": config })) {
+  const all = { ...files, "config.capnp": config, ...(cache === undefined ? {} : { "no-cache.mjs": cache }) };
+  for (const [name, contents] of Object.entries(all)) {
     await mkdir(dirname(join(directory, name)), { recursive: true });
     await writeFile(join(directory, name), contents);
   }

@@ -26,6 +26,7 @@ export async function run(): Promise<Proof[]> {
       ["sluice-strict", "ask-durable"],
       "strict limit, over asking an object durably",
     )),
+    ...(await compare({ throughput: 0.8 }, ["sluice-cached", "colo-match"], "a hit in the colo, over a bare match")),
     ...(await compare({ throughput: 0.6 }, ["sluice-refusing", "empty"], "a refused request, over an empty Worker")),
     ...(await compare({ throughput: 0.8 }, ["local", "sluice"], "npm start, over raw workerd")),
   ];
