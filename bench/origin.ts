@@ -14,7 +14,7 @@ const body = JSON.stringify({
 
 const answer = answerOf("Cache-Control: private, max-age=0", "Vary: Accept-Encoding");
 /** For whoever asks below `/kept`. */
-const keptAnswer = answerOf("Cache-Control: max-age=86400");
+const keptAnswer = answerOf("Cache-Control: public, max-age=86400");
 
 function answerOf(...fields: readonly string[]): Buffer {
   return Buffer.from(

@@ -60,9 +60,11 @@ function protectedBackend(origin: string): Readonly<Record<string, unknown>> {
   };
 }
 
-/** All answers are kept. */
+/** All answers are kept, for everybody. */
 function cached(origin: string): Readonly<Record<string, unknown>> {
-  return { routes: [{ prefix: "/", target: `http://${origin}/kept`, cache: true }] };
+  return {
+    routes: [{ prefix: "/", target: `http://${origin}/kept`, cache: { cookies: "strip", authorization: "public" } }],
+  };
 }
 
 async function startWorker(

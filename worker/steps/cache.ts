@@ -9,7 +9,8 @@ import { keptAnswer } from "../cache/flow/kept-answer.ts";
 import { bypassOf } from "../cache/lookup.ts";
 import { refreshLater } from "../cache/flow/refresh.ts";
 import { requestRulesOf } from "../cache/request-rules.ts";
-import { storedFreshness } from "../cache/freshness.ts";
+import { storedFreshness, type Freshness } from "../cache/freshness.ts";
+import type { StoredResponse } from "../cache/stored-response.ts";
 import { plainPath } from "../cache/plain-path.ts";
 import { drop } from "../cache/tiers/kept-body.ts";
 import type { KeptResponse } from "../cache/tiers/records.ts";
@@ -32,6 +33,16 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
   const ownCookies = stickyCookies(route, backends);
   // A response that binds its client to a target is nobody else's, and one that is somebody's own has to come from his target.
   const flights = ownCookies.length === 0 ? route.deduplication : undefined;
+
+  // An isolate that reads an entry again within a second reads the same one.
+  const judgedBefore = new WeakMap<StoredResponse, Freshness>();
+  function freshnessOf(stored: StoredResponse): Freshness {
+    const before = judgedBefore.get(stored);
+    if (before !== undefined) return before;
+    const freshness = storedFreshness(stored, policy);
+    judgedBefore.set(stored, freshness);
+    return freshness;
+  }
 
   return async function cacheStep(given: Exchange, next: Handler): Promise<Response> {
     const plain = plainPath(given.canonical.path);
@@ -113,9 +124,10 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
         path,
       };
       // Purged or not, nobody can tell: only its origin can.
-      if (epochs === undefined) return { stored, freshness: storedFreshness(stored, policy), purge: UNKNOWN };
+      const freshness = freshnessOf(stored);
+      if (epochs === undefined) return { stored, freshness, purge: UNKNOWN };
       const purge = purgeVerdict({ ...known, tags: [...stored.tags, ...policy.tags] }, epochs);
-      return { stored, freshness: storedFreshness(stored, policy), purge };
+      return { stored, freshness, purge };
     }
   };
 }

@@ -1,3 +1,4 @@
+import { createLru } from "../../../objects/lru.ts";
 import { selectingValue, type SelectingFields } from "../../../objects/dedup/variant.ts";
 import type { CachePolicy } from "../../../schemas/index.ts";
 import type { CanonicalRequest } from "../../canonical.ts";
@@ -55,7 +56,7 @@ export async function keyRequest(exchange: Exchange, terms: KeyTerms): Promise<K
   // The scheme that the client used, as its origin is told.
   const request = { ...canonical, scheme: client.scheme };
   const parts = keyParts({ request, query, route, partition });
-  const key = await digest(parts);
+  const key = await (partition.length === 0 ? commonDigest(parts) : digest(parts));
   const resource = partition.length === 0 ? key : await resourceOf(request, route, policy);
 
   function outgoing(isFill: boolean): Headers {
@@ -118,6 +119,21 @@ function written(value: string | null): string {
 /** On the host that was asked: on others the cache of a zone doesn't act. Nobody reaches it by this URL; it is in a cache of its own. */
 function addressOf(host: string, hash: string): string {
   return `https://${host}/sluice-cache/${hash}`;
+}
+
+/** A hash costs as much as looking it up a hundred times. What tells principals apart is in no table. */
+const digests = createLru<string, string>(2_000);
+const MAX_KNOWN = 512;
+
+async function commonDigest(parts: readonly string[]): Promise<string> {
+  // Each with its length: no two lists are one text.
+  let text = "";
+  for (const part of parts) text += `${part.length}:${part}`;
+  const known = digests.get(text);
+  if (known !== undefined) return known;
+  const made = await digest(parts);
+  if (text.length <= MAX_KNOWN) digests.set(text, made);
+  return made;
 }
 
 async function digest(parts: readonly string[]): Promise<string> {

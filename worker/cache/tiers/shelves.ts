@@ -5,7 +5,7 @@ import { currentAge } from "../age.ts";
 import { countTier } from "../flow/tally.ts";
 import { storedFreshness } from "../freshness.ts";
 import type { StoredResponse } from "../stored-response.ts";
-import { colo } from "./colo.ts";
+import { colo, readRecent } from "./colo.ts";
 import { drop, WHOLE_MS, wholeBody } from "./kept-body.ts";
 import { kvTier } from "./kv.ts";
 import { createPopularity } from "./popularity.ts";
@@ -40,6 +40,9 @@ const SHARED_FRESH_MS = 60_000;
 const HOT = 2;
 /** What is moved to a nearer tier is there by then. */
 const MOVING_MS = 10_000;
+
+/** For answers alone: whoever writes has to know what is there. */
+const nearby: Tier = { ...colo, read: readRecent };
 
 const places = createDependency({ kind: "the cache's tier", remembers: 6 });
 const popularity = createPopularity();
@@ -77,7 +80,9 @@ export async function findResponse(
     let kept: KeptResponse | undefined;
     try {
       const from = since;
-      const searched = await places.call(tier.name, () => searchIn(tier, keyed, from), { deadlineMs });
+      const searched = await places.call(tier.name, () => searchIn(tier.name === "colo" ? nearby : tier, keyed, from), {
+        deadlineMs,
+      });
       if (searched.isVarying) missed = "vary-miss";
       ({ kept, since } = searched);
     } catch {
