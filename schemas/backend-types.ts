@@ -1,6 +1,6 @@
 import type { Place } from "./placement-types.ts";
 import type { LimitKey } from "./rate-limit-types.ts";
-import type { ConcurrencyPolicy } from "./traffic-types.ts";
+import type { ConcurrencyPolicy, Priority } from "./traffic-types.ts";
 
 /** What a backend is, and how its targets are watched, shared and tried again, with every default filled in. Times in ms. */
 
@@ -121,8 +121,8 @@ export interface QuotaSettings {
   readonly maxWaitMs: number;
   /** What a client is, for fair turns. Default its address. */
   readonly by: readonly LimitKey[];
-  /** Of this backend's requests among all that share the quota. Default `normal`. */
-  readonly priority: "critical" | "normal" | "low";
+  /** Of this backend's requests among all that share the quota; undefined: as each one's route says. */
+  readonly priority: Priority | undefined;
   /** While the quota's owner is silent: `closed` refuses, `open` lets requests pass uncounted. Default `closed`. */
   readonly onError: "closed" | "open";
 }

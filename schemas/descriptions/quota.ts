@@ -48,7 +48,7 @@ export const quotaSection = section(
     priority: {
       meaning:
         'Of this backend\'s requests among those that share the quota: `"critical"`, `"normal"` or `"low"`, which get 16, 4 and 1 of 21 turns while all wait.',
-      standard: '`"normal"`',
+      standard: "the `priority` of the request's route",
     },
     onError: {
       meaning:

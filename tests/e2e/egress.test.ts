@@ -42,6 +42,7 @@ function configFor({ url }: QuotaUpstream) {
     small: { quota: { ...SMALL, by: "header:x-client" } },
     killed: { quota: { ...SMALL, by: "header:x-client" } },
     full: { quota: { requests: 1, window: "4s", maxQueue: 1, by: "header:x-client" } },
+    classes: { quota: { requests: 1, window: "4s", maxQueue: 1 } },
     late: { quota: { requests: 1, ...HOUR } },
     one: { quota: { name: "shared", requests: 1, ...HOUR } },
     other: { quota: { name: "shared", requests: 1, ...HOUR } },
@@ -57,7 +58,12 @@ function configFor({ url }: QuotaUpstream) {
     backends: Object.fromEntries(
       Object.entries(backends).map(([name, backend]) => [name, { targets: [{ url: `${url}/${name}` }], ...backend }]),
     ),
-    routes: Object.keys(backends).map((name) => ({ id: name, prefix: `/${name}`, backend: name })),
+    routes: Object.keys(backends).map((name) => ({
+      id: name,
+      prefix: `/${name}`,
+      backend: name,
+      priority: { header: "x-priority" },
+    })),
   };
 }
 
@@ -70,7 +76,8 @@ interface Answer {
 
 async function ask(name: string, isolate = 0, client = "a", at: Gateway = gateway): Promise<Answer> {
   try {
-    const response = await fetch(`${at.urls[isolate]}/${name}`, { headers: { "x-client": client } });
+    const headers = { "x-client": client, "x-priority": client };
+    const response = await fetch(`${at.urls[isolate]}/${name}`, { headers });
     const text = await response.text();
     const body: { code?: unknown } =
       response.headers.get("content-type")?.includes("json") === true ? JSON.parse(text) : {};
@@ -158,6 +165,15 @@ describe.concurrent("over 4 isolates, each test with a quota of its own", () => 
     );
   });
 
+  it("gives the room of one that waits to a request of a higher class", async () => {
+    expect((await ask("classes")).status).toBe(200);
+    const normal = ask("classes", 1);
+    await eventually("it to wait", async () => JSON.stringify(await statusOf("classes")).includes('"length":1'));
+    expect((await ask("classes", 2, "critical")).status).toBe(200);
+    expect((await normal).code).toBe("egress-queue-full");
+    expect(upstream.arrivals("classes").map(({ client }) => client)).toEqual(["a", "critical"]);
+  });
+
   it("refuses at once whose turn cannot come in time", async () => {
     expect((await ask("late", 0)).status).toBe(200);
     const { status, code, comeBackIn } = await ask("late", 1);
@@ -214,6 +230,7 @@ it("shows each quota at /admin/egress and /admin/status, used or not", async () 
     "small",
     "killed",
     "full",
+    "classes",
     "late",
     "shared",
     "left",

@@ -105,7 +105,8 @@ function gateOf(name: string, policy: ConcurrencyPolicy, now: number): Known {
   return here;
 }
 
-function classOf({ fields }: Exchange, policy: PriorityPolicy | undefined): Priority {
+/** The class of a request: what its client says, where the route takes its word, else the route's. */
+export function classOf({ fields }: Exchange, policy: PriorityPolicy | undefined): Priority {
   if (policy === undefined) return "normal";
   const said = policy.header === undefined ? null : fields.endToEnd.get(policy.header);
   return said === "critical" || said === "normal" || said === "low" ? said : policy.standard;

@@ -6,7 +6,8 @@ import {
   type HeldSlot,
   type Step,
 } from "../../objects/upstream-quota/quota-borrower.ts";
-import type { QuotaSettings } from "../../schemas/index.ts";
+import type { QuotaSettings, Route } from "../../schemas/index.ts";
+import { classOf } from "../backends/backend-gate.ts";
 import type { NoTarget } from "../backends/choice.ts";
 import type { Exchange } from "../exchange.ts";
 import { clientAddress } from "../limits/client-address.ts";
@@ -42,7 +43,10 @@ const OPEN_AFTER_MS = 2_000;
 const MAX_DOUBLINGS = 4;
 
 /** Compiles how a backend's requests get leave to be sent; undefined: they need none. */
-export function compileQuota(settings: QuotaSettings | undefined): EgressQuota | undefined {
+export function compileQuota(
+  { priority: ofRoute }: Pick<Route, "priority">,
+  settings: QuotaSettings | undefined,
+): EgressQuota | undefined {
   if (settings === undefined) return undefined;
   const { name: quota, policy, by, priority, maxWaitMs, onError } = settings;
 
@@ -56,7 +60,7 @@ export function compileQuota(settings: QuotaSettings | undefined): EgressQuota |
         exchange,
         desk: deskOf(quota),
         terms: { quota, configVersion, policy },
-        asker: { client, priority },
+        asker: { client, priority: priority ?? classOf(exchange, ofRoute) },
         deadlineAt: Math.min(since + (mayWait ? maxWaitMs : 0), deadline),
       });
       if (leave.kind === "leave") return leave;

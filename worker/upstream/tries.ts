@@ -49,7 +49,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
   const runway = compileRunway(targets, {
     name: backend.name,
     balancer,
-    quota: compileQuota(backend.quota),
+    quota: compileQuota(route, backend.quota),
     gate: compileGate(route, backend),
   });
   const retries = compileRetries(backend, targets);

@@ -110,7 +110,7 @@ export function resolveQuota(
     },
     maxWaitMs: input.maxWait ?? DEFAULT_QUOTA.maxWaitMs,
     by: input.by ?? [{ kind: "ip" }],
-    priority: input.priority ?? "normal",
+    priority: input.priority,
     onError: input.onError ?? "closed",
   };
 }

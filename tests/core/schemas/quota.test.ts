@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { parseConfig, type QuotaSettings } from "../../../schemas/index.ts";
 
 const MINUTE = { windowMs: 60_000, maxQueue: 100, maxPauseMs: 600_000, backoff: { baseMs: 1_000, maxMs: 60_000 } };
-const REST = { name: "api", maxWaitMs: 20_000, by: [{ kind: "ip" }], priority: "normal", onError: "closed" };
+const REST = { name: "api", maxWaitMs: 20_000, by: [{ kind: "ip" }], priority: undefined, onError: "closed" };
 
 function backend(quota: unknown) {
   return { targets: [{ url: "https://a.example.com" }], quota };
