@@ -1,0 +1,289 @@
+import { escapeText, readText, type ControlFrame } from "./control-frames.ts";
+import { createCopies, type Sendable } from "./copies.ts";
+import { delayBefore, type Settings } from "./options.ts";
+import { newSessionId, whenOnline, type Socket } from "./platform.ts";
+import { createReceivedAcks } from "./received-acks.ts";
+import { askStatus, type SessionStatus } from "./session-status.ts";
+
+/** A session that cannot go on. */
+export interface Lost {
+  readonly code: number;
+  readonly reason: string;
+  /** What was sent and is not known to have come, the oldest first. */
+  readonly unconfirmed: readonly Sendable[];
+}
+
+/** What a link tells; nothing after `lost` or `ended`. */
+export interface LinkEvents {
+  opened(): void;
+  message(data: unknown, origin: string): void;
+  reconnecting(attempt: number, delayMs: number): void;
+  resumed(resent: number): void;
+  restarted(restarts: number): void;
+  lost(lost: Lost): void;
+  ended(code: number, reason: string, wasClean: boolean): void;
+}
+
+/** One session at the gateway, over as many connections as it takes. */
+export interface Link {
+  send(message: Sendable, bytes: number): void;
+  close(code: number | undefined, reason: string | undefined): void;
+  /** Connects anew, now; whatever there is is taken over. */
+  reconnect(): void;
+  setBinaryType(type: "blob" | "arraybuffer"): void;
+  readonly bufferedAmount: number;
+  readonly protocol: string;
+  readonly extensions: string;
+}
+
+/** Close codes of the gateway. */
+const [COME_BACK, GONE, HOLD_OVERFLOW] = [1012, 4410, 4413] as const;
+/** There was no Close frame. */
+const LOST = 1006;
+const SOCKET_CONNECTING = 0;
+
+/** Connects, and tells what comes of it. Nothing is told before it has returned. */
+export function createLink(url: URL, protocols: string | string[], settings: Settings, events: LinkEvents): Link {
+  const { control, giveUpMs, random } = settings;
+  const copies = createCopies(settings.copies);
+  let session = newSessionId();
+  let known: SessionStatus | undefined;
+  let isResumable = true;
+  let socket: Socket | undefined;
+  let binaryType = settings.binaryType;
+  /** Whether there is a session to go on with. */
+  let isOpen = false;
+  /** Whether the connection is known to be that session's, and the gateway has all that was sent before. */
+  let isReady = false;
+  let early: { readonly data: unknown; readonly origin: string }[] = [];
+  let closing: { readonly code: number | undefined; readonly reason: string | undefined } | undefined;
+  let isOver = false;
+  let attempt = 0;
+  let failingSince = 0;
+  let isAsking = false;
+  const acks = control ? createReceivedAcks((frame) => socket?.send(frame)) : undefined;
+  const timers: { retry?: Timer; drain?: Timer } = {};
+
+  function address(): string {
+    const asked = new URL(url);
+    asked.searchParams.set("_ws_session", session);
+    if (isOpen) asked.searchParams.set("_ws_recv", String(copies.received));
+    if (control) asked.searchParams.set("_ws_ctl", "1");
+    return asked.href;
+  }
+
+  function connect(): void {
+    clearTimeout(timers.retry);
+    leave();
+    // What was never open is not resumed: nobody knows whether the gateway has it.
+    if (!isOpen) session = newSessionId();
+    const asked = address();
+    const made = new settings.WebSocket(asked, protocols);
+    made.binaryType = binaryType;
+    socket = made;
+    timers.retry = setTimeout(retry, settings.handshakeTimeoutMs);
+    made.addEventListener("open", () => {
+      if (socket !== made || control) return;
+      if (isOpen) void resume(made, asked);
+      else open(made, undefined);
+    });
+    made.addEventListener("message", ({ data, origin }) => {
+      if (socket === made) take(made, data, origin);
+    });
+    // Some throw where nobody listens; what is to be done about it comes with the close.
+    made.addEventListener("error", () => {});
+    made.addEventListener("close", ({ code, reason, wasClean }) => {
+      if (socket === made) closed(code, reason, wasClean);
+    });
+  }
+
+  /** Never with a Close frame, which would end the session: whoever connects next takes the connection over. */
+  function leave(): void {
+    const left = socket;
+    socket = undefined;
+    isReady = false;
+    early = [];
+    acks?.stop();
+    if (left?.readyState === SOCKET_CONNECTING) left.close();
+  }
+
+  function open(made: Socket, status: SessionStatus | undefined): void {
+    isOpen = true;
+    ready(made, []);
+    known = status;
+    events.opened();
+    if (status === undefined && socket === made) void learn();
+  }
+
+  /** Whether the gateway knows of this session at all: if not, it must not be opened again as if it were the same. */
+  async function learn(): Promise<void> {
+    const status = await askStatus(address(), settings);
+    if (status === "none") isResumable = false;
+    else if (status !== "retry") known ??= status;
+  }
+
+  async function resume(made: Socket, asked: string): Promise<void> {
+    const status = await askStatus(asked, settings);
+    if (socket !== made) return;
+    if (status === "retry") retry();
+    else if (status === "none") lose(GONE, "whoever answers here knows nothing of this session");
+    else verified(made, status);
+  }
+
+  function verified(made: Socket, status: SessionStatus): void {
+    const before = known;
+    if (before !== undefined && before.epoch !== status.epoch) {
+      lose(GONE, "the gateway has another session under this name");
+      return;
+    }
+    const resumption = copies.resume(status.recv);
+    if (resumption.kind === "lost") {
+      lose(GONE, "what the gateway has not got is not kept any more");
+      return;
+    }
+    known = status;
+    const waiting = early;
+    ready(made, resumption.messages);
+    events.resumed(resumption.messages.length);
+    if (before !== undefined && before.restarts < status.restarts) events.restarted(status.restarts);
+    for (const { data, origin } of waiting) {
+      // A listener may have connected anew, which brings the rest again.
+      if (socket !== made) return;
+      deliver(data, origin);
+    }
+    if (closing !== undefined) made.close(closing.code, closing.reason);
+  }
+
+  function ready(made: Socket, messages: readonly Sendable[]): void {
+    clearTimeout(timers.retry);
+    isReady = true;
+    attempt = 0;
+    for (const message of messages) made.send(wired(message));
+  }
+
+  function wired(message: Sendable): Sendable {
+    return control && typeof message === "string" ? escapeText(message) : message;
+  }
+
+  function take(made: Socket, data: unknown, origin: string): void {
+    const read = control && typeof data === "string" ? readText(data) : { data };
+    if (read === undefined) return;
+    if ("frame" in read) obey(made, read.frame);
+    // Until it is sure that this is the session, nothing of it may be shown.
+    else if (isReady) deliver(read.data, origin);
+    else early.push({ data: read.data, origin });
+  }
+
+  function obey(made: Socket, frame: ControlFrame): void {
+    switch (frame.kind) {
+      case "hello":
+        if (isOpen) verified(made, frame);
+        else open(made, frame);
+        return;
+      case "ack":
+        copies.confirm(frame.n);
+        return;
+      case "drain":
+        timers.drain = setTimeout(connect, random() * frame.inMs);
+    }
+  }
+
+  function deliver(data: unknown, origin: string): void {
+    copies.countReceived();
+    acks?.received(copies.received);
+    events.message(data, origin);
+  }
+
+  function closed(code: number, reason: string, wasClean: boolean): void {
+    leave();
+    if (closing !== undefined) end(code, reason, wasClean);
+    else if (isOpen && (code === GONE || code === HOLD_OVERFLOW)) lose(code, reason);
+    else if (wasClean && code !== COME_BACK && code !== LOST) end(code, reason, true);
+    else if (isOpen && !isResumable) lose(LOST, "the connection is lost, and this route resumes none");
+    else retry();
+  }
+
+  function retry(): void {
+    leave();
+    clearTimeout(timers.retry);
+    if (attempt === 0) failingSince = Date.now();
+    if (Date.now() - failingSince >= giveUpMs) {
+      if (isOpen) lose(LOST, `no connection for ${giveUpMs} ms`);
+      else end(LOST, "", false);
+      return;
+    }
+    const delayMs = delayBefore(attempt, settings);
+    attempt += 1;
+    timers.retry = setTimeout(connect, delayMs);
+    events.reconnecting(attempt, delayMs);
+  }
+
+  function finish(code: number): void {
+    isOver = true;
+    const left = socket;
+    leave();
+    // It may hold a session of ours that nobody will come back for.
+    left?.close(code === LOST ? undefined : code);
+    for (const timer of [timers.retry, timers.drain]) clearTimeout(timer);
+    stopListening();
+  }
+
+  function lose(code: number, reason: string): void {
+    finish(code);
+    events.lost({ code, reason, unconfirmed: copies.all() });
+  }
+
+  function end(code: number, reason: string, wasClean: boolean): void {
+    finish(LOST);
+    events.ended(code, reason, wasClean);
+  }
+
+  async function trim(): Promise<void> {
+    if (isAsking) return;
+    isAsking = true;
+    const status = await askStatus(address(), settings);
+    isAsking = false;
+    if (typeof status === "object" && status.epoch === (known?.epoch ?? status.epoch)) copies.confirm(status.recv);
+  }
+
+  const stopListening = whenOnline(() => {
+    if (!isOver && socket === undefined) connect();
+  });
+  connect();
+  return {
+    send(message, bytes) {
+      if (isOver) return;
+      if (!copies.add(message, bytes, isReady)) {
+        lose(HOLD_OVERFLOW, "more was sent while there was no connection than can be kept");
+        return;
+      }
+      if (!isReady) return;
+      socket?.send(wired(message));
+      if (!control && copies.isHalfFull) void trim();
+    },
+    close(code, reason) {
+      closing = { code, reason };
+      if (isReady) socket?.close(code, reason);
+      // With nothing connected there is nobody to say it to; the gateway ends what it holds by itself.
+      else if (!isOpen || socket === undefined) end(LOST, "", false);
+    },
+    reconnect() {
+      if (!isOver && closing === undefined) connect();
+    },
+    setBinaryType(type) {
+      binaryType = type;
+      if (socket !== undefined) socket.binaryType = type;
+    },
+    get bufferedAmount() {
+      return isReady ? (socket?.bufferedAmount ?? 0) : copies.bytes;
+    },
+    get protocol() {
+      return socket?.protocol ?? "";
+    },
+    get extensions() {
+      return socket?.extensions ?? "";
+    },
+  };
+}
+
+type Timer = ReturnType<typeof setTimeout>;

@@ -1,0 +1,64 @@
+import type { CopyLimits } from "./copies.ts";
+import type { SocketConstructor } from "./platform.ts";
+
+/** How a `ResumableWebSocket` behaves; every part may be left out. */
+export interface ResumableOptions {
+  /** How long to try to connect, or to come back, before giving up, in ms. Default 300,000; the gateway waits 30 s as a rule. */
+  readonly giveUpMs?: number;
+  /** Before the second try, at most, in ms; doubled with each. Default 100. */
+  readonly minDelayMs?: number;
+  /** Between tries, at most, in ms. Default 5,000. */
+  readonly maxDelayMs?: number;
+  /** How long one try may take, in ms. Default 10,000. */
+  readonly handshakeTimeoutMs?: number;
+  /** What to do once a session is lost: end with `close` (default), or open a new one, after the event `lost` has said so. */
+  readonly onLost?: "close" | "reopen";
+  /**
+   * Whether the gateway says on the session's own connection what has come, instead of being asked by a plain GET. Saves a round
+   * trip and, on a page of another origin, CORS. Default false.
+   */
+  readonly control?: boolean;
+  /** Room for copies of what the gateway may not have. Default 1,000 messages and 1 MiB. */
+  readonly copies?: CopyLimits;
+  /** Header fields of the plain GET, such as `authorization`; asked for each time. Default none; cookies are sent. */
+  readonly headers?: () => Readonly<Record<string, string>>;
+  /** Default those of the platform. */
+  readonly WebSocket?: SocketConstructor;
+  readonly fetch?: typeof fetch;
+  /** In [0, 1). Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Options with nothing left out, as a link uses them. */
+export interface Settings extends Required<Omit<ResumableOptions, "fetch">> {
+  readonly fetch: typeof fetch;
+  readonly binaryType: "blob" | "arraybuffer";
+}
+
+/** Fills in what is left out. */
+export function settingsOf(options: ResumableOptions): Settings {
+  return {
+    giveUpMs: 300_000,
+    minDelayMs: 100,
+    maxDelayMs: 5_000,
+    handshakeTimeoutMs: 10_000,
+    onLost: "close",
+    control: false,
+    copies: { messages: 1_000, bytes: 1_048_576 },
+    headers: () => ({}),
+    random: Math.random,
+    WebSocket,
+    // As a method of nothing else, which browsers insist on.
+    fetch: (...args) => fetch(...args),
+    binaryType: "blob",
+    ...options,
+  };
+}
+
+/** How long to wait before try number `attempt`, from 0 on: any time up to a bound that doubles, so that clients of a gateway that fell don't come all at once. */
+export function delayBefore(
+  attempt: number,
+  { minDelayMs, maxDelayMs, random }: Pick<Settings, "minDelayMs" | "maxDelayMs" | "random">,
+): number {
+  return Math.floor(random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt, 30)));
+}

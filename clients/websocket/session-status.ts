@@ -1,0 +1,42 @@
+import type { Settings } from "./options.ts";
+
+/** What the gateway knows of a session. */
+export interface SessionStatus {
+  /** Names the gateway's memory of it. */
+  readonly epoch: string;
+  /** Messages of the client that have come. */
+  readonly recv: number;
+  /** How often the gateway had to read the session from its storage after a crash. */
+  readonly restarts: number;
+}
+
+/**
+ * Asks by a plain GET of the session's own URL, since no browser shows a page the headers of a handshake's answer.
+ *
+ * @returns `retry`: nothing came, or the gateway is busy; `none`: whoever answered knows nothing of sessions.
+ */
+export async function askStatus(
+  socketUrl: string,
+  { fetch: get, headers }: Pick<Settings, "fetch" | "headers">,
+): Promise<SessionStatus | "retry" | "none"> {
+  try {
+    const url = socketUrl.replace(/^ws/, "http");
+    const init = {
+      headers: { ...headers(), accept: "application/json" },
+      credentials: "include",
+      cache: "no-store",
+    } as const;
+    const response = await get(url, init);
+    if (response.status === 429 || response.status >= 500) return "retry";
+    const document: unknown = response.ok ? await response.json().catch(() => undefined) : undefined;
+    return isStatus(document) ? document : "none";
+  } catch {
+    return "retry";
+  }
+}
+
+function isStatus(value: unknown): value is SessionStatus {
+  if (typeof value !== "object" || value === null) return false;
+  const { epoch, recv, restarts }: { epoch?: unknown; recv?: unknown; restarts?: unknown } = value;
+  return typeof epoch === "string" && Number.isSafeInteger(recv) && Number.isSafeInteger(restarts);
+}
