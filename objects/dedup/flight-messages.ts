@@ -19,6 +19,8 @@ export interface FlightMessage {
   readonly url: string;
   /** Those that the origin gets, and no others. */
   readonly fields: readonly FieldPair[];
+  /** The data centre that keeps what its readers read, such as `FRA`; empty: that of the owner itself, or nobody knows. */
+  readonly place: string;
   /** Whether there is something stale that will do if the origin fails. */
   readonly hasStale: boolean;
   /** What the origin was asked for before is not wanted, as it was purged; in ms since the epoch, 0: all is. */
@@ -27,6 +29,8 @@ export interface FlightMessage {
   readonly coalesce: "fresh" | "arrived-before-headers";
   /** The route's total timeout. */
   readonly totalMs: number;
+  /** Its timeout for silence: whoever takes nothing for so long is broken off. */
+  readonly idleMs: number;
 }
 
 /** What comes of a request, before its response's body. Durations in ms, times in ms since the epoch by the clock of whoever asked. */
@@ -34,8 +38,8 @@ export type FlightAnswer =
   | ({
       readonly kind: "served";
       readonly role: "leader" | "follower";
-      /** The response's own name. */
-      readonly name: string;
+      /** Whether this one is to keep it for its place; of each place one is. */
+      readonly isKeeper: boolean;
       readonly status: number;
       readonly fields: readonly FieldPair[];
     } & Fetched)
@@ -82,12 +86,13 @@ const MAX_URL = 65_536;
 
 /** What is wrong with a message, in words for a log, or undefined. */
 export function flightProblem(message: Unchecked<FlightMessage>): string | undefined {
-  const { v, route, configVersion, url, fields, freshAfter, windowMs, totalMs } = message;
+  const { v, route, configVersion, url, fields, place, freshAfter, windowMs, totalMs, idleMs } = message;
   if (v !== 1) return wanted("v", v, "1; deploy the Worker and its objects together");
   if (!isText(route, MAX_POLICY_LENGTH)) return wanted("route", route, `1 to ${MAX_POLICY_LENGTH} characters`);
   if (!isText(url, MAX_URL)) return wanted("url", url, "a URL");
   if (!Array.isArray(fields) || fields.length > MAX_FIELDS) return wanted("fields", fields, `at most ${MAX_FIELDS}`);
-  const counts = { configVersion, freshAfter, windowMs, totalMs };
+  if (typeof place !== "string") return wanted("place", place, "a text");
+  const counts = { configVersion, freshAfter, windowMs, totalMs, idleMs };
   for (const [name, count] of Object.entries(counts))
     if (!isCount(count)) return wanted(name, count, "an integer >= 0");
   return undefined;

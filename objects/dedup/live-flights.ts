@@ -32,18 +32,24 @@ interface Waiting {
   readonly writer: WritableStreamDefaultWriter<Uint8Array>;
   /** Whether it has its answer, or is getting it. */
   isServed: boolean;
+  /** Since when it has been taking what was last written; Infinity: it has taken it. */
+  writingSince: number;
 }
 
 /** A request that is under way to the origin, and what has come of it. */
 interface UnderWay {
   readonly stop: AbortController;
   readonly askedAt: number;
+  /** Where somebody keeps it already. */
+  readonly places: Set<string>;
   response?: Response;
   says?: Extract<OriginSays, { kind: "head" }>;
   body?: SharedBody;
 }
 
+/** The first bite of a body, and those of one that fills it: each bite of each reader leaves garbage. */
 const CHUNK_BYTES = 65_536;
+const LARGE_CHUNK_BYTES = 524_288;
 /** How often those who wait are looked after. */
 const BEAT_MS = 1_000;
 /** A follower waits no longer for another's request. */
@@ -55,8 +61,6 @@ const { followerWaitMs } = FLIGHT_RULES;
  * @param pool of the object: the platform lets it wait for six heads at once.
  */
 export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
-  /** Tells responses of this memory from those of another that the object has had, or has at the same time. */
-  const memory = crypto.randomUUID();
   const waiters = new Map<number, Waiting>();
   const requests = new Map<number, UnderWay>();
   const lingering = new Set<SharedBody>();
@@ -149,16 +153,25 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
 
   async function serve(id: number, request: number, role: "leader" | "follower"): Promise<void> {
     const waiting = waiters.get(id);
-    const { says, response, body } = requests.get(request) ?? {};
+    const { says, response, body, places } = requests.get(request) ?? {};
     if (waiting === undefined || says === undefined || response === undefined || body === undefined) return;
+    const { place } = waiting.message;
+    const isKeeper = places?.has(place) === false;
+    places?.add(place);
     const { kind: _kind, facts: _facts, ...fetched } = says;
     const { status, headers } = response;
     const fields = [...headers].filter(([name]) => name !== ORIGIN_SAYS);
-    const answer = { kind: "served", role, name: `${memory} ${request}`, status, fields, ...fetched } as const;
+    const answer = { kind: "served", role, isKeeper, status, fields, ...fetched } as const;
     const { writer } = waiting;
     waiting.isServed = true;
+    const write = async (chunk: Uint8Array) => {
+      waiting.writingSince = now();
+      await writer.write(chunk);
+      waiting.writingSince = Infinity;
+    };
     try {
-      await body.deliver(id, writer, sealAnswer(answer));
+      await body.deliver(id, write, sealAnswer(answer));
+      await writer.close();
       waiters.delete(id);
     } catch (error) {
       void writer.abort(error).catch(() => {});
@@ -166,15 +179,13 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
     }
   }
 
-  /** Whoever has gone shows it only when it is written to. */
+  /** Whoever has gone shows it only when it is written to. Whoever takes nothing for too long is broken off. */
   function askWhoIsThere(): void {
-    let isAnybody = false;
-    for (const { writer, isServed } of waiters.values()) {
-      if (isServed) continue;
-      isAnybody = true;
-      void writer.write(NO_ANSWER_YET).catch(() => {});
+    for (const { writer, isServed, writingSince, message } of waiters.values()) {
+      if (!isServed) void writer.write(NO_ANSWER_YET).catch(() => {});
+      else if (now() - writingSince > message.idleMs) void writer.abort(new Error("idle")).catch(() => {});
     }
-    if (isAnybody || beat === null) return;
+    if (waiters.size > 0 || beat === null) return;
     clearInterval(beat);
     beat = null;
   }
@@ -195,7 +206,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
   async function fly(request: number, owner: number): Promise<void> {
     const message = waiters.get(owner)?.message;
     if (message === undefined) return;
-    const underWay: UnderWay = { stop: new AbortController(), askedAt: Date.now() };
+    const underWay: UnderWay = { stop: new AbortController(), askedAt: Date.now(), places: new Set([""]) };
     requests.set(request, underWay);
     const says = await headOf(message, underWay);
     // Given up meanwhile.
@@ -258,9 +269,9 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
       const { done = true, value } = (await reader?.read(buffer)) ?? {};
       if (done || value === undefined) return requests.has(request);
       // A small bite would keep its whole buffer alive.
-      const isFull = value.byteLength === CHUNK_BYTES;
+      const isFull = value.byteLength === value.buffer.byteLength;
       body.add(isFull ? value : value.slice());
-      buffer = isFull ? new Uint8Array(CHUNK_BYTES) : new Uint8Array(value.buffer);
+      buffer = isFull ? new Uint8Array(LARGE_CHUNK_BYTES) : new Uint8Array(value.buffer);
       tell({ kind: "bytes", request, bytes: value.byteLength });
     }
   }
@@ -279,7 +290,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
       const { readable, writable } = new IdentityTransformStream();
       const writer = writable.getWriter();
       const id = (lastWaiter += 1);
-      waiters.set(id, { message, writer, isServed: false });
+      waiters.set(id, { message, writer, isServed: false, writingSince: Infinity });
       beat ??= setInterval(askWhoIsThere, BEAT_MS);
       writer.closed.catch(() => leave(id));
       tell({ kind: "join", waiter: id, fields: Object.fromEntries(message.fields), hasStale: message.hasStale });

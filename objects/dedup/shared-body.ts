@@ -25,7 +25,7 @@ export interface SharedBody {
   /** Resolves once more may be taken from the origin: somebody has read enough, or everything is kept anyway. */
   room(): Promise<void>;
   /** Gives a reader what stands before the body, and all of it. Rejects when it breaks off, or the reader is too slow or has gone. */
-  deliver(reader: number, writer: WritableStreamDefaultWriter<Uint8Array>, before: Uint8Array): Promise<void>;
+  deliver(reader: number, write: (chunk: Uint8Array) => Promise<void>, before: Uint8Array): Promise<void>;
 }
 
 /** A body of which nothing has come. */
@@ -35,7 +35,9 @@ export function newSharedBody(): SharedBody {
   /** Chunks that are let go, and their bytes. */
   let dropped = { chunks: 0, bytes: 0 };
   let ended: "complete" | "broken" | undefined;
+  /** Those who wait for more; whoever waits for somebody to have read more. */
   let waiting: (() => void)[] = [];
+  let isRoomWanted: (() => void) | undefined;
 
   function take({ fanOut: after }: FanOutStep): void {
     fanOut = after;
@@ -45,12 +47,15 @@ export function newSharedBody(): SharedBody {
       chunks.shift();
       dropped = { chunks: dropped.chunks + 1, bytes: dropped.bytes + first.byteLength };
     }
+    isRoomWanted?.();
+    isRoomWanted = undefined;
+  }
+  /** Takes in what concerns all who wait. A read concerns none of them: there are as many as readers times chunks. */
+  function tellAll(after: FanOutStep): void {
+    take(after);
     const woken = waiting;
     waiting = [];
     for (const wake of woken) wake();
-  }
-  function change(): Promise<void> {
-    return new Promise((resolve) => void waiting.push(resolve));
   }
   /** The next chunk for somebody; undefined: there is none, and none will come. */
   async function next(reader: number, index: number): Promise<Uint8Array | undefined> {
@@ -59,21 +64,21 @@ export function newSharedBody(): SharedBody {
       if (ended === "broken") throw new Error("the origin's response broke off");
       const chunk = chunks[index - dropped.chunks];
       if (chunk !== undefined || ended === "complete") return chunk;
-      await change();
+      await new Promise<void>((resolve) => void waiting.push(resolve));
     }
   }
 
   return {
     add(chunk) {
       chunks.push(chunk);
-      take(addToFanOut(fanOut, chunk.byteLength));
+      tellAll(addToFanOut(fanOut, chunk.byteLength));
     },
     end(isComplete) {
       if (ended !== "broken") ended = isComplete ? "complete" : "broken";
-      take({ fanOut, cut: [] });
+      tellAll({ fanOut, cut: [] });
     },
     close() {
-      take(closeFanOut(fanOut, ended === "complete"));
+      tellAll(closeFanOut(fanOut, ended === "complete"));
     },
     kept: () => (fanOut.readers.size === 0 ? 0 : fanOut.total - fanOut.freed),
     async room() {
@@ -81,23 +86,24 @@ export function newSharedBody(): SharedBody {
         const furthest = Math.max(0, ...fanOut.readers.values());
         const isFull = !fanOut.isAdmitting && fanOut.readers.size > 0 && fanOut.total - furthest > AHEAD_BYTES;
         if (!isFull || ended !== undefined) return;
-        await change();
+        await new Promise<void>((resolve) => {
+          isRoomWanted = resolve;
+        });
       }
     },
-    async deliver(reader, writer, before) {
+    async deliver(reader, write, before) {
       // Before anything is waited for: from here on nothing is let go that it has not read.
       const joined = joinFanOut(fanOut, reader);
       if (joined === undefined) throw new Error("the first byte is not kept any more");
       fanOut = joined;
       try {
-        await writer.write(before);
+        await write(before);
         for (let index = 0; ; index += 1) {
           const chunk = await next(reader, index);
           if (chunk === undefined) break;
-          await writer.write(chunk);
+          await write(chunk);
           take(readFromFanOut(fanOut, reader, chunk.byteLength));
         }
-        await writer.close();
       } finally {
         take(leaveFanOut(fanOut, reader));
       }

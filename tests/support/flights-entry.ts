@@ -7,7 +7,7 @@ const losing = new Set<string>();
 
 /** The shipped owner of flights, which fails when the path of what it is asked for names a fault: `/silent-...`, `/broken-...`. */
 export class Dedup extends SoundDedup {
-  #watch: ReturnType<typeof setInterval> | undefined;
+  #isWatched = false;
 
   override async fetch(request: Request): Promise<Response> {
     const { url }: { url: string } = await request.clone().json();
@@ -15,9 +15,12 @@ export class Dedup extends SoundDedup {
     if (pathname.includes("/silent-")) return new Promise(() => {});
     if (pathname.includes("/broken-")) throw new Error("injected");
     // As when it is moved, or its code is updated.
-    this.#watch ??= setInterval(() => {
-      if (losing.delete(pathname)) this.ctx.abort("injected");
-    }, 20);
+    if (!this.#isWatched) {
+      setInterval(() => {
+        if (losing.delete(pathname)) this.ctx.abort("injected");
+      }, 20);
+    }
+    this.#isWatched = true;
     return super.fetch(request);
   }
 }

@@ -31,8 +31,8 @@ export interface Answered {
   readonly receivedAt: number;
   /** What would have bound the client to a target; nothing that is kept may. */
   readonly bind: ((answer: Response) => void) | undefined;
-  /** The name of the response where others may have it too; absent: it was asked for by this request alone, under our conditions. */
-  readonly flight?: string;
+  /** Where others may have it too: whether this request is to keep it for its place. Absent: it was asked for alone, under our conditions. */
+  readonly flight?: "keeper" | "reader";
 }
 
 /** The tiers for what a request asks for. */

@@ -1,7 +1,6 @@
 import { credentialsOf } from "./credentials.ts";
 import { isNotModified, notModifiedFields } from "../conditional.ts";
 import { collectBody, fillBody } from "./fill-body.ts";
-import { createLru } from "../../../objects/lru.ts";
 import { retentionOf } from "../answer.ts";
 import { shelvesOf, whyOf, type Answered, type Asking } from "./asking.ts";
 import { fieldsOf, readerOf, type Fields } from "../fields.ts";
@@ -12,15 +11,6 @@ import { toStored, type StoredResponse } from "../stored-response.ts";
 import { keepResponse, type Where } from "../tiers/shelves.ts";
 import { noteShareable } from "./flights.ts";
 import { forwarded, told } from "./told.ts";
-
-/** Responses of flights that somebody in this isolate keeps already. */
-const taken = createLru<string, true>(1_000);
-
-function isTaken(flight: string): boolean {
-  const isKnown = taken.get(flight) === true;
-  taken.set(flight, true);
-  return isKnown;
-}
 
 /** Gives the client what the origin has answered, and keeps it once it has come whole, where it may be kept. */
 export async function fill(asking: Asking, answered: Answered): Promise<Response> {
@@ -72,8 +62,8 @@ export function keepingOf(asking: Asking, answered: Omit<Answered, "bind">): Kee
   if (Number(headers.get("content-length") ?? 0) > policy.maxBytes || policy.maxBytes === 0) {
     return { isShareable: true, isStored: false, keep: undefined, detail: policy.maxBytes === 0 ? undefined : "size" };
   }
-  // Whoever fetched it keeps it for all; of those who read it in this isolate one does so for this place.
-  if (flight !== undefined && isTaken(flight)) {
+  // Whoever fetched it keeps it for all; of those who read it one in each place does so for that.
+  if (flight === "reader") {
     return { isShareable: true, isStored: true, keep: undefined, detail: undefined };
   }
   const { freshness, tags } = storability;

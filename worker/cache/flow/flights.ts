@@ -143,12 +143,19 @@ async function land({ exchange }: Asking, stream: ReadableStream<Uint8Array>, wa
   watch.expect(exchange.deadline, late);
   const answer = await readAnswer(stream);
   if (answer.kind !== "served") return { answer, answered: undefined };
-  const { status, fields, requestedAt, bytesRequestedAt, receivedAt, name } = answer;
+  const { status, fields, requestedAt, bytesRequestedAt, receivedAt, isKeeper } = answer;
   const headers = new Headers();
   for (const [field, value] of fields) headers.append(field, value);
   const body = await bodyOf(exchange, stream, { status, headers });
   const response = new Response(body, { status, headers, encodeBody: "manual" });
-  const answered = { answer: response, requestedAt, bytesRequestedAt, receivedAt, bind: undefined, flight: name };
+  const answered = {
+    answer: response,
+    requestedAt,
+    bytesRequestedAt,
+    receivedAt,
+    bind: undefined,
+    flight: isKeeper ? "keeper" : "reader",
+  } as const;
   return { answer, answered };
 }
 
@@ -171,10 +178,20 @@ async function bodyOf(
     if ((value?.byteLength ?? 0) !== length) throw new Error("the owner of the flight has gone");
     return value ?? null;
   }
-  const pipe = declared === null ? new IdentityTransformStream() : new FixedLengthStream(length);
-  const { idle: idleMs } = exchange.route.route.timeouts;
-  const signal = exchange.stop?.signal ?? exchange.request.signal;
-  exchange.notes.body = pump(stream, pipe.writable, { idleMs, signal });
+  if (declared === null) {
+    const pipe = new IdentityTransformStream();
+    const { idle: idleMs } = exchange.route.route.timeouts;
+    const signal = exchange.stop?.signal ?? exchange.request.signal;
+    exchange.notes.body = pump(stream, pipe.writable, { idleMs, signal });
+    return pipe.readable;
+  }
+  // Moved by the runtime: 50 bodies of 4 MB at once grew the process by 240 MiB in JavaScript, and by 87 so. The owner sees to silence.
+  const pipe = new FixedLengthStream(length);
+  const how = exchange.stop === undefined ? {} : { signal: exchange.stop.signal };
+  exchange.notes.body = stream.pipeTo(pipe.writable, how).then(
+    () => ({ kind: "complete", bytes: length }),
+    (error: unknown) => ({ kind: "source-failed", bytes: 0, error }),
+  );
   return pipe.readable;
 }
 
@@ -192,12 +209,19 @@ function messageOf({ exchange, keyed, flights, candidate, rules }: Asking, fresh
     ...(placement && { placement }),
     url: `${scheme}://${host}${path}${query}`,
     fields: [...requestHeaders({ ...asked, canonical }, decidingFields(route.route))],
+    place: placeOf(exchange),
     hasStale: answerOnFailure(candidate, "timeout", Date.now(), rules) !== undefined,
     freshAfter,
     windowMs: flights?.windowMs ?? 0,
     coalesce: flights?.coalesce ?? "fresh",
     totalMs: route.route.timeouts.total,
+    idleMs: route.route.timeouts.idle,
   };
+}
+
+function placeOf({ request }: Exchange): string {
+  const colo = request.cf?.["colo"];
+  return typeof colo === "string" ? colo : "";
 }
 
 /**
