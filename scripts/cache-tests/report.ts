@@ -17,15 +17,20 @@ export const PROFILES = [
 const EXCEPTED: ReadonlySet<string> = new Set(EXCEPTIONS.flatMap(({ tests }) => tests));
 const UNTESTED: Verdict = { kind: "untested" };
 
-/** The scores, a row for each profile. */
-export function scoreRows(tests: readonly SuiteTest[], judged: readonly Verdicts[]): readonly string[][] {
-  const rows = judged.map((verdicts, at) => {
+/** The scores, a row for each profile, and for others that were judged. */
+export function scoreRows(
+  tests: readonly SuiteTest[],
+  judged: readonly Verdicts[],
+  others: readonly (readonly [name: string, Verdicts])[],
+): readonly string[][] {
+  const ours = judged.map((verdicts, at) => [PROFILES[at]?.name ?? "", verdicts] as const);
+  const rows = [...ours, ...others].map(([name, verdicts]) => {
     const figure = (some: readonly SuiteTest[], kind: SuiteTest["kind"]) => {
       const { passed, tests: all } = scoreOf(some, verdicts, kind);
       return `${passed} of ${all} (${((100 * passed) / all).toFixed(1)} %)`;
     };
     return [
-      PROFILES[at]?.name ?? "",
+      name,
       figure(tests, "required"),
       figure(possible(tests), "required"),
       figure(tests, "optimal"),
@@ -35,15 +40,18 @@ export function scoreRows(tests: readonly SuiteTest[], judged: readonly Verdicts
   return [["profile", "required", "of those that can be passed", "optimal", "check"], ...rows];
 }
 
+/** The required tests that are not passed, and that no exception explains. */
+export function unexplained(tests: readonly SuiteTest[], verdicts: Verdicts): readonly string[] {
+  const failed = tests.filter(({ id, kind }) => kind === "required" && verdicts.get(id)?.kind !== "pass");
+  return failed.map(({ id }) => id).filter((id) => !EXCEPTED.has(id));
+}
+
 /** What is to be mended: a required test that is not passed and not excepted, an exception that is passed, too small a share. */
 export function complaintsOf(tests: readonly SuiteTest[], judged: readonly Verdicts[]): readonly string[] {
   return PROFILES.flatMap(({ name, share }, at) => {
     const verdicts = judged[at] ?? new Map<string, Verdict>();
-    const unlisted = tests.flatMap(({ id, kind }) => {
-      const verdict = verdicts.get(id) ?? UNTESTED;
-      return kind !== "required" || verdict.kind === "pass" || EXCEPTED.has(id)
-        ? []
-        : [`${name}: ${id} is not passed, and no exception says why: ${said(verdict)}`];
+    const unlisted = unexplained(tests, verdicts).map((id) => {
+      return `${name}: ${id} is not passed, and no exception says why: ${said(verdicts.get(id) ?? UNTESTED)}`;
     });
     const passed = [...EXCEPTED].filter((id) => verdicts.get(id)?.kind === "pass");
     const { passed: got, tests: all } = scoreOf(possible(tests), verdicts, "required");

@@ -1,8 +1,9 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { text } from "node:stream/consumers";
-import { pathToFileURL } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import * as v from "valibot";
 
 import type { Results, SuiteTest } from "./score.ts";
@@ -27,6 +28,8 @@ const Suites = v.array(
     ),
   }),
 );
+const BROWSERS: ReadonlySet<string> = new Set(["chrome", "firefox", "safari"]);
+const CLIENT = fileURLToPath(new URL("client.ts", import.meta.url));
 const ResultsSchema = v.record(v.string(), v.union([v.literal(true), v.array(v.string())]));
 
 /** The tests of a copy of the suite, without those for browsers, as its own command line runs them. */
@@ -37,6 +40,21 @@ export async function readTests(directory: string): Promise<readonly SuiteTest[]
   const listed = v.parse(Suites, [...v.parse(v.array(v.unknown()), all), surrogate]);
   const tests = listed.flatMap((suite) => suite.tests).filter(({ isBrowsers }) => !isBrowsers);
   return [...new Map(tests.map((test) => [test.id, test])).values()];
+}
+
+/** What others got, as far as their results come with the suite; without browsers. */
+export async function publishedResults(directory: string): Promise<readonly (readonly [name: string, Results])[]> {
+  const files = (await readdir(`${directory}/results`)).filter((file) => file.endsWith(".json"));
+  const named = files.map((file) => [file.slice(0, -".json".length), file] as const);
+  const caches = named.filter(([name]) => !BROWSERS.has(name));
+  return Promise.all(
+    caches.map(async ([name, file]) => {
+      return [
+        name,
+        v.parse(ResultsSchema, JSON.parse(await readFile(`${directory}/results/${file}`, "utf8"))),
+      ] as const;
+    }),
+  );
 }
 
 /** The suite's origin on loopback; its own start script would listen on every interface. */
@@ -69,12 +87,9 @@ export async function startOrigin(directory: string): Promise<{ readonly url: st
   };
 }
 
-/** Runs the suite's client against a cache: about a minute, of which most is waiting for responses to become stale. */
-export async function runClient(directory: string, base: string): Promise<Results> {
-  const client = spawn(process.execPath, ["--no-warnings", "cli.mjs"], {
-    cwd: directory,
-    // Without an id all of it is run; it has to be empty and not missing.
-    env: { ...process.env, npm_config_base: base, npm_config_id: "", npm_package_config_id: "" },
+/** Runs the suite's client against a cache: a minute, of which most is waiting for responses to become stale; or some of its tests alone. */
+export async function runClient(directory: string, base: string, ids: readonly string[] = []): Promise<Results> {
+  const client = spawn(process.execPath, ["--no-warnings", CLIENT, directory, base, ...ids], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const [output] = await Promise.all([text(client.stdout), once(client, "exit")]);
