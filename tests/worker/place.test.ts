@@ -37,6 +37,12 @@ describe("a backend that health checks call down", () => {
   });
 });
 
+it("what another configuration has placed is refused", async () => {
+  const { route, ...exchange } = exchangeFor({ prefix: "/" }, env);
+  const asking = route.tail({ ...exchange, route, placement: { backend: "eu" } });
+  await expect(asking).rejects.toMatchObject({ code: "dependency-unavailable" });
+});
+
 it("a route with neither places nor variants has no step", () => {
   const { route } = exchangeFor({ prefix: "/" }, env).route;
   expect(place(route, new Map())).toBeUndefined();

@@ -36,30 +36,30 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
 }
 
 /**
- * The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. An exchange goes
- * where it was placed; one without a placement to the route's own backend.
+ * The end of the chain, which objects that need an upstream run through the `Origin` entrypoint: no client policy. What they ask for is
+ * counted where a release is tried out.
  */
 export function tail(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
   const { id, canary } = route;
+  const names = new Set([route, ...route.alternatives].map(({ backend }) => backend));
   const handle = forward(route, backends);
-  return canary === undefined ? handle : countTrials(canary, id, handle);
+  const counted = canary === undefined ? handle : countTrials(canary, id, handle);
+  return (exchange) => {
+    const name = exchange.placement?.backend;
+    if (name === undefined || names.has(name)) return counted(exchange);
+    // It was placed by another configuration.
+    const detail = `Route ${id} does not go to the backend ${name} here.`;
+    return Promise.reject(new GatewayError("dependency-unavailable", { detail }));
+  };
 }
 
+/** Sends an exchange where it was placed; one without a placement to the route's own backend. */
 function forward(route: Route, backends: ReadonlyMap<string, Backend>): Handler {
-  const { id, alternatives } = route;
-  const all = [route, ...alternatives];
-  if (alternatives.length === 0) return proxy(route, backends);
-  const ways = new Map(all.map((one) => [one.backend, proxy(one, backends, all)]));
-  return (exchange) => {
-    const name = exchange.placement?.backend ?? route.backend;
-    const way = ways.get(name);
-    // An object may ask under a placement of another configuration.
-    if (way === undefined)
-      throw new GatewayError("dependency-unavailable", {
-        detail: `Route ${id} does not go to the backend ${name} here.`,
-      });
-    return way(exchange);
-  };
+  const all = [route, ...route.alternatives];
+  const own = proxy(route, backends, all);
+  if (all.length === 1) return own;
+  const ways = new Map(route.alternatives.map((one) => [one.backend, proxy(one, backends, all)]));
+  return (exchange) => (ways.get(exchange.placement?.backend ?? "") ?? own)(exchange);
 }
 
 function compose(steps: readonly Step[], last: Handler): Handler {
