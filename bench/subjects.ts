@@ -9,6 +9,7 @@ import { type ObjectBinding, readManifest } from "../scripts/local/manifest.ts";
 import { startChild } from "./child.ts";
 import { nginxBinary, startNginx } from "./peers/nginx.ts";
 import type { Running, Subject } from "./rounds.ts";
+import { trafficDocuments } from "./traffic.ts";
 import { startWorkerd } from "./workerd.ts";
 
 const COUNTER: ObjectBinding = { binding: "COUNTER", className: "Counter" };
@@ -35,6 +36,7 @@ export function allSubjects(originPort: number): readonly Subject[] {
     { name: "sluice-protected", start: () => startSluice(origin, protectedBackend(origin)) },
     { name: "colo-match", start: () => startWorker("colo-match", origin, [], memoryCache()) },
     { name: "sluice-cached", start: () => startSluice(origin, cached(origin), memoryCache()) },
+    ...trafficDocuments(origin).map(({ name, document }) => ({ name, start: () => startSluice(origin, document) })),
     { name: "sluice-refusing", start: () => startSluice(origin, { rateLimit: SPENT }), status: 429 },
     { name: "local", start: () => startLocal(origin) },
     {
