@@ -9,11 +9,18 @@ export const TIER_OUTCOMES = ["hits", "misses", "failures"] as const;
 /** The times in which tiers find something are counted up to each of these, and what takes longer, in ms. */
 export const FOUND_WITHIN_MS = [1, 2, 5, 10, 20, 50, 100, 200, 500] as const;
 
-/** How often each of these happened: outcomes; then of each tier what came of looking, and the times. */
+/**
+ * What coalescing makes of requests: one that others may have waited for, one that waited for another's, one whose response is nobody
+ * else's, one that failed with another's, one whose owner was silent.
+ */
+export const FLIGHT_OUTCOMES = ["led", "joined", "alone", "failed", "ownerless"] as const;
+
+/** How often each of these happened: outcomes; then of each tier what came of looking, and the times; then what coalescing made of it. */
 export type CacheTally = readonly number[];
 
 const A_TIER = TIER_OUTCOMES.length + FOUND_WITHIN_MS.length + 1;
-const LENGTH = CACHE_OUTCOMES.length + CACHE_TIERS.length * A_TIER;
+const FLIGHTS = CACHE_OUTCOMES.length + CACHE_TIERS.length * A_TIER;
+const LENGTH = FLIGHTS + FLIGHT_OUTCOMES.length;
 
 /** Nothing has happened. */
 export function noTally(): number[] {
@@ -35,6 +42,11 @@ export function placeOfTimes(tier: (typeof CACHE_TIERS)[number]): number {
   return placeOfTier(tier, "hits") + TIER_OUTCOMES.length;
 }
 
+/** Where it is counted what coalescing made of a request. */
+export function placeOfFlight(outcome: (typeof FLIGHT_OUTCOMES)[number]): number {
+  return FLIGHTS + FLIGHT_OUTCOMES.indexOf(outcome);
+}
+
 /** Which of the times this is. */
 export function timeBucket(ms: number): number {
   const bucket = FOUND_WITHIN_MS.findIndex((most) => ms <= most);
@@ -44,5 +56,6 @@ export function timeBucket(ms: number): number {
 /** Both together; the first alone where the other, from a Worker of another version, counts something else. */
 export function addTally(tally: CacheTally, more: unknown): CacheTally {
   if (!Array.isArray(more) || more.length !== LENGTH || !more.every(isCount)) return tally;
-  return tally.map((count, place) => count + (more[place] ?? 0));
+  // What was stored before something more was counted is shorter.
+  return more.map((count, place) => count + (tally[place] ?? 0));
 }

@@ -147,6 +147,7 @@ describe("an operator", () => {
         "POST /clients/{id}/reset",
         "POST /clients/{id}/grant",
         "/config",
+        "/dedup-stats",
         "/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=",
         "/sockets/{id}",
         "DELETE /sockets/{id}?code=&reason=",

@@ -113,6 +113,26 @@ it("asks the origin once for what many ask for at the same time, and keeps it", 
   expect(tally(flights.map(({ flight }) => flight))).toMatchObject({ led: 1, joined: 99 });
 });
 
+// Second: what others do counts too.
+it("counts what it spared the origin, over all isolates", async () => {
+  const counted = async () => {
+    // An isolate tells what it has counted when it asks for purges, which it does behind an answer.
+    await Promise.all(crowd(4, "/kept/once"));
+    const headers = { authorization: `Bearer ${gateway.adminToken}` };
+    return (await fetch(`${gateway.url}/admin/dedup-stats`, { headers })).json();
+  };
+  await expect.poll(counted, { timeout: 20_000 }).toEqual({
+    scope: expect.any(String),
+    since: expect.any(String),
+    leaders: 1,
+    followers: 99,
+    hitForMiss: 0,
+    failed: 0,
+    withoutOwner: 0,
+    upstreamRequestsSaved: 99,
+  });
+});
+
 it("asks once for each variant", async () => {
   const path = "/kept/variants";
   const all = await together(

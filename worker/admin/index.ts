@@ -8,7 +8,7 @@ import { listBackends, listBreakers, readBackend } from "./backends/read-backend
 import { readCacheEntry } from "./cache/entry.ts";
 import { invalidateCache } from "./cache/invalidate.ts";
 import { listReleases, orderRelease, readRelease } from "./canary/releases.ts";
-import { readCacheStats } from "./cache/stats.ts";
+import { readCacheStats, readDedupStats } from "./cache/stats.ts";
 import { warmCache } from "./cache/warm.ts";
 import { listBans } from "./bans.ts";
 import { banClient, grantTokens, resetClient, unbanClient } from "./client-orders.ts";
@@ -103,6 +103,7 @@ const RESOURCES = [
   "POST /clients/{id}/reset",
   "POST /clients/{id}/grant",
   "/config",
+  "/dedup-stats",
   "/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=",
   "/sockets/{id}",
   "DELETE /sockets/{id}?code=&reason=",
@@ -132,6 +133,7 @@ resources
   .post("/canary/:name/abort", (request, context) => orderRelease(nameOf(request), "abort", context))
   .post("/canary/:name/reset", (request, context) => orderRelease(nameOf(request), "reset", context))
   .get("/cache-stats", (_request, context) => readCacheStats(context))
+  .get("/dedup-stats", (_request, context) => readDedupStats(context))
   .get("/circuit-breaker-status", (_request, context) => listBreakers(context))
   .post("/circuit-breaker-reset", (_request, context) => resetBreakers(context))
   .get("/bans", (_request, context) => listBans(context))

@@ -2,7 +2,9 @@ import { addresses } from "../../../objects/address.ts";
 import {
   CACHE_OUTCOMES,
   CACHE_TIERS,
+  FLIGHT_OUTCOMES,
   FOUND_WITHIN_MS,
+  placeOfFlight,
   placeOfOutcome,
   placeOfTier,
   placeOfTimes,
@@ -27,16 +29,37 @@ const ASK_MS = 5_000;
  * @throws GatewayError `dependency-unavailable`.
  */
 export async function readCacheStats({ env }: AdminContext): Promise<Response> {
+  const { since, counts } = await tallyOf(env);
+  return json(viewOf(since, counts, env));
+}
+
+/**
+ * GET /admin/dedup-stats: what coalescing has made of requests, in all isolates as above. Each that waited for another's has saved its
+ * origin one.
+ *
+ * @throws GatewayError `dependency-unavailable`.
+ */
+export async function readDedupStats({ env }: AdminContext): Promise<Response> {
+  const { since, counts } = await tallyOf(env);
+  const [leaders = 0, followers = 0, hitForMiss = 0, failed = 0, withoutOwner = 0] = FLIGHT_OUTCOMES.map(
+    (one) => counts[placeOfFlight(one)] ?? 0,
+  );
+  const said = { leaders, followers, hitForMiss, failed, withoutOwner, upstreamRequestsSaved: followers };
+  return json({ scope: SCOPE, since: new Date(since).toISOString(), ...said });
+}
+
+const SCOPE = "all isolates, but for what each did since it told last: 1.4 s, or as long as nobody has asked it";
+
+async function tallyOf(env: Env): Promise<StoredTally> {
   const { name } = await addresses(namingSecret(env)).controlPlane();
   const stub = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(name), ONE_TRY);
   const tally = takeTally();
   try {
     const late = () => new Error(`ControlPlane did not answer within ${ASK_MS} ms`);
-    const { since, counts } = await within<StoredTally>(stub.tally({ v: 1, tally }), ASK_MS, late);
-    return json(viewOf(since, counts, env));
+    return await within<StoredTally>(stub.tally({ v: 1, tally }), ASK_MS, late);
   } catch (error) {
     giveBack(tally);
-    const detail = "What the caches did cannot be read now; repeat it.";
+    const detail = "What was counted cannot be read now; repeat it.";
     throw new GatewayError("dependency-unavailable", { detail, headers: { "retry-after": "1" }, cause: error });
   }
 }
@@ -54,7 +77,7 @@ function viewOf(since: number, counts: CacheTally, { PROXY_CACHE, CACHE_BUCKET }
     return [tier, { isBound: bound[tier], ...said, foundWithinMs: timesOf(times) }] as const;
   });
   return {
-    scope: "all isolates, but for what each did since it told last: 1.4 s, or as long as nobody has asked it",
+    scope: SCOPE,
     since: new Date(since).toISOString(),
     requests: { hits, stale, revalidated, misses, bypasses },
     hitRate: asked === 0 ? null : (hits + stale) / asked,

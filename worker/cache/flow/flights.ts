@@ -22,6 +22,7 @@ import { readerOf } from "../fields.ts";
 import { tagsOf } from "../tags.ts";
 import { purgeableOf, type Answered, type Asking } from "./asking.ts";
 import { currentEpochs } from "./epochs.ts";
+import { countFlight } from "./tally.ts";
 
 /** An object that nobody has used before takes a few hundred milliseconds to come to life. What then follows is the origin's time. */
 const BOARD_MS = 1_000;
@@ -48,10 +49,7 @@ export async function askFlight(asking: Asking): Promise<Answered | undefined> {
   const { exchange, keyed, flights } = asking;
   if (flights === undefined) return undefined;
   const { notes, env, configVersion } = exchange;
-  if (isUnshared(keyed.key)) {
-    notes.flight = "alone";
-    return undefined;
-  }
+  if (isUnshared(keyed.key)) return note("alone");
   const { name } = await addresses(namingSecret(env)).flight([keyed.key, String(configVersion)]);
   let freshAfter = 0;
   // Once more where its memory was lost, or what it had was from before a purge.
@@ -65,11 +63,12 @@ export async function askFlight(asking: Asking): Promise<Answered | undefined> {
     switch (answer.kind) {
       case "alone":
         unshared.set(keyed.key, Date.now() + answer.forMs);
-        notes.flight = "alone";
-        return undefined;
+        return note("alone");
       case "stale":
+        countFlight("failed");
         throw new GatewayError("upstream-timeout", { detail: "The origin failed, and there is something stale." });
       case "failed":
+        countFlight("failed");
         throw errorOf(answer.failure);
       case "served":
     }
@@ -80,12 +79,18 @@ export async function askFlight(asking: Asking): Promise<Answered | undefined> {
       void answered.answer.body?.cancel().catch(() => {});
       continue;
     }
-    notes.flight = isLeader ? "led" : "joined";
+    note(isLeader ? "led" : "joined");
     if (isLeader) Object.assign(notes, answer.notes);
     return answered;
   }
+  countFlight("ownerless");
   (notes.degraded ??= []).push("flights");
   return undefined;
+
+  function note(what: "led" | "joined" | "alone"): undefined {
+    countFlight(what);
+    notes.flight = what;
+  }
 }
 
 /** Tells the owner that its key's responses can be shared again, if they could not be. */

@@ -1,11 +1,13 @@
 import {
   addTally,
   noTally,
+  placeOfFlight,
   placeOfOutcome,
   placeOfTier,
   placeOfTimes,
   timeBucket,
   type CacheTally,
+  type FLIGHT_OUTCOMES,
 } from "../../../objects/control-plane/cache-tally.ts";
 import type { XCache } from "../cache-status.ts";
 import type { TierName } from "../tiers/tier.ts";
@@ -16,6 +18,11 @@ let counts: number[] | undefined;
 /** Counts what was made of a request. */
 export function countOutcome(outcome: XCache): void {
   add(placeOfOutcome(outcome));
+}
+
+/** Counts what coalescing made of a request. */
+export function countFlight(outcome: (typeof FLIGHT_OUTCOMES)[number]): void {
+  add(placeOfFlight(outcome));
 }
 
 /** Counts what came of looking into a tier, and how long that took where something was there. */
