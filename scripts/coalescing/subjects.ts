@@ -24,15 +24,15 @@ export interface RunningSubject {
   stop(): Promise<unknown>;
 }
 
-const varnishBinary = ["/usr/sbin/varnishd", "/usr/local/sbin/varnishd"].find((path) => existsSync(path));
+const varnish = ["/usr/sbin/varnishd", "/usr/local/sbin/varnishd"].find((path) => existsSync(path));
+
+const nginx = nginxBinary;
 
 /** The gateway over four isolates, and of nginx and Varnish what this machine has. */
 export const subjects: readonly Subject[] = [
   { name: "sluice", start: startSluice },
-  ...(nginxBinary === undefined ? [] : [{ name: "nginx", start: (port: number) => startNginx(nginxBinary, port) }]),
-  ...(varnishBinary === undefined
-    ? []
-    : [{ name: "varnish", start: (port: number) => startVarnish(varnishBinary, port) }]),
+  ...(nginx === undefined ? [] : [{ name: "nginx", start: (port: number) => startNginx(nginx, port) }]),
+  ...(varnish === undefined ? [] : [{ name: "varnish", start: (port: number) => startVarnish(varnish, port) }]),
 ];
 
 function startSluice(originPort: number): Promise<RunningSubject> {

@@ -144,6 +144,15 @@ it("an origin's count of what one has left is nobody else's", async () => {
   origin.on(path, { headers: { ...told, "cache-control": "max-age=600" } });
   expect((await get(path)).headers).toMatchObject(told);
   expect(JSON.stringify((await client.kept(gateway.url, path)).headers)).not.toContain("alice");
+  const { promise: joined, resolve: answerBoth } = Promise.withResolvers<void>();
+  origin.on("/plain/quota-at-once", { headers: { ...told, "cache-control": "max-age=600" }, after: joined });
+  const first = get("/shared/plain/quota-at-once");
+  await origin.until("/plain/quota-at-once", 1);
+  const second = get("/shared/plain/quota-at-once");
+  for (let round = 0; round < 2; round += 1) await get("/plain/none");
+  answerBoth();
+  expect((await first).headers).toMatchObject(told);
+  expect(JSON.stringify((await second).headers)).not.toContain("alice");
 });
 
 /** What a route takes out so that it can be shared. */

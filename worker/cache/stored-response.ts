@@ -74,7 +74,12 @@ export function storedFields(fields: Fields): Fields {
   for (const [name, value] of fields) {
     if (name === "connection") for (const option of value.toLowerCase().split(",")) named.add(option.trim());
   }
-  return fields.filter(([name]) => !NEVER_STORED.has(name) && !named.has(name) && !isCookie(name) && !QUOTA.test(name));
+  return fields.filter(([name]) => !NEVER_STORED.has(name) && !named.has(name) && !isCookie(name) && !isQuota(name));
+}
+
+/** Whether a field says what its origin lets whoever asked still do. */
+export function isQuota(name: string): boolean {
+  return QUOTA.test(name);
 }
 
 /** Whether a field hands out cookies. */

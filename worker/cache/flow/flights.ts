@@ -19,6 +19,7 @@ import { watched, type Watch } from "../../watch.ts";
 import type { Exchange } from "../../exchange.ts";
 import { answerOnFailure } from "../answer.ts";
 import { readerOf } from "../fields.ts";
+import { isQuota } from "../stored-response.ts";
 import { tagsOf } from "../tags.ts";
 import { purgeableOf, type Answered, type Asking } from "./asking.ts";
 import { currentEpochs } from "./epochs.ts";
@@ -148,9 +149,9 @@ async function land({ exchange }: Asking, stream: ReadableStream<Uint8Array>, wa
   watch.expect(exchange.deadline, late);
   const answer = await readAnswer(stream);
   if (answer.kind !== "served") return { answer, answered: undefined };
-  const { status, fields, requestedAt, bytesRequestedAt, receivedAt, isKeeper } = answer;
+  const { status, fields, requestedAt, bytesRequestedAt, receivedAt, isKeeper, role } = answer;
   const headers = new Headers();
-  for (const [field, value] of fields) headers.append(field, value);
+  for (const [field, value] of fields) if (role === "leader" || !isQuota(field)) headers.append(field, value);
   const body = await bodyOf(exchange, stream, { status, headers });
   const response = new Response(body, { status, headers, encodeBody: "manual" });
   const answered = {
