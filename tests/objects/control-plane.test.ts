@@ -1,6 +1,7 @@
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
+import { noTally } from "../../objects/control-plane/cache-tally.ts";
 import { MAX_RETENTION_MS, NO_PURGES, type PurgeTarget } from "../../objects/control-plane/purge.ts";
 
 const NOW = Date.UTC(2026, 10, 22, 12);
@@ -103,4 +104,19 @@ it.each([
     }
   });
   expect(refused).toBeInstanceOf(TypeError);
+});
+
+it("sums what caches did, and remembers it through an eviction", async () => {
+  const plane = newPlane();
+  const tally = noTally().with(0, 2);
+  await plane.epochs({ v: 1, version: 0, tally });
+  await plane.epochs({ v: 1, version: 0 });
+  await plane.epochs({ v: 1, version: 0, tally });
+  const sum = noTally().with(0, 5);
+  const told = await plane.tally({ v: 1, tally: noTally().with(0, 1) });
+  expect(told.counts).toEqual(sum);
+  const saved = () => runInDurableObject(plane, (_object, { storage }) => storage.kv.get("cache-tally"));
+  await vi.waitUntil(async () => (await saved()) !== undefined, { timeout: 10_000 });
+  await evictDurableObject(plane);
+  expect(await plane.tally({ v: 1 })).toEqual(told);
 });

@@ -1,3 +1,4 @@
+import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeEach, describe, expect, it } from "vitest";
 import { parseConfig } from "../../schemas/index.ts";
@@ -26,9 +27,9 @@ async function ask(method: string, path: string, body?: unknown): Promise<Answer
   const headers = { "x-admin-key": "token" };
   const request = new Request(url, { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) });
   const canonical = { method, scheme: "http", host: url.host, path: url.pathname, query: url.search.slice(1) } as const;
-  const response = await admin(request, canonical, { ...env, SLUICE_ADMIN_TOKEN: "token" }, active()).catch(
-    (error: unknown) => problemResponse(error, "id"),
-  );
+  const known = { ...env, SLUICE_ADMIN_TOKEN: "token" };
+  const answer = admin(request, canonical, known, active(), createExecutionContext());
+  const response = await answer.catch((error: unknown) => problemResponse(error, "id"));
   return { status: response.status, allow: response.headers.get("allow"), body: await response.json() };
 }
 
