@@ -37,7 +37,7 @@ export default defineConfig({
       {
         test: {
           name: "wire",
-          include: ["tests/wire/**/*.test.ts", "tests/e2e/**/*.test.ts"],
+          include: ["tests/wire/**/*.test.ts", "tests/e2e/**/*.test.ts", "tests/browser/**/*.test.ts"],
           environment: "node",
           testTimeout: 60_000,
           hookTimeout: 60_000,

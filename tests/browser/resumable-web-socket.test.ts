@@ -1,0 +1,178 @@
+import { existsSync } from "node:fs";
+import { createServer, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { chromium, type Browser, type Page } from "playwright-core";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import type * as Client from "../../clients/websocket/resumable-web-socket.ts";
+import { createRandom } from "../simulation/random.ts";
+import { ResumeRelay } from "../support/web-socket/resume-relay.ts";
+
+declare global {
+  /** What the page has loaded. */
+  var client: typeof Client;
+  var socket: Client.ResumableWebSocket;
+  var got: string[];
+  var told: string[];
+  var tries: number;
+}
+
+/** What of a client's options can be handed to a page. */
+type Tuning = Pick<Client.ResumableOptions, "control" | "minDelayMs" | "maxDelayMs">;
+
+/** Debian's, or another that is named. */
+const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
+const TOTAL = 1_500;
+
+let browser: Browser;
+let site: Server;
+let page: Page;
+let relay: ResumeRelay;
+
+/** A page of another origin than the relay's, with the client as an application bundles it. */
+async function startSite(): Promise<Server> {
+  const entry = fileURLToPath(new URL("../../clients/websocket/resumable-web-socket.ts", import.meta.url));
+  const { outputFiles } = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: "iife",
+    globalName: "client",
+    minify: true,
+  });
+  const script = outputFiles[0]?.text ?? "";
+  const server = createServer((request, response) => {
+    const isScript = request.url === "/client.js";
+    response.writeHead(200, { "content-type": isScript ? "text/javascript" : "text/html" });
+    response.end(isScript ? script : '<!doctype html><script src="/client.js"></script>');
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  return server;
+}
+
+describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
+  beforeAll(async () => {
+    [browser, site] = await Promise.all([
+      chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] }),
+      startSite(),
+    ]);
+  });
+
+  afterAll(async () => {
+    await browser.close();
+    site.closeAllConnections();
+    await new Promise((resolve) => site.close(resolve));
+  });
+
+  beforeEach(async () => {
+    relay = await ResumeRelay.start();
+    page = await browser.newPage();
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on TCP has such an address
+    await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
+  });
+
+  afterEach(async () => {
+    await page.close();
+    await relay.stop();
+  });
+
+  /** Opens a session in the page. */
+  async function open(options: Tuning = {}): Promise<void> {
+    await page.evaluate(
+      async ({ url, given }) => {
+        globalThis.got = [];
+        globalThis.told = [];
+        globalThis.tries = 0;
+        const made = new client.ResumableWebSocket(url, [], { minDelayMs: 1, maxDelayMs: 20, ...given });
+        globalThis.socket = made;
+        made.addEventListener("message", ({ data }) => got.push(String(data)));
+        made.addEventListener("lost", ({ detail }) =>
+          told.push(
+            `lost ${detail.code}: ${detail.unconfirmed.map((text) => (typeof text === "string" ? text : "binary")).join(" ")}`,
+          ),
+        );
+        made.addEventListener("reconnecting", () => {
+          tries += 1;
+        });
+        made.addEventListener("close", (event) => {
+          told.push(`${event.constructor.name} ${event.code} ${event.wasClean}`);
+        });
+        await new Promise((resolve) => made.addEventListener("open", resolve));
+      },
+      { url: relay.url, given: options },
+    );
+  }
+
+  function session() {
+    const [first] = relay.sessions;
+    if (first === undefined) throw new Error("the relay has no session");
+    return first;
+  }
+
+  it.each([
+    ["asked by plain GETs of another origin", {}],
+    ["with control frames", { control: true }],
+  ])("loses, doubles and reorders nothing though its connection fails all the time, %s", async (_how, options) => {
+    await open(options);
+    const relayed = session();
+    const random = createRandom(11);
+    let failures = 0;
+    let sent = 0;
+    while (sent < TOTAL) {
+      const burst = Math.min(TOTAL - sent, random.integer(1, 40));
+      for (let index = 1; index <= burst; index += 1) relayed.send(`s${sent + index}`);
+      await page.evaluate(
+        ({ from, count }) => {
+          for (let index = 1; index <= count; index += 1) socket.send(`c${from + index}`);
+        },
+        { from: sent, count: burst },
+      );
+      sent += burst;
+      failures += 1;
+      if (random.next() < 0.7) relayed.reset();
+      else await page.evaluate(() => socket.reconnect());
+      if (random.next() < 0.5) await relay.until(() => relayed.got.length >= sent - 30);
+      else await page.waitForFunction((count) => got.length >= count, sent - 30);
+    }
+    await relay.until(() => relayed.got.length >= TOTAL);
+    await page.waitForFunction((total) => got.length >= total, TOTAL);
+    const numbers = Array.from({ length: TOTAL }, (_, index) => index + 1);
+    expect(relayed.got).toEqual(numbers.map((number) => `c${number}`));
+    expect(await page.evaluate(() => got)).toEqual(numbers.map((number) => `s${number}`));
+    expect([failures > 50, relay.sessions.length]).toEqual([true, 1]);
+  });
+
+  it("carries what only a browser sends", async () => {
+    await open();
+    await page.evaluate(() => {
+      socket.send(new Blob(["blob"]));
+      socket.send(new DataView(new Uint8Array([1, 2, 3]).buffer, 1));
+      socket.binaryType = "arraybuffer";
+    });
+    await relay.until(() => session().got.length === 2);
+    expect(session().got).toEqual([new TextEncoder().encode("blob").buffer, new Uint8Array([2, 3]).buffer]);
+  });
+
+  it("says what is lost, and ends with an event of the platform's own", async () => {
+    await open();
+    relay.refuses = 503;
+    session().crash();
+    await page.waitForFunction(() => socket.bufferedAmount === 0);
+    await page.evaluate(() => socket.send("gone"));
+    relay.refuses = undefined;
+    await page.waitForFunction(() => told.length === 2);
+    expect(await page.evaluate(() => told)).toEqual(["lost 4410: gone", "CloseEvent 4410 false"]);
+  });
+
+  it("comes back at once when the browser has a network again", async () => {
+    await open({ minDelayMs: 1_000_000, maxDelayMs: 1_000_000 });
+    const relayed = session();
+    relayed.reset();
+    await page.waitForFunction(() => tries === 1);
+    relayed.send("meanwhile");
+    await page.evaluate('dispatchEvent(new Event("online"))');
+    await page.waitForFunction(() => got.length === 1);
+    expect(await page.evaluate(() => got)).toEqual(["meanwhile"]);
+  });
+});
