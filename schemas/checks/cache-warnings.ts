@@ -24,6 +24,10 @@ export function cacheWarnings(path: Path, { cache, methods }: Level): readonly C
   if (methods?.includes("GET") === false) {
     warnings.push(warning(at, "nothing is kept: GET is not among the route's methods"));
   }
+  const { colo, kv, r2 } = cache.tiers ?? {};
+  if ([colo, kv, r2].every((tier) => tier !== undefined && tier !== true && !isOn(tier))) {
+    warnings.push(warning([...at, "tiers"], "nothing is kept: every tier is switched off"));
+  }
   if (cache.respectCacheControl === false && cache.ttl === undefined) {
     warnings.push(
       warning([...at, "respectCacheControl"], 'there is no "ttl" to take the place of what the origin says'),

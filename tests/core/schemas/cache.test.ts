@@ -55,6 +55,7 @@ describe("caching", () => {
       query: { without: ["utm_source"], sorted: true },
       maxBodySize: "1MiB",
       tags: ["shop"],
+      tiers: { colo: { deadline: 80 }, kv: { maxBodySize: "64KiB", deadline: "1s" }, r2: false },
     };
     expect(load({ routes: [{ ...ROUTE, cache }] }).caches).toEqual([
       {
@@ -76,6 +77,11 @@ describe("caching", () => {
         query: { kind: "without", names: ["utm_source"], isSorted: true },
         maxBytes: 2 ** 20,
         tags: ["shop"],
+        tiers: {
+          colo: { deadlineMs: 80, maxBytes: Infinity },
+          kv: { deadlineMs: 1_000, maxBytes: 65_536 },
+          r2: undefined,
+        },
       },
     ]);
   });
@@ -83,6 +89,9 @@ describe("caching", () => {
   it.each([
     ["a negative time", { staleIfError: -1 }, ["routes[0].cache.staleIfError"]],
     ["a ttl of nothing", { ttl: 0 }, ["routes[0].cache.ttl"]],
+    ["a tier that there is not", { tiers: { memory: true } }, ["routes[0].cache.tiers.memory"]],
+    ["more than KV takes", { tiers: { kv: { maxBodySize: "25MiB" } } }, ["routes[0].cache.tiers.kv.maxBodySize"]],
+    ["a deadline that is none", { tiers: { r2: { deadline: 0 } } }, ["routes[0].cache.tiers.r2.deadline"]],
     ["a status that confirms", { negativeTtl: { "304": 10 } }, ["routes[0].cache.negativeTtl.304"]],
     ["a success among the failures", { negativeTtl: { "200": 10 } }, ["routes[0].cache.negativeTtl.200"]],
     ["cookies that nobody named", { cookies: { key: [] } }, ["routes[0].cache.cookies.key"]],
@@ -101,6 +110,11 @@ describe("caching", () => {
     ["a route without GET", { methods: ["POST"], cache: { ttl: 1 } }, "routes[0].cache"],
     ["nothing to override with", { cache: { respectCacheControl: false } }, "routes[0].cache.respectCacheControl"],
     ["credentials that are shared", { cache: { authorization: "public" } }, "routes[0].cache.authorization"],
+    [
+      "no tier at all",
+      { cache: { tiers: { colo: false, kv: false, r2: { enabled: false } } } },
+      "routes[0].cache.tiers",
+    ],
     ["errors that a stranger can provoke", { cache: { negativeTtl: { "400": 1 } } }, "routes[0].cache.negativeTtl.400"],
   ])("warns of %s", (_what, fields, path) => {
     const { warnings } = load({ routes: [{ ...ROUTE, ...fields }] });
