@@ -203,13 +203,14 @@ describe("answers", () => {
   });
 
   it("leave room for each other: one that is too large is replaced, and its connection closed", async () => {
-    origin.on("/large", { body: "x".repeat(200_000) });
+    origin.on("/large", { body: "x".repeat(200_000), held: { after: 100_000, until: new Promise(() => {}) } });
     origin.on("/small", { body: "small" });
     const answers = await batch([{ path: "/plain/large" }, { path: "/plain/small" }]);
     expect(answers.map(({ status, body }) => [status, body])).toEqual([
       [502, expect.objectContaining({ code: "upstream-response-too-large" })],
       [200, "small"],
     ]);
+    await vi.waitFor(() => expect(origin.asked("/large")[0]?.socket.destroyed).toBe(true), PATIENCE);
   });
 });
 

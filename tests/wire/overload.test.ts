@@ -31,7 +31,9 @@ beforeAll(async () => {
         { prefix: "/shadowed", backend: "shadowed" },
         { prefix: "/said", backend: "said", priority: { default: "low", header: "X-Class" } },
         { prefix: "/one", backend: "one", timeouts: { headers: "500ms" } },
+        { prefix: "/patient", backend: "one" },
         { prefix: "/again", backend: "again" },
+        { prefix: "/kept", backend: "one", cache: { ttl: "1s", staleIfError: "1h" } },
         { prefix: "/adaptive", backend: "adaptive" },
         { prefix: "/own", target: origin.url },
         { prefix: "/free", backend: "free" },
@@ -201,6 +203,20 @@ describe("a limit", () => {
     expect(await statusOf("/adaptive/found")).toBe(503);
     open();
     expect(await statuses(held)).toEqual([200]);
+  });
+
+  it("is no reason to refuse what a cache still has, where stale answers may be given", async () => {
+    const { opened, open } = latch();
+    origin.on("/doc", { body: "kept" });
+    expect(await statusOf("/kept/doc")).toBe(200);
+    origin.on("/full", { after: opened });
+    const full = await hold("/patient/full", 1);
+    await vi.waitFor(async () => {
+      const answer = await ask("/kept/doc");
+      expect([answer.status, await answer.text(), answer.headers.get("x-cache")]).toEqual([200, "kept", "STALE"]);
+    }, PATIENCE);
+    open();
+    expect(await statuses(full)).toEqual([200]);
   });
 
   it("is asked again by a retry, which ends with the failure where there is no room", async () => {

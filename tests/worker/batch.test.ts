@@ -39,7 +39,7 @@ async function answersOf(count: number, answer: AnswerPart, policy: Partial<Batc
 /** A body of which nothing ever comes; tells whether it was cancelled. */
 function silentBody(): { readonly body: ReadableStream<Uint8Array>; readonly cancelled: () => boolean } {
   let wasCancelled = false;
-  const body = new ReadableStream<Uint8Array>({
+  const body = new ReadableStream({
     type: "bytes",
     cancel() {
       wasCancelled = true;
@@ -81,7 +81,7 @@ describe("a batch", () => {
   });
 
   it("replaces an answer that breaks off, and answers the others", async () => {
-    const broken = new ReadableStream<Uint8Array>({
+    const broken = new ReadableStream({
       type: "bytes",
       pull(controller) {
         controller.error(new Error("gone"));

@@ -1,11 +1,13 @@
 import { GatewayError, type ErrorCode } from "../../errors.ts";
 import type { OriginFailure } from "../answer.ts";
 
-/** Ends that are the origin's doing. One that is left alone by its breaker, or has no target, is as good as gone. */
+/** Ends that are the origin's doing. One that is left alone by its breaker, is asked enough already, or has no target, is as good as gone. */
 const FAILURES: ReadonlyMap<ErrorCode, OriginFailure> = new Map([
   ["upstream-unreachable", "unreachable"],
   ["breaker-open", "unreachable"],
   ["no-healthy-target", "unreachable"],
+  ["overloaded", "unreachable"],
+  ["egress-queue-full", "unreachable"],
   ["upstream-timeout", "timeout"],
   ["upstream-invalid-response", "error-status"],
   ["upstream-error", "error-status"],
