@@ -1,6 +1,7 @@
 import type { Config, ConfigWarning } from "./config-types.ts";
 import { backendWarnings } from "./checks/backend-warnings.ts";
 import { cacheWarnings } from "./checks/cache-warnings.ts";
+import { deduplicationWarnings } from "./checks/deduplication-warnings.ts";
 import { placementWarnings } from "./checks/placement-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
@@ -26,6 +27,7 @@ export function warningsOf(input: ConfigInput, config: Config): readonly ConfigW
     ...multiplierWarnings(input),
     ...backendWarnings(input, config),
     ...placementWarnings(input, config),
+    ...deduplicationWarnings(config),
     ...["jobs"].flatMap((name) => pendingWarnings(["endpoints"], input.endpoints ?? {}, [name])),
     ...shadowedRoutes(config),
   ];
