@@ -55,8 +55,11 @@ export interface Addresses {
   upstreamQuota(quota: string): Promise<{ readonly name: string }>;
   /** The `Dedup` of an idempotency key: its route, what makes its principal, the key; near its first isolate. */
   idempotency(parts: readonly string[]): Promise<{ readonly name: string }>;
-  /** The `Dedup` of the flights of a cache's key: that key, and the configuration's version; near its first isolate. */
-  flight(parts: readonly string[]): Promise<{ readonly name: string }>;
+  /**
+   * The `Dedup` of the flights of a key; near its first isolate. Each key has its own. On a machine of one's own 4,096 are shared by all
+   * keys: there every object is a file for good, and anybody may ask for any URL.
+   */
+  flight(key: string, hasFiles: boolean): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -184,8 +187,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
     },
-    async flight(parts) {
-      return { name: `v1:flight:${await hmac(["flight", ...parts])}` };
+    async flight(key, hasFiles) {
+      const digest = await hmac(["flight", key]);
+      return { name: `v1:flight:${hasFiles ? digest.slice(0, 3) : digest}` };
     },
   };
 }

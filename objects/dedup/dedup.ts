@@ -17,12 +17,15 @@ import { openKeyStore, type ClaimedKey, type KeyStore } from "./key-store.ts";
 /** It is the Worker that sends, so what is under way survives this object: no run of it is another. */
 const RUN = "worker";
 
+/** So many keys in one object, and those of which nothing is under way are forgotten. */
+const MANY_KEYS = 64;
+
 /** Everything of the origin's as it is: redirects are the client's, and coded bodies keep their bytes. */
 const AS_IT_IS = { redirect: "manual", encodeResponseBody: "manual" } as const;
 
 /**
  * Owns one idempotency key of one principal: who may send the request, and what was answered; or, by a name of another kind, the flights of
- * one key of the cache: who waits for which request to its origin (docs/design/dedup.md).
+ * keys of the cache: who waits for which request to its origin (docs/design/dedup.md).
  *
  * Of flights nothing is stored: what is lost with this memory is asked for again.
  *
@@ -34,18 +37,20 @@ export class Dedup extends DurableObject {
   #opened: KeyStore | undefined;
   /** Undefined: it has not been read yet, or cannot be, which must not count as never used. */
   #key: ClaimedKey | undefined;
-  #flights: LiveFlights | undefined;
+  /** By key. On Cloudflare there is one. */
+  readonly #flights = new Map<string, LiveFlights>();
+  readonly #pool = newPool();
 
   /** Takes a request aboard that others may share: see `LiveFlights.join`. */
   override async fetch(request: Request): Promise<Response> {
     const message: FlightMessage = await request.json();
     insist("take the request aboard", flightProblem(message));
-    return this.#live().join(message);
+    return this.#live(message.key).join(message);
   }
 
   /** Somebody who went alone has got what can be shared: the next ones need not go alone. */
-  noteShareable(): void {
-    this.#flights?.noteShareable();
+  noteShareable(key: string): void {
+    this.#flights.get(key)?.noteShareable();
   }
 
   /** Says whether a request may be sent, or what it gets instead. Throws a TypeError on a malformed message. */
@@ -112,15 +117,21 @@ export class Dedup extends DurableObject {
     return this.#opened;
   }
 
-  #live(): LiveFlights {
+  #live(key: string): LiveFlights {
+    const known = this.#flights.get(key);
+    if (known !== undefined) return known;
+    if (this.#flights.size >= MANY_KEYS) {
+      for (const [other, flights] of this.#flights) if (flights.isIdle()) this.#flights.delete(other);
+    }
     const { exports } = this.ctx;
     const ask: AskOrigin = ({ route, requestId, client, configVersion, placement, url, fields }, signal) => {
       const props = { route, requestId, client, flight: { configVersion }, ...(placement && { placement }) };
       const headers = fields.map(([name, value]): [string, string] => [name, value]);
       return exports.Origin({ props }).fetch(url, { headers, signal, ...AS_IT_IS });
     };
-    this.#flights ??= newLiveFlights(ask, newPool());
-    return this.#flights;
+    const live = newLiveFlights(ask, this.#pool);
+    this.#flights.set(key, live);
+    return live;
   }
 
   /** Stores it, and only then takes it for true. */

@@ -8,7 +8,8 @@ export type FieldPair = readonly [name: string, value: string];
 /** A request that may be shared, from a Worker to the owner of its flights: JSON, as the body of a POST. Durations in ms. */
 export interface FlightMessage {
   readonly v: 1;
-  /** Under what the origin is asked. All that an owner is asked under one name have the same. */
+  /** Whose flights: the cache's key, and the configuration's version. All that is under what the origin is asked goes by it. */
+  readonly key: string;
   readonly route: string;
   readonly configVersion: number;
   readonly placement?: { readonly backend: string; readonly variant?: string };
@@ -83,11 +84,14 @@ export const ORIGIN_SAYS = "x-sluice-flight";
 /** Longer than any URL and header that a client can send. */
 const MAX_FIELDS = 512;
 const MAX_URL = 65_536;
+/** A digest and a number. */
+const MAX_KEY = 128;
 
 /** What is wrong with a message, in words for a log, or undefined. */
 export function flightProblem(message: Unchecked<FlightMessage>): string | undefined {
   const { v, route, configVersion, url, fields, place, freshAfter, windowMs, totalMs, idleMs } = message;
   if (v !== 1) return wanted("v", v, "1; deploy the Worker and its objects together");
+  if (!isText(message.key, MAX_KEY)) return wanted("key", message.key, `1 to ${MAX_KEY} characters`);
   if (!isText(route, MAX_POLICY_LENGTH)) return wanted("route", route, `1 to ${MAX_POLICY_LENGTH} characters`);
   if (!isText(url, MAX_URL)) return wanted("url", url, "a URL");
   if (!Array.isArray(fields) || fields.length > MAX_FIELDS) return wanted("fields", fields, `at most ${MAX_FIELDS}`);

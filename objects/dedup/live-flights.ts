@@ -24,6 +24,8 @@ export interface LiveFlights {
   join(message: FlightMessage): Response;
   /** Somebody who went alone has got what can be shared. */
   noteShareable(): void;
+  /** Whether nobody waits or reads, and nothing is kept for those who come late. */
+  isIdle(): boolean;
 }
 
 /** Somebody who waits, or reads. */
@@ -297,6 +299,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
       return new Response(readable);
     },
     noteShareable: () => tell({ kind: "shareable" }),
+    isIdle: () => waiters.size === 0 && state.flights.length === 0,
   };
 
   /** Whether something in the air was asked for too early for somebody. Once fenced it is not joined. */

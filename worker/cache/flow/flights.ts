@@ -26,7 +26,7 @@ import { currentEpochs } from "./epochs.ts";
 import { countFlight } from "./tally.ts";
 
 /** An object that nobody has used before takes a few hundred milliseconds to come to life. What then follows is the origin's time. */
-const BOARD_MS = 1_000;
+const BOARD_MS = 2_000;
 /** Behind an answer. */
 const NOTE_MS = 1_000;
 /** What was asked for at most so long ago is no older than what a purge has to reach by then. */
@@ -49,9 +49,9 @@ const NULL_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 export async function askFlight(asking: Asking): Promise<Answered | undefined> {
   const { exchange, keyed, flights } = asking;
   if (flights === undefined) return undefined;
-  const { notes, env, configVersion } = exchange;
+  const { notes } = exchange;
   if (isUnshared(keyed.key)) return note("alone");
-  const { name } = await addresses(namingSecret(env)).flight([keyed.key, String(configVersion)]);
+  const name = await nameOf(asking);
   let freshAfter = 0;
   // Once more where its memory was lost, or what it had was from before a purge.
   for (let tries = 0; tries < 2; tries += 1) {
@@ -95,15 +95,28 @@ export async function askFlight(asking: Asking): Promise<Answered | undefined> {
 }
 
 /** Tells the owner that its key's responses can be shared again, if they could not be. */
-export function noteShareable({ exchange, keyed }: Asking): void {
+export function noteShareable(asking: Asking): void {
+  const { exchange, keyed } = asking;
   if (!isUnshared(keyed.key)) return;
   unshared.delete(keyed.key);
-  const { env, ctx, configVersion } = exchange;
+  const { env, ctx } = exchange;
   const tell = async () => {
-    const { name } = await addresses(namingSecret(env)).flight([keyed.key, String(configVersion)]);
-    await owners.call(name, async () => ownerOf(env, name).noteShareable(), { deadlineMs: NOTE_MS });
+    const name = await nameOf(asking);
+    const key = keyOf(asking);
+    await owners.call(name, async () => ownerOf(env, name).noteShareable(key), { deadlineMs: NOTE_MS });
   };
   ctx.waitUntil(tell().catch(() => {}));
+}
+
+/** Another configuration may share what this one doesn't. */
+function keyOf({ exchange, keyed }: Asking): string {
+  return `${keyed.key} ${exchange.configVersion}`;
+}
+
+async function nameOf(asking: Asking): Promise<string> {
+  const { env } = asking.exchange;
+  const { name } = await addresses(namingSecret(env)).flight(keyOf(asking), env.CLIENT_IP_SOURCE === "socket");
+  return name;
 }
 
 function isUnshared(key: string): boolean {
@@ -201,13 +214,15 @@ async function bodyOf(
   return pipe.readable;
 }
 
-function messageOf({ exchange, keyed, flights, candidate, rules }: Asking, freshAfter: number): FlightMessage {
+function messageOf(asking: Asking, freshAfter: number): FlightMessage {
+  const { exchange, keyed, flights, candidate, rules } = asking;
   const { requestId, client, route, configVersion, canonical, placement } = exchange;
   const { address, forwardedFor, scheme } = client;
   const asked = keyed.fill();
   const { host, path, query } = asked.canonical;
   return {
     v: 1,
+    key: keyOf(asking),
     route: route.route.id,
     configVersion,
     requestId,
