@@ -1,6 +1,5 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,12 +8,6 @@ import { claimPorts } from "../../scripts/local/ports.ts";
 import { guard } from "../../scripts/local/runtime-process.ts";
 import { untilListening } from "../../scripts/local/until-listening.ts";
 import type { Running } from "../rounds.ts";
-
-/** Where Linux distributions and Homebrew put it. */
-const PLACES = ["/usr/sbin/nginx", "/usr/bin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"];
-
-/** The nginx of this machine; undefined when there is none. */
-export const nginxBinary = PLACES.find((path) => existsSync(path));
 
 /** Starts one nginx worker as a reverse proxy with `limit_req`, never exhausted, and no access log. */
 export async function startNginx(binary: string, originPort: number): Promise<Running> {

@@ -1,12 +1,11 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { nginxBinary } from "../../bench/peers/nginx.ts";
 import { startGateway } from "../../tests/support/gateway.ts";
+import { nginxBinary, varnishBinary } from "../local/installed.ts";
 import { claimPorts } from "../local/ports.ts";
 import { guard } from "../local/runtime-process.ts";
 import { untilListening } from "../local/until-listening.ts";
@@ -24,9 +23,8 @@ export interface RunningSubject {
   stop(): Promise<unknown>;
 }
 
-const varnish = ["/usr/sbin/varnishd", "/usr/local/sbin/varnishd"].find((path) => existsSync(path));
-
 const nginx = nginxBinary;
+const varnish = varnishBinary;
 
 /** The gateway over four isolates, and of nginx and Varnish what this machine has. */
 export const subjects: readonly Subject[] = [
