@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ResumableWebSocket, type ResumableOptions } from "../../clients/websocket/resumable-web-socket.ts";
 import { createRandom } from "../simulation/random.ts";
@@ -294,4 +295,24 @@ describe("a client", () => {
     client.send("late");
     expect(await first("close")).toEqual(["close", 1005, "", true]);
   });
+});
+
+it("does in the guide what the guide says", async () => {
+  const guide = readFileSync(new URL("../../docs/guide/web-socket-client.md", import.meta.url), "utf8");
+  const [, example = ""] = /```js\n([^]*?)```/.exec(guide) ?? [];
+  const script = example.replace(/^import .*$/m, "").replace("wss://api.example.com/live?room=1", relay.url);
+  const shown: string[] = [];
+  // oxlint-disable-next-line typescript/no-implied-eval -- the guide's own lines are what is tested
+  const run = new Function("ResumableWebSocket", "show", `${script}; return socket;`);
+  const made: unknown = run(ResumableWebSocket, (text: string) => shown.push(text));
+  if (!(made instanceof ResumableWebSocket)) throw new Error("the example makes no socket");
+  client = made;
+  await relay.until(() => relay.sessions[0]?.got[0] === "hello");
+  relay.refuses = 503;
+  relay.sessions[0]?.reset();
+  await new Promise((resolve) => made.addEventListener("reconnecting", resolve));
+  made.send("meanwhile");
+  relay.refuses = undefined;
+  await new Promise((resolve) => made.addEventListener("resumed", resolve));
+  expect(shown.filter((text) => !/^try \d+ in \d+ ms$/.test(text))).toEqual(["back, and sent 1 again"]);
 });

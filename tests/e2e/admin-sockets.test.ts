@@ -1,0 +1,191 @@
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { WebSocketServer } from "ws";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { startGateway, type Gateway } from "../support/gateway.ts";
+import { closed, listening } from "../support/web-socket-peers/peer.ts";
+
+const http = createServer();
+const server = new WebSocketServer({ server: http });
+const clients: Client[] = [];
+let gateway: Gateway;
+
+beforeAll(async () => {
+  server.on("connection", (socket) => {
+    socket.on("error", () => {});
+    socket.on("message", (data: Buffer, isBinary: boolean) => socket.send(data, { binary: isBinary }));
+  });
+  const target = `http://127.0.0.1:${await listening(http)}`;
+  const routes = ["chat", "news"].map((id) => ({ id, prefix: `/${id}`, target, webSocket: { mode: "bridge" } }));
+  const splice = { id: "raw", prefix: "/raw", target, webSocket: { mode: "splice" } };
+  const config = { routes: [...routes, splice], allowPrivateTargets: true };
+  gateway = await startGateway({ config, isolates: 2 });
+});
+
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.socket.close();
+  // Nobody sees the end of a splice, so it is listed until it is cut.
+  await ask("POST", "/close?all=true");
+  await until(async () => (await list()).matched === 0);
+});
+
+afterAll(async () => {
+  await gateway.stop();
+  await closed(http);
+});
+
+interface Client {
+  readonly socket: WebSocket;
+  readonly got: unknown[];
+  /** The code and the reason with which it was closed, and when. */
+  readonly over: Promise<{ readonly close: string; readonly at: number }>;
+}
+
+/** Clients that are open, at one isolate after the other. */
+async function open(route: string, count: number): Promise<readonly Client[]> {
+  const opened = Array.from({ length: count }, async (_, index) => {
+    const url = gateway.urls[index % gateway.urls.length] ?? gateway.url;
+    const socket = new WebSocket(`${url.replace("http", "ws")}/${route}`);
+    socket.binaryType = "arraybuffer";
+    const got: unknown[] = [];
+    socket.addEventListener("message", ({ data }) => got.push(data));
+    const over = new Promise<{ close: string; at: number }>((resolve) => {
+      socket.addEventListener("close", ({ code, reason }) => resolve({ close: `${code} ${reason}`, at: Date.now() }));
+    });
+    await new Promise((resolve) => socket.addEventListener("open", resolve));
+    return { socket, got, over };
+  });
+  const all = await Promise.all(opened);
+  clients.push(...all);
+  await until(async () => (await list(`route=${route}`)).matched === count);
+  return all;
+}
+
+/** A report of an object takes its time to reach the registry. */
+async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 10_000;
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error("it never held");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}
+
+async function ask(method: string, path: string, init: RequestInit = {}) {
+  const headers = new Headers(init.headers);
+  headers.set("x-admin-key", gateway.adminToken);
+  const response = await fetch(`${gateway.url}/admin/sockets${path}`, { ...init, method, headers });
+  return { status: response.status, body: await response.json() };
+}
+
+interface Listed {
+  readonly sessions: readonly { readonly id: string; readonly route: string; readonly messagesIn: number }[];
+  readonly matched: number;
+}
+
+async function list(query = ""): Promise<Listed> {
+  const { body } = await ask("GET", `?${query}`);
+  if (!isListed(body)) throw new Error(JSON.stringify(body));
+  return body;
+}
+
+function isListed(body: unknown): body is Listed {
+  return typeof body === "object" && body !== null && "sessions" in body && "matched" in body;
+}
+
+async function idOf(route: string): Promise<string> {
+  return (await list(`route=${route}`)).sessions[0]?.id ?? "none";
+}
+
+const NONE = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+
+describe("live sessions", () => {
+  it("are listed wherever they were opened, and read as they are now", async () => {
+    const [client] = await open("chat", 6);
+    await open("raw", 2);
+    expect(await list("mode=splice")).toMatchObject({ matched: 2 });
+    expect(await list()).toMatchObject({ matched: 8, unlisted: 0 });
+    client?.socket.send("hello");
+    await until(() => client?.got.length === 1);
+    const described = await Promise.all(
+      (await list("route=chat")).sessions.map(async ({ id }) => (await ask("GET", `/${id}`)).body),
+    );
+    expect(
+      described.filter((one) => JSON.stringify(one).includes('"messagesIn":1,"messagesOut":1,"bytesIn":5')),
+    ).toHaveLength(1);
+    expect(described[0]).toMatchObject({
+      route: "chat",
+      mode: "bridge",
+      state: "open",
+      address: "127.0.0.1",
+      resumes: 0,
+    });
+  });
+
+  it("take a message from an operator, as text or binary", async () => {
+    const [client] = await open("chat", 1);
+    const id = await idOf("chat");
+    const text = { body: "grüße", headers: { "content-type": "text/plain; charset=utf-8" } };
+    const binary = { body: new Uint8Array([0, 255]), headers: { "content-type": "application/octet-stream" } };
+    expect(await ask("POST", `/${id}/send`, text)).toEqual({ status: 200, body: { id, sent: true } });
+    expect(await ask("POST", `/${id}/send`, binary)).toMatchObject({ status: 200 });
+    await until(() => client?.got.length === 2);
+    expect(client?.got).toEqual(["grüße", new Uint8Array([0, 255]).buffer]);
+  });
+
+  it("hear a broadcast, but for those that are spliced through", async () => {
+    const heard = await open("chat", 5);
+    const [other] = await open("news", 1);
+    await open("raw", 1);
+    const message = { body: '{"maintenance":true}', headers: { "content-type": "application/json" } };
+    expect(await ask("POST", "/broadcast?route=chat", message)).toEqual({
+      status: 200,
+      body: { ...NONE, matched: 5, done: 5 },
+    });
+    await until(() => heard.every(({ got }) => got.length === 1));
+    expect(heard.map(({ got }) => got)).toEqual(Array.from({ length: 5 }, () => ['{"maintenance":true}']));
+    expect(other?.got).toEqual([]);
+    const guide = readFileSync(new URL("../../docs/guide/operating.md", import.meta.url), "utf8");
+    const [, example = ""] = /### WebSocket sessions[^]*?```json\n([^]*?)```/.exec(guide) ?? [];
+    expect(await ask("POST", "/broadcast?all=true", message)).toEqual({ status: 200, body: JSON.parse(example) });
+  });
+
+  it("are closed one by one with a code and a reason, and a splice is cut", async () => {
+    const [client] = await open("chat", 1);
+    const [raw] = await open("raw", 1);
+    const id = await idOf("chat");
+    expect(await ask("DELETE", `/${id}?code=4401&reason=revoked`)).toEqual({
+      status: 200,
+      body: { id, closed: { code: 4401, reason: "revoked" } },
+    });
+    expect((await client?.over)?.close).toBe("4401 revoked");
+    await until(async () => (await ask("GET", `/${id}`)).status === 404);
+    expect(await ask("DELETE", `/${id}`)).toMatchObject({ status: 404 });
+    expect(await ask("DELETE", `/${await idOf("raw")}`)).toMatchObject({ status: 200 });
+    expect((await raw?.over)?.close).toBe("1006 ");
+  });
+
+  it("are closed all at once by a filter", async () => {
+    const chatting = await open("chat", 20);
+    const [other] = await open("news", 1);
+    expect(await ask("POST", "/close?route=chat&code=4000&reason=over")).toEqual({
+      status: 200,
+      body: { ...NONE, matched: 20, done: 20 },
+    });
+    const overs = await Promise.all(chatting.map(({ over }) => over));
+    expect(new Set(overs.map(({ close }) => close))).toEqual(new Set(["4000 over"]));
+    expect(other?.socket.readyState).toBe(WebSocket.OPEN);
+  });
+
+  it("are drained one after the other, with the code that asks to come back", async () => {
+    const chatting = await open("chat", 10);
+    const began = Date.now();
+    expect(await ask("POST", "/drain?route=chat&spread=1s&reason=deploy")).toMatchObject({
+      body: { matched: 10, done: 10 },
+    });
+    const overs = await Promise.all(chatting.map(({ over }) => over));
+    expect(new Set(overs.map(({ close }) => close))).toEqual(new Set(["1012 deploy"]));
+    // Not at once: timers are never early.
+    const last = Math.max(...overs.map(({ at }) => at));
+    expect(last - began).toBeGreaterThan(400);
+  });
+});
