@@ -109,10 +109,15 @@ export function hearGrant(
     const fromAt = receivedAt + inMs + guardMs;
     return { id, fromAt, latestAt: isLost ? -Infinity : latestAt, epoch, wantsSuccess };
   });
-  const trips = [...borrower.trips, Math.max(0, receivedAt - sentAt - heldMs)].slice(-TRIPS);
+  const { trips } = hearTrip(borrower, receivedAt - sentAt - heldMs);
   const held = [...borrower.ahead, ...ahead].toSorted((one, other) => one.fromAt - other.fromAt);
   const askedAheadAt = ahead.length > 0 ? undefined : borrower.askedAheadAt;
   return { borrower: { ...borrower, trips, ahead: held, askedAheadAt }, slot };
+}
+
+/** Takes in what a question took on its way there and back, in ms. */
+export function hearTrip(borrower: Borrower, ms: number): Borrower {
+  return { ...borrower, trips: [...borrower.trips, Math.max(0, ms)].slice(-TRIPS) };
 }
 
 /** Whether a request may start by its slot now: so long to wait still, or its time is over and it is to be given back. */

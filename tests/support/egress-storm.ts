@@ -54,12 +54,15 @@ export async function egressStorm(storm: EgressStorm): Promise<EgressOutcome> {
     const offers = clients.flatMap((client) => Array.from({ length: requests }, () => client));
     const all = (urls: readonly string[], which: readonly string[]) =>
       Promise.all(which.map((client, index) => ask(urls, client, index)));
-    const killed =
-      killAfter === undefined ? undefined : upstream.whenArrived("api", killAfter).then(() => first.kill());
-    const told = await all(gateway.urls, offers);
-    await killed;
+    const offered = all(gateway.urls, offers);
+    const isKilled = killAfter !== undefined;
+    if (isKilled) {
+      await Promise.race([upstream.whenArrived("api", killAfter), offered]);
+      await first.kill();
+    }
+    const told = await offered;
     const lost = offers.filter((_, index) => told[index] === undefined);
-    if (killed !== undefined) {
+    if (isKilled) {
       gateway = undefined;
       gateway = await start();
     }

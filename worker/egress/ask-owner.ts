@@ -1,8 +1,18 @@
-import { hearGrant, type Ask, type HeldSlot } from "../../objects/upstream-quota/quota-borrower.ts";
+import {
+  hearGrant,
+  hearTrip,
+  toleranceMs,
+  type Ask,
+  type HeldSlot,
+} from "../../objects/upstream-quota/quota-borrower.ts";
 import type { AcquireReply, RefusalReason } from "../../objects/upstream-quota/quota-messages.ts";
+import type { UpstreamQuota } from "../../objects/upstream-quota/upstream-quota.ts";
 import { stopReason } from "../upstream/fetch.ts";
 import { callQuota } from "./quota-owner.ts";
 import { CALL_MS, release, type Visit } from "./visit.ts";
+
+/** An object that is used for the first time may take long. */
+const MEET_MS = 2_000;
 
 /** What came of a question. */
 export type Answer =
@@ -23,16 +33,19 @@ export async function askOwner(visit: Visit, ask: Ask): Promise<Answer> {
   desk.seq += 1;
   const { seq, isolate } = desk;
   const waiting: { grant?: Promise<AcquireReply> | undefined } = {};
+  let sentAt = Date.now();
   try {
-    // A call that waits for its slot tells late that its owner lives: of all that ask again after a restart one would get through a second.
-    if (desk.silentSince !== undefined) await callQuota(env, quota, (owner) => owner.ping(), { deadlineMs: CALL_MS });
-    const sentAt = Date.now();
-    const deadlineMs = Math.max(CALL_MS, deadlineAt - sentAt);
+    if (desk.silentSince !== undefined || desk.borrower.trips.length === 0) await meetOwner(visit);
+    const leftMs = Math.max(0, Math.floor(deadlineAt - Date.now()));
+    const deadlineMs = Math.max(CALL_MS, leftMs);
     const call = callQuota(
       env,
       quota,
       (owner) => {
-        const grant: Promise<AcquireReply> = owner.acquire({ v: 1, isolate, seq, ...asker, ...ask, ...terms });
+        const how = { ...ask, waitMs: Math.min(ask.waitMs, leftMs), toleranceMs: toleranceMs(desk.borrower) };
+        // As late as possible: a slot has to be longer than what passes from here until the owner hears of it.
+        sentAt = Date.now();
+        const grant: Promise<AcquireReply> = owner.acquire({ v: 1, isolate, seq, ...asker, ...how, ...terms });
         waiting.grant = grant;
         return grant.finally(() => (waiting.grant = undefined));
       },
@@ -52,6 +65,21 @@ export async function askOwner(visit: Visit, ask: Ask): Promise<Answer> {
     desk.silentSince ??= Date.now();
     return { kind: "silent" };
   }
+}
+
+/**
+ * A call that waits for its slot tells late that its owner lives: of all that ask again after a restart one would get through a
+ * second. And how long slots have to be it tells too late: an object that has to be made first, or a busy isolate, takes longer than
+ * anybody would guess, so that of all who ask at once each would miss its first.
+ */
+async function meetOwner({ exchange: { env }, desk, terms: { quota } }: Visit): Promise<void> {
+  let sentAt = Date.now();
+  const ping = async (owner: DurableObjectStub<UpstreamQuota>): Promise<void> => {
+    sentAt = Date.now();
+    await owner.ping();
+  };
+  await callQuota(env, quota, ping, { deadlineMs: MEET_MS });
+  desk.borrower = hearTrip(desk.borrower, Date.now() - sentAt);
 }
 
 function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

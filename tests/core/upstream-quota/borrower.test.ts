@@ -5,6 +5,7 @@ import {
   arriveAgain,
   giveUpAhead,
   hearGrant,
+  hearTrip,
   newBorrower,
   startOf,
   toleranceMs,
@@ -119,6 +120,13 @@ describe("an isolate", () => {
       ({ borrower } = hearGrant(borrower, granted({ heldMs: 1_000 }), { sentAt: 0, receivedAt: 1_000 + tripMs }));
     }
     expect(toleranceMs(borrower)).toBe(wanted);
+  });
+
+  it.each([
+    [200, 640],
+    [-5_000, 100],
+  ])("that has only asked how far it is, %i ms, knows it by that", (ms, wanted) => {
+    expect(toleranceMs(hearTrip(newBorrower(), ms))).toBe(wanted);
   });
 
   it("asks ahead for what it expects to use in half a second, by its last whole second", () => {
