@@ -127,7 +127,7 @@ const batch = section(
     },
     maxAnswerSize: {
       meaning:
-        "Bytes of the bodies of all answers, at most 16 MiB. An answer that goes beyond it is replaced by 502 `upstream-response-too-large`.",
+        "Bytes of the bodies of all answers as they are written, at most 16 MiB. An answer that goes beyond it is replaced by 502 `upstream-response-too-large`.",
       standard: '`"8MiB"`',
     },
     timeout: {

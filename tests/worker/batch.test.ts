@@ -93,6 +93,12 @@ describe("a batch", () => {
     expect(answers).toEqual(["502 upstream-invalid-response", "200 ok"]);
   });
 
+  it("counts an answer as it is written, since a byte may take six letters", async () => {
+    const texts = ["x".repeat(400), "\u0000".repeat(200), "x".repeat(400)];
+    const answers = await answersOf(3, ({ url }) => new Response(texts[Number(url.at(-1))]), { maxAnswerSize: 1_000 });
+    expect(answers).toEqual(["200 ok", "502 upstream-response-too-large", "200 ok"]);
+  });
+
   it("stops each request once it is answered, since whatever was given up on the way still waits for a head", async () => {
     const stops: AbortSignal[] = [];
     await answersOf(2, (_, __, { stop }) => {

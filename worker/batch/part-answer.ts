@@ -1,8 +1,10 @@
-/** What is left of the bytes that the bodies of a batch's answers may have. Changed in place. */
+/** What is left of the bytes that the bodies of a batch's answers may have, as they are written. Changed in place. */
 export interface AnswerBudget {
   bytes: number;
 }
 
+/** What stands around a body. */
+const FRAME = 32;
 const IS_JSON = /^application\/(?:[\w.!#$&^-]+\+)?json\s*(?:;|$)/i;
 
 /**
@@ -25,8 +27,15 @@ export async function renderAnswer(
   });
   const cookies = headers.getSetCookie();
   if (cookies.length > 0) fields["set-cookie"] = cookies;
-  const head = `{"status":${status},"headers":${JSON.stringify(fields)}`;
-  return `${head}${bodyOf(bytes, headers)}}`;
+  const body = bodyOf(bytes, headers);
+  // A byte may take six letters in JSON.
+  const more = Math.max(0, body.length - bytes.byteLength - FRAME);
+  if (more > budget.bytes) {
+    budget.bytes += bytes.byteLength;
+    return undefined;
+  }
+  budget.bytes -= more;
+  return `{"status":${status},"headers":${JSON.stringify(fields)}${body}}`;
 }
 
 function bodyOf(bytes: Uint8Array, headers: Headers): string {
