@@ -248,6 +248,23 @@ describe.each([["kv"], ["r2"]])("what lies in %s", (tier) => {
   });
 });
 
+it("an index from a time to come keeps nobody from what is fetched now", async () => {
+  const path = "/r2/index";
+  const asking = { headers: { "accept-language": "de" } };
+  origin.on(path, { headers: { vary: "accept-language" } });
+  await get(path, asking);
+  const name = `sluice-cache/${(await inTier(path, "r2", 1)).key}`;
+  const bytes = await byHand(`get r2 ${name}`);
+  const text = bytes.toString("latin1").replace(/"since":\d+/, `"since":${Date.now() + 3_600_000}`);
+  await byHand(`put r2 ${name}`, { body: Buffer.from(text, "latin1") });
+  expect(from(await get(path, asking))).toBe("MISS");
+  await until(
+    "another index",
+    () => get(path, asking),
+    (got) => from(got) === "r2",
+  );
+});
+
 describe("a purge", () => {
   const languages = ["de", "en", "fr"];
   const askings = languages.map((language) => ({ headers: { "accept-language": language } }));

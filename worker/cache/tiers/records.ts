@@ -48,6 +48,7 @@ export async function searchIn(tier: Tier, keyed: Keyed, known: number): Promise
     const kept = usable({ stored: record.stored, body, address, tier: tier.name }, since);
     return { kept, isVarying: false, since };
   }
+  if (isAhead(record)) return { kept: undefined, isVarying: false, since };
   const later = Math.max(since, record.since);
   if (record.vary.length === 0) return { kept: undefined, isVarying: false, since: later };
   const variant = variantOf(record.vary, keyed.sent);
@@ -146,5 +147,10 @@ function isNewer(record: CacheRecord | undefined, { requestedAt }: StoredRespons
 async function recordAt(tier: Tier, address: string): Promise<CacheRecord | undefined> {
   const kept = await tier.read(address);
   if (kept !== undefined) drop(kept.body);
-  return kept?.record;
+  return kept === undefined || isAhead(kept.record) ? undefined : kept.record;
+}
+
+/** An index of a clock that was wrong would make everything dead until then. */
+function isAhead(record: CacheRecord): boolean {
+  return record.kind === "index" && record.since > Date.now() + CLOCK_AHEAD_MS;
 }
