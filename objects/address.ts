@@ -59,7 +59,7 @@ export interface Addresses {
    * The `Dedup` of the flights of a key; near its first isolate. Each key has its own. On a machine of one's own 4,096 are shared by all
    * keys: there every object is a file for good, and anybody may ask for any URL.
    */
-  flight(key: string, hasFiles: boolean): Promise<{ readonly name: string }>;
+  flight(cacheKey: string, hasFiles: boolean): Promise<{ readonly name: string }>;
 }
 
 type LocationHint = "afr" | "apac" | "enam" | "oc" | "sam" | "weur";
@@ -187,8 +187,8 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     async idempotency(parts) {
       return { name: `v1:idempotency:${await hmac(["idempotency", ...parts])}` };
     },
-    async flight(key, hasFiles) {
-      const digest = await hmac(["flight", key]);
+    async flight(cacheKey, hasFiles) {
+      const digest = await hmac(["flight", cacheKey]);
       return { name: `v1:flight:${hasFiles ? digest.slice(0, 3) : digest}` };
     },
   };

@@ -20,6 +20,7 @@ const LARGE_BYTES = 4_000_000;
 const MIB = 2 ** 20;
 const MAX_GROWTH = 96 * MIB;
 const MAX_TIMES = 2.2;
+const ROUNDS = 5;
 
 /** What an origin does with a request, the nth for its path. */
 type Answering = (response: ServerResponse, request: IncomingMessage, nth: number) => void | Promise<void>;
@@ -203,20 +204,31 @@ async function own(
   what: string,
   headers: Record<string, string>,
 ): Promise<Proof> {
-  const path = `/own-${what}`;
-  origin.on(path, async (response, _request, nth) => {
-    await pause(ORIGIN_MS);
-    response.writeHead(200, { ...headers, "set-cookie": `sid=${nth}` }).end(`sid=${nth}`);
-  });
-  const all = await Promise.all(crowd(gateway, FEW, path, none));
-  const cookies = new Set(all.map(({ cookie }) => cookie)).size;
-  const mixed = all.filter(({ cookie, text }) => cookie !== text).length;
-  const times = middle(all) / ORIGIN_MS;
+  const rounds: { readonly cookies: number; readonly mixed: number; readonly times: number }[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    const path = `/own-${what}-${round}`;
+    const personal: Answering = async (response, _request, nth) => {
+      await pause(ORIGIN_MS);
+      response.writeHead(200, { ...headers, "set-cookie": `sid=${nth}` }).end(`sid=${nth}`);
+    };
+    origin.on(path, personal);
+    origin.on(`/direct${path}`, personal);
+    // As many at once without a gateway: what the machine itself makes of the origin's time.
+    const direct = await Promise.all(Array.from({ length: FEW }, () => ask(`${origin.url}/direct${path}`)));
+    const all = await Promise.all(crowd(gateway, FEW, path, none));
+    rounds.push({
+      cookies: new Set(all.map(({ cookie }) => cookie)).size,
+      mixed: all.filter(({ cookie, text }) => cookie !== text).length,
+      times: middle(all) / middle(direct),
+    });
+  }
+  const times = rounds.map((round) => round.times).toSorted((one, other) => one - other)[ROUNDS >> 1] ?? Infinity;
+  const isOwn = rounds.every(({ cookies, mixed }) => cookies === FEW && mixed === 0);
   return {
-    promise: `${FEW} clients of what is ${what === "private" ? "private" : "handed out with Set-Cookie"}: cookies, and p50 beside the origin's ${ORIGIN_MS} ms`,
+    promise: `${FEW} clients of what is ${what === "private" ? "private" : "handed out with Set-Cookie"}: cookies, and p50 beside the origin's own, the median of ${ROUNDS} rounds`,
     bound: `${FEW} and none mixed up, <= ${MAX_TIMES} times`,
-    figure: `${cookies} and ${mixed}, ${times.toFixed(2)} times`,
-    pass: cookies === FEW && mixed === 0 && times <= MAX_TIMES,
+    figure: `${isOwn ? `${FEW} and none` : JSON.stringify(rounds)}, ${times.toFixed(2)} times`,
+    pass: isOwn && times <= MAX_TIMES,
   };
 }
 
