@@ -1,6 +1,6 @@
 /**
  * Splices that this isolate can still cut. Nobody sees the end of one: neither the runtime nor a signal tells of it, so an object
- * that holds one holds it for as long as it might last. Some 50 KB each, which is why there is an end to it.
+ * that holds one holds it for as long as it might last; with some KB each, which is why there is an end to it.
  */
 export interface HeldSplice {
   /** Whether others have come for which it had to make room. It goes on, and nobody can cut it any more. */

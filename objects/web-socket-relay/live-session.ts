@@ -8,7 +8,6 @@ import type { ControlReply, SessionDescription } from "./session-control.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
-  readonly id: string;
   readonly opening: Opening;
   readonly dialled: Dialled & { readonly kind: "open" };
   /** The handshake's `Origin`. */
@@ -43,8 +42,8 @@ type EndedBy = BridgeEnd["by"] | "unseen";
 
 /** Begins a session. @returns it, and the socket for the client's answer. */
 export function openSession(parts: SessionParts, host: SessionHost): { session: LiveSession; socket: WebSocket } {
-  const { id, opening, dialled, origin } = parts;
-  const { mode, maxLifetimeMs, idleMs, validUntil } = opening;
+  const { opening, dialled, origin } = parts;
+  const { session: id, mode, maxLifetimeMs, idleMs, validUntil } = opening;
   const openedAt = Date.now();
   const held = mode === "splice" ? holdSplice() : undefined;
   let joined: Bridge | undefined;

@@ -12,6 +12,8 @@ export const TARGET = "x-sluice-target";
 export interface Opening {
   readonly v: 1;
   readonly mode: "splice" | "bridge";
+  /** The session's id: random, at most 64 letters, digits and dashes. */
+  readonly session: string;
   readonly route: string;
   readonly configVersion: number;
   readonly requestId: string;
@@ -63,9 +65,10 @@ export function toField(value: Opening | Refusal): string {
 /** Reads what a Worker asks. @throws TypeError for anything but an opening of this version. */
 export function readOpening(field: string | null): Opening {
   const opening: Opening = JSON.parse(field ?? "{}");
-  const { v, mode, route } = opening;
+  const { v, mode, session, route } = opening;
   if (v !== 1) throw new TypeError(wanted("v", v, "1; deploy the Worker and its objects together"));
   if (mode !== "splice" && mode !== "bridge") throw new TypeError(wanted("mode", mode, "splice or bridge"));
+  if (!isText(session, 64)) throw new TypeError(wanted("session", session, "1 to 64 characters"));
   if (!isText(route, 256)) throw new TypeError(wanted("route", route, "1 to 256 characters"));
   return opening;
 }

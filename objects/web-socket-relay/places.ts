@@ -20,8 +20,8 @@ export interface Places {
   leave(): Promise<void>;
 }
 
-/** @param id names the session at the owners. */
-export function placesOf({ places, configVersion }: Opening, env: Env, id: string): Places {
+/** The places that a session is to have. */
+export function placesOf({ places, configVersion, session: id }: Opening, env: Env): Places {
   let seq = 0;
   let askedAt = Date.now();
   const held = new Map<Place, number>();

@@ -7,17 +7,17 @@ import { createRegistration } from "./registration.ts";
 import type { CloseOrder, ControlReply, SessionControl, SessionDescription, TapReply } from "./session-control.ts";
 
 /**
- * Holds one relayed session: dials its upstream, joins the two, and ends both whatever happens to either (docs/design/web-socket.md).
- * It stores nothing. An object that is evicted, aborted or killed takes its session with it, and both sides see that at once.
+ * Holds relayed sessions, one that is bridged or many that are spliced: dials their upstreams, joins the two sides, and ends both whatever happens to either (docs/design/web-socket.md).
+ * It stores nothing. An object that is evicted or aborted takes a bridge with it, which both sides see at once; a splice goes on.
  */
 export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
-  #session: LiveSession | undefined;
+  readonly #sessions = new Map<string, LiveSession>();
+  readonly #registration = createRegistration(this.env, this.ctx.id.toString());
 
-  /** Opens the session that a Worker asks for, once. Answers 101, or what the origin or the gateway has against it. */
+  /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
-    if (this.#session !== undefined) throw new Error("a relay holds one session");
-    const places = placesOf(opening, this.env, this.ctx.id.toString());
+    const places = placesOf(opening, this.env);
     const refusal = await places.take();
     if (refusal !== undefined) return refused(refusal);
     const opened = this.#open(request, opening, places);
@@ -32,12 +32,12 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   }
 
   describeSession(id: string): SessionDescription | null {
-    return this.#named(id)?.describe() ?? null;
+    return this.#sessions.get(id)?.describe() ?? null;
   }
 
   closeSessions({ sessions, code, reason }: CloseOrder): readonly ControlReply[] {
     return sessions.map(({ id, afterMs }) => {
-      const session = this.#named(id);
+      const session = this.#sessions.get(id);
       if (session === undefined || session.describe().state === "closing") return "gone";
       if (afterMs > 0) setTimeout(() => session.close({ code, reason }), afterMs);
       else session.close({ code, reason });
@@ -46,15 +46,11 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   }
 
   sendToSessions(ids: readonly string[], message: string | ArrayBuffer): readonly ControlReply[] {
-    return ids.map((id) => this.#named(id)?.send(message) ?? "gone");
+    return ids.map((id) => this.#sessions.get(id)?.send(message) ?? "gone");
   }
 
   tapSession(id: string): TapReply {
-    return { kind: this.#named(id) === undefined ? "gone" : "unsupported" };
-  }
-
-  #named(id: string): LiveSession | undefined {
-    return id === this.ctx.id.toString() ? this.#session : undefined;
+    return { kind: this.#sessions.has(id) ? "unsupported" : "gone" };
   }
 
   async #open(request: Request, opening: Opening, places: Places): Promise<Response> {
@@ -63,21 +59,23 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     const dialled = await dial(request, opening, this.ctx.exports.Origin({ props }));
     if (dialled.kind === "failed") return refused(dialled.refusal);
     if (dialled.kind === "answer") return dialled.answer;
-    const id = this.ctx.id.toString();
-    const registration = createRegistration(this.env, id);
+    const { session: id } = opening;
+    const registration = this.#registration;
     const { promise: over, resolve } = Promise.withResolvers<void>();
-    const parts = { id, opening, dialled, origin: request.headers.get("origin") };
+    const parts = { opening, dialled, origin: request.headers.get("origin") };
     const { session, socket } = openSession(parts, {
-      abort: () => this.ctx.abort("a client did not answer a close"),
+      abort: () => {
+        if (this.#sessions.size === 1) this.ctx.abort("a client did not answer a close");
+      },
       renew: (now) =>
         this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: () => {
-        this.#session = undefined;
+        this.#sessions.delete(id);
         this.ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
         resolve();
       },
     });
-    this.#session = session;
+    this.#sessions.set(id, session);
     this.ctx.waitUntil(registration.opened(session.describe()));
     // An object that has nothing but a splice would be evicted after ten seconds, and nobody could cut it any more.
     this.ctx.waitUntil(over);

@@ -90,8 +90,8 @@ describe("what one side may send", () => {
       const ends = await relayed.open("slow");
       const [sender, taker] = [ends[from], from === "client" ? ends.upstream : ends.client];
       taker.socket.pause();
-      for (let n = 0; n < 64; n++) sender.binary(Buffer.alloc(MIB));
-      expect((await sender.behave().ended()).code).toBe(1013);
+      void sender.behave().flood(6 * MIB, MIB / 4);
+      expect((await sender.ended()).code).toBe(1013);
       other.client.text("still here");
       expect(await other.upstream.hear()).toEqual({ kind: "text", text: "still here" });
       taker.socket.resume();

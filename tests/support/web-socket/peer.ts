@@ -34,6 +34,7 @@ export class Peer {
   #end: PeerEnd["by"] | undefined;
   #isCounting = false;
   #hasClosed = false;
+  #isClosed = false;
   onFrame: ((frame: Frame) => void) | undefined;
   /** Bytes of payload that came. */
   received = 0;
@@ -53,6 +54,22 @@ export class Peer {
   /** Sends one frame; false when the kernel has taken enough for now. */
   frame(opcode: number, payload: Buffer | string, options: FrameOptions = {}): boolean {
     return this.socket.write(encode(opcode, payload, { isMasked: this.#isClient, ...options }));
+  }
+
+  /** Sends binary frames as fast as they are taken, until all are, a Close has come or the connection has ended. */
+  async flood(total: number, size: number): Promise<void> {
+    for (let sent = 0; sent < total && !this.isEnded && !this.#isClosed; sent += size) {
+      if (this.frame(OPCODES.binary, Buffer.alloc(size))) continue;
+      // "close" follows an error too.
+      await new Promise<void>((resolve) => {
+        const done = (): void => {
+          this.socket.off("drain", done).off("close", done);
+          resolve();
+        };
+        this.socket.on("drain", done).on("close", done);
+        if (this.socket.destroyed) done();
+      });
+    }
   }
 
   text(text: string): boolean {
@@ -79,6 +96,7 @@ export class Peer {
     const answer = (frame: Frame): void => {
       if (frame.opcode === OPCODES.ping) this.frame(OPCODES.pong, frame.payload);
       if (frame.opcode !== OPCODES.close) return;
+      this.#isClosed = true;
       if (!this.#hasClosed) this.frame(OPCODES.close, frame.payload.subarray(0, 2));
       if (!this.#isClient) this.socket.end();
     };
