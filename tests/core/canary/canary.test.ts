@@ -150,7 +150,7 @@ describe("growing", () => {
             counts[index] = (counts[index] ?? 0) + 1;
           }
           for (const [index, { percent }] of shares.entries()) {
-            expect(Math.abs((counts[index + 1] ?? 0) - (percent / 100) * steps)).toBeLessThanOrEqual(1);
+            expect(Math.abs((counts[index + 1] ?? 0) - (percent / 100) * steps)).toBeLessThanOrEqual(1 + 1e-9);
           }
         },
       ),
