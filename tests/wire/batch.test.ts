@@ -317,4 +317,13 @@ describe("a batch", () => {
     const response = await fetch(`${gateway.url}/batch`, init);
     expect([response.status, await response.json()]).toEqual([status, expect.objectContaining({ code })]);
   });
+
+  it.each([
+    ["requests", `{"requests":[${"1,".repeat(30_000)}1]}`],
+    ["keys", `{"requests":[{"path":"/plain/x"${Array.from({ length: 4_000 }, (_, key) => `,"k${key}":1`).join("")}}]}`],
+  ])("is told a few of what is wrong with too many %s", async (_, body) => {
+    const response = await fetch(`${gateway.url}/batch`, { method: "POST", headers: json, body });
+    expect(response.status).toBe(400);
+    expect((await response.text()).length).toBeLessThan(10_000);
+  });
 });

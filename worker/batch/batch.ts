@@ -1,13 +1,13 @@
 import type { Pool } from "../../objects/connection-pool/pool.ts";
 import type { BatchPolicy } from "../../schemas/index.ts";
-import { readBody } from "../admin/body.ts";
+import { check, readBody } from "../admin/body.ts";
 import type { Client } from "../client.ts";
 import { GatewayError } from "../errors.ts";
 import type { ExchangeNotes } from "../exchange.ts";
 import { problemResponse } from "../problem.ts";
 import type { RequestFields } from "../request-fields.ts";
 import { renderAnswer, type AnswerBudget } from "./part-answer.ts";
-import { BatchBodySchema, partRequest, type PartInput } from "./parts.ts";
+import { BatchBodySchema, partRequest, PartsSchema, type PartInput } from "./parts.ts";
 import { closePool, openPool } from "./pools.ts";
 
 /** What a request has that came in a batch with others. */
@@ -41,11 +41,12 @@ export type AnswerPart = (request: Request, requestId: string, part: Part) => Re
 export async function batch(call: BatchCall, policy: BatchPolicy, answer: AnswerPart): Promise<Response> {
   const { request, requestId, client, notes, ctx, fields } = call;
   refuseOthers(call);
-  const { requests } = await readBody(request, BatchBodySchema, policy.maxBodySize);
-  if (requests.length > policy.maxRequests) {
-    const detail = `${requests.length} requests in one; at most ${policy.maxRequests} are taken.`;
+  const body = await readBody(request, BatchBodySchema, policy.maxBodySize);
+  if (body.requests.length > policy.maxRequests) {
+    const detail = `${body.requests.length} requests in one; at most ${policy.maxRequests} are taken.`;
     throw new GatewayError("invalid-request", { detail });
   }
+  const { requests } = check(body, PartsSchema);
   notes.batch = requests.length;
   const pool = openPool(Date.now() + policy.timeoutMs);
   const stops = requests.map(() => new AbortController());

@@ -15,8 +15,11 @@ const PartSchema = closedObject({
   body: v.optional(v.unknown()),
 });
 
-/** What a batch is sent as. */
-export const BatchBodySchema = closedObject({ requests: listOf(PartSchema, "an array of at least one request") });
+/** What a batch is sent as; its requests are looked at once it is known that they are not too many. */
+export const BatchBodySchema = closedObject({ requests: listOf(v.unknown(), "an array of at least one request") });
+
+/** The requests of a batch. */
+export const PartsSchema = v.object({ requests: v.array(PartSchema) });
 
 /** One request of a batch as its client wrote it. */
 export type PartInput = v.InferOutput<typeof PartSchema>;
