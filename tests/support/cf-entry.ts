@@ -1,16 +1,6 @@
 import worker from "../../worker/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /** The shipped Worker, told by `X-Test-Cf` where a request comes from: members of `request.cf`, as Cloudflare's network sets them. */
 export default {

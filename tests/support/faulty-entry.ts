@@ -7,7 +7,7 @@ import worker from "../../worker/index.ts";
 import { aroundOwner, type OwnerCall } from "./around-owner.ts";
 import { FAULTS, type Fault } from "./faults.ts";
 
-export { ControlPlane, Dedup, Origin, Rollout, SocketRegistry, WebSocketRelay } from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 const LATE_MS = 400;
 const BUSY_MS = 100;

@@ -2,16 +2,7 @@ import { RateLimiter as SoundRateLimiter } from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner } from "./around-owner.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 // All objects live in the first isolate, whose variables these are.
 const calls: Record<string, number> = {};

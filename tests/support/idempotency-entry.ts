@@ -2,16 +2,7 @@ import { Dedup as SoundDedup } from "../../objects/index.ts";
 import worker from "../../worker/index.ts";
 import { aroundOwner } from "./around-owner.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 // All objects live in the first isolate, so this is one value for all of them.
 let fault = "none";

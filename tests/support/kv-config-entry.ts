@@ -1,16 +1,6 @@
 import worker from "../../worker/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /**
  * The shipped Worker as a deployment configures it, from KV. A request with `X-Test-Config-Version` puts its body there as

@@ -1,26 +1,6 @@
-import worker, {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+import worker from "../../worker/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-};
+export * from "../../worker/index.ts";
 
 /**
  * The shipped Worker, with two ways more to call the inner entrypoint as an object would: `X-Test-Origin-Route` names the

@@ -1,51 +1,20 @@
-/** The object classes that wrangler.jsonc names; nothing here calls them. */
-export class CircuitBreaker {
+/** Stands for the object classes that wrangler.jsonc names; nothing here calls them. */
+class Nothing {
   fetch(): Response {
     return new Response();
   }
 }
 
-export class ControlPlane {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class Dedup {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class RateLimiter {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class Rollout {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class SocketRegistry {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class UpstreamQuota {
-  fetch(): Response {
-    return new Response();
-  }
-}
-
-export class WebSocketRelay {
-  fetch(): Response {
-    return new Response();
-  }
-}
+export {
+  Nothing as CircuitBreaker,
+  Nothing as ControlPlane,
+  Nothing as Dedup,
+  Nothing as RateLimiter,
+  Nothing as Rollout,
+  Nothing as SocketRegistry,
+  Nothing as UpstreamQuota,
+  Nothing as WebSocketRelay,
+};
 
 /** Fetches the URL in the query and answers with what became of it: what a Worker can reach is the runtime's decision. */
 export default {

@@ -1,16 +1,7 @@
 import worker from "../../worker/index.ts";
 import { WebSocketRelay as SoundRelay } from "../../objects/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /** Says where a request without any gateway goes. */
 const UPSTREAM = "x-test-upstream";

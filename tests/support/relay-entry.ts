@@ -2,16 +2,7 @@ import worker from "../../worker/index.ts";
 import { WebSocketRelay as SoundRelay } from "../../objects/index.ts";
 import { OPENING, readOpening } from "../../objects/web-socket-relay/opening.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /** Which object holds which session. All objects live in the first isolate, whose variable this is. */
 const holders = new Map<string, string>();

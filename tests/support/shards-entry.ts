@@ -3,16 +3,7 @@ import { SHARD_COUNT_RULES } from "../../objects/rate-limiter/shards/shard-count
 import type { LeaseMessage, LeaseReply } from "../../objects/rate-limiter/leases/lease-messages.ts";
 import worker from "../../worker/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /** A client is hot after half a second with more than two calls in it, and never cool again. */
 const COUNTING = { ...SHARD_COUNT_RULES, hotPerSecond: 2, hotMs: 500, coolPerSecond: 0, most: 4 };

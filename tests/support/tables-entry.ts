@@ -2,17 +2,7 @@
 import { tableSizes } from "./count-tables.ts";
 import worker from "../../worker/index.ts";
 
-export {
-  CircuitBreaker,
-  ControlPlane,
-  Dedup,
-  Origin,
-  RateLimiter,
-  Rollout,
-  SocketRegistry,
-  UpstreamQuota,
-  WebSocketRelay,
-} from "../../worker/index.ts";
+export * from "../../worker/index.ts";
 
 /** The shipped Worker; `X-Test-Control: tables` asks an isolate how much it holds. */
 export default {
