@@ -49,6 +49,8 @@ export interface Addresses {
   controlPlane(): Promise<{ readonly name: string }>;
   /** One of the shards that list live WebSocket sessions; near its first isolate. */
   socketRegistry(shard: number): Promise<{ readonly name: string }>;
+  /** The `WebSocketRelay` of clients that share a connection: its route, its URL, what tells them apart; near its first isolate. */
+  sharedSocket(parts: readonly string[]): Promise<{ readonly name: string }>;
   /** The `Rollout` of a route's release; near its first isolate. */
   rollout(route: string): Promise<{ readonly name: string }>;
   /** The `UpstreamQuota` of a quota, by its name in the configuration; near its first isolate. */
@@ -177,6 +179,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async socketRegistry(shard) {
       return { name: `v1:socket-registry:${await hmac(["socket-registry", String(shard)])}` };
+    },
+    async sharedSocket(parts) {
+      return { name: `v1:shared-socket:${await hmac(["shared-socket", ...parts])}` };
     },
     async rollout(route) {
       return { name: `v1:rollout:${await hmac(["rollout", route])}` };

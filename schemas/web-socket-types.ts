@@ -1,9 +1,16 @@
-import type { RateLimit } from "./rate-limit-types.ts";
+import type { LimitKey, RateLimit } from "./rate-limit-types.ts";
 
 /** How a route relays WebSockets. Durations in ms, sizes in bytes. */
 export interface WebSocketSettings {
-  /** `splice`: bytes as they are, seen by nobody; `bridge`: message by message, by an object of the session's own. */
-  readonly mode: "splice" | "bridge";
+  /**
+   * `splice`: bytes as they are, seen by nobody; `bridge`: message by message, by an object of the session's own; `shared`: many clients
+   * over one connection to the origin; `callback`: no connection to the origin, which gets each message as a request.
+   */
+  readonly mode: "splice" | "bridge" | "shared" | "callback";
+  /** With mode `shared` alone. */
+  readonly shared: SharedSettings | undefined;
+  /** With mode `callback` alone. */
+  readonly callback: CallbackSettings | undefined;
   /** Whether requests that are no handshake are refused; else they go their ordinary way. Default false. */
   readonly required: boolean;
   /** Web origins that may connect: `*`, `same-host`, `https://app.example.com`, `https://*.example.com`. Default same-host. */
@@ -52,4 +59,36 @@ export interface SessionCaps {
   readonly address: number | undefined;
   /** Of the route. Default any number. */
   readonly route: number | undefined;
+}
+
+/** With mode `shared`. */
+export interface SharedSettings {
+  /** What tells clients apart beside their URL: those that differ don't share. Default nothing. */
+  readonly by: readonly LimitKey[];
+  /** Who shares: those with the same credentials, or anyone. Default the same credentials. */
+  readonly between: "credentials" | "anyone";
+  /** Whether what a client says goes to the origin. Default forward. */
+  readonly clientMessages: "forward" | "drop";
+  /** Clients of one connection. Default 1,000. */
+  readonly maxClients: number;
+  /** How long the connection stays when the last client has left. Default 5 s. */
+  readonly lingerMs: number;
+  /** Bytes that a client is sent before it has to say something; undefined: any number, and a client need never speak. */
+  readonly window: number | undefined;
+  /** What becomes of messages that neither a rate nor a window has room for. Default close. */
+  readonly overflow: "close" | "drop-oldest";
+  /** Whether a connection that is lost is dialled again while clients wait. Default false. */
+  readonly reconnect: boolean;
+}
+
+/** With mode `callback`. */
+export interface CallbackSettings {
+  /** Messages in one request at most; 1: the message is the body. Default 1. */
+  readonly batch: number;
+  /** What becomes of a session of which the origin has not taken a message. Default close. */
+  readonly onFailure: "close" | "drop";
+  /** The text that is answered with `pong`, without waking anything; undefined: none. */
+  readonly ping: string | undefined;
+  /** Default "pong". */
+  readonly pong: string;
 }

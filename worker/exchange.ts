@@ -48,6 +48,8 @@ export interface Exchange {
   validUntil?: number;
   /** Whether it is a WebSocket's handshake on its way to the origin, which it is to see as one. Default false. */
   readonly isUpgrade?: boolean;
+  /** What the gateway says to the origin of it, by field; absent: nothing. */
+  readonly event?: Readonly<Record<string, string>>;
   /** Where it goes, as a step has decided; what is kept of its answer is for the same placement alone. Absent: to the route's backend. */
   placement?: Placement;
   /** The whole body, where a step has read it; it is sent in place of the request's. */

@@ -20,6 +20,8 @@ export interface OriginProps {
   readonly client?: { readonly address: string; readonly forwardedFor: string };
   /** Where it goes; absent: to the route's backend. */
   readonly placement?: Placement;
+  /** What the gateway itself says to the origin, in fields of the names that no client can send (`x-sluice-`). */
+  readonly event?: Readonly<Record<string, string>>;
   /** For whoever gives the response to several: which configuration it goes by. It is told of the response in a field of it. */
   readonly flight?: { readonly configVersion: number };
 }
@@ -60,7 +62,7 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
 
   async #forward(
     request: Request,
-    { route: routeId, requestId, placement, flight, client = { address: "", forwardedFor: "" } }: OriginProps,
+    { route: routeId, requestId, placement, event, flight, client = { address: "", forwardedFor: "" } }: OriginProps,
   ): Promise<Response> {
     const receivedAt = Date.now();
     const active = await activeConfig(this.env, this.ctx);
@@ -92,6 +94,7 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
       responseHeaders: [],
       notes: {},
       ...(placement && { placement }),
+      ...(event && { event }),
     };
     if (isUpgrade(exchange)) return dialUpstream(exchange);
     return flight === undefined ? route.tail(exchange) : answerFlight(exchange, route.tail);

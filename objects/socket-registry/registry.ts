@@ -23,6 +23,8 @@ export interface Registry {
 
 /** Whoever is not told of for so long is gone; a relay tells of each at least every 30 s. */
 export const LEASE_MS = 60_000;
+/** The object of such a session sleeps, and is woken every four minutes. */
+const SLEEPERS_LEASE_MS = 600_000;
 /** At half a kilobyte each. */
 export const MAX_ENTRIES = 20_000;
 
@@ -32,11 +34,16 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
   /** Those that found no room, until their leases would be over. */
   const turnedAway = new Map<string, number>();
 
+  /** No lease ends before. */
+  let firstEnd = Infinity;
+
   function sweep(now: number): void {
-    // Each report moves its entry to the end, so the first to end are in front.
-    for (const [id, { until }] of leases) {
-      if (until > now) break;
-      leases.delete(id);
+    if (now >= firstEnd) {
+      firstEnd = Infinity;
+      for (const [id, { until }] of leases) {
+        if (until <= now) leases.delete(id);
+        else firstEnd = Math.min(firstEnd, until);
+      }
     }
     for (const [id, until] of turnedAway) {
       if (until > now) break;
@@ -53,12 +60,14 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
   return {
     report({ object, sessions, closed }, now) {
       sweep(now);
-      const until = now + LEASE_MS;
       for (const session of sessions) {
+        const until = now + (session.mode === "callback" ? SLEEPERS_LEASE_MS : LEASE_MS);
         leases.delete(session.id);
         turnedAway.delete(session.id);
-        if (leases.size < maxEntries) leases.set(session.id, { entry: { ...session, object }, until });
-        else if (turnedAway.size < maxEntries) turnedAway.set(session.id, until);
+        if (leases.size < maxEntries) {
+          leases.set(session.id, { entry: { ...session, object }, until });
+          firstEnd = Math.min(firstEnd, until);
+        } else if (turnedAway.size < maxEntries) turnedAway.set(session.id, now + LEASE_MS);
       }
       for (const id of closed) {
         // Another object may have it by now: a name is not proof of whose it is.

@@ -266,7 +266,7 @@ export function bridge(terms: BridgeTerms): Bridge {
 }
 
 /** Bytes on the wire; a text is UTF-8 there. */
-function sizeOf(data: string | ArrayBuffer): number {
+export function sizeOf(data: string | ArrayBuffer): number {
   if (typeof data !== "string") return data.byteLength;
   if (data.length > SHORT) return encoder.encode(data).byteLength;
   let bytes = data.length;

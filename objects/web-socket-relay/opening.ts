@@ -1,5 +1,6 @@
 import type { FlowLimits } from "./flow.ts";
 import { isText, wanted } from "../message-checks.ts";
+import type { CallbackTerms, SharedTerms } from "./mode-terms.ts";
 
 /** The field in which a Worker tells a relay what to open; a client's own never gets there. */
 export const OPENING = "x-sluice-opening";
@@ -11,7 +12,7 @@ export const TARGET = "x-sluice-target";
 /** What a Worker asks a relay to open. It travels as JSON: numbers that mean "none" are null. */
 export interface Opening {
   readonly v: 1;
-  readonly mode: "splice" | "bridge";
+  readonly mode: "splice" | "bridge" | "shared" | "callback";
   /** The session's id: random, at most 64 letters, digits and dashes. */
   readonly session: string;
   readonly route: string;
@@ -30,6 +31,10 @@ export interface Opening {
   readonly closeMs: number;
   readonly fromClient: FlowLimits;
   readonly fromUpstream: FlowLimits;
+  /** With mode `shared`. */
+  readonly shared?: SharedTerms;
+  /** With mode `callback`. */
+  readonly callback?: CallbackTerms;
   /** What has to count the session before it is dialled. */
   readonly places: readonly Place[];
 }
@@ -62,12 +67,14 @@ export function toField(value: Opening | Refusal): string {
   );
 }
 
+const MODES = ["splice", "bridge", "shared", "callback"];
+
 /** Reads what a Worker asks. @throws TypeError for anything but an opening of this version. */
 export function readOpening(field: string | null): Opening {
   const opening: Opening = JSON.parse(field ?? "{}");
   const { v, mode, session, route } = opening;
   if (v !== 1) throw new TypeError(wanted("v", v, "1; deploy the Worker and its objects together"));
-  if (mode !== "splice" && mode !== "bridge") throw new TypeError(wanted("mode", mode, "splice or bridge"));
+  if (!MODES.includes(mode)) throw new TypeError(wanted("mode", mode, MODES.join(", ")));
   if (!isText(session, 64)) throw new TypeError(wanted("session", session, "1 to 64 characters"));
   if (!isText(route, 256)) throw new TypeError(wanted("route", route, "1 to 256 characters"));
   return opening;

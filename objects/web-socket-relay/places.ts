@@ -20,15 +20,24 @@ export interface Places {
   leave(): Promise<void>;
 }
 
-/** The places that a session is to have. */
-export function placesOf({ places, configVersion, session: id }: Opening, env: Env): Places {
+/**
+ * The places that a session is to have.
+ *
+ * @param how.operationMs how long a place lasts without its session. Default 50 s.
+ * @param how.isHeld whether it has them already, as one that was asleep. Default false.
+ */
+export function placesOf(
+  { places, configVersion, session: id }: Opening,
+  env: Env,
+  { operationMs = OPERATION_MS, isHeld = false }: { readonly operationMs?: number; readonly isHeld?: boolean } = {},
+): Places {
   let seq = 0;
-  let askedAt = Date.now();
-  const held = new Map<Place, number>();
+  let askedAt = isHeld ? 0 : Date.now();
+  const held = new Map<Place, number>(isHeld ? places.map((place) => [place, 1]) : []);
 
   async function ask(place: Place, keep: number, want: number): Promise<PermitMessageReply["items"][number]["reply"]> {
     const { owner, client, policy, most } = place;
-    const terms = { permits: most, leaseMs: LEASE_MS, operationTimeoutMs: OPERATION_MS };
+    const terms = { permits: most, leaseMs: LEASE_MS, operationTimeoutMs: operationMs };
     const message: PermitMessage = {
       v: 1,
       configVersion,
@@ -41,7 +50,8 @@ export function placesOf({ places, configVersion, session: id }: Opening, env: E
   }
 
   async function askAll(list: readonly Place[], isLast: boolean): Promise<Refusal | undefined> {
-    seq += 1;
+    // By the clock: an owner hears nothing that is older than what it has heard, and who was asleep remembers nothing.
+    seq = Math.max(seq + 1, Date.now());
     const asked = list.map(async (place): Promise<Refusal | undefined> => {
       try {
         const kept = isLast ? 0 : (held.get(place) ?? 0);

@@ -3,7 +3,11 @@ import { dial } from "./dial.ts";
 import { openSession, type LiveSession } from "./live-session.ts";
 import { OPENING, readOpening, REFUSAL, toField, type Opening, type Refusal } from "./opening.ts";
 import { placesOf, type Places } from "./places.ts";
+import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
+import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
+import { LOST } from "./close-codes.ts";
 import { createRegistration } from "./registration.ts";
+import type { SharedTerms } from "./mode-terms.ts";
 import type { CloseOrder, ControlReply, SessionControl, SessionDescription, TapReply } from "./session-control.ts";
 
 /**
@@ -13,6 +17,10 @@ import type { CloseOrder, ControlReply, SessionControl, SessionDescription, TapR
 export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
   readonly #registration = createRegistration(this.env, this.ctx.id.toString());
+  /** Of the clients that share a connection, while there are any. */
+  readonly #places = new Map<string, Places>();
+  #shared: SharedRelay | undefined;
+  #callbackRelay: CallbackRelay | undefined;
 
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
@@ -31,13 +39,29 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     return opened;
   }
 
+  override async webSocketMessage(_: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await this.#callback.message(message);
+  }
+
+  override async webSocketClose(_: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
+    await this.#callback.closed(code === LOST && wasClean ? 0 : code, reason);
+  }
+
+  override async webSocketError(): Promise<void> {
+    await this.#callback.closed(LOST, "");
+  }
+
+  override async alarm(): Promise<void> {
+    await this.#callback.alarm();
+  }
+
   describeSession(id: string): SessionDescription | null {
-    return this.#sessions.get(id)?.describe() ?? null;
+    return this.#named(id)?.describe() ?? null;
   }
 
   closeSessions({ sessions, code, reason }: CloseOrder): readonly ControlReply[] {
     return sessions.map(({ id, afterMs }) => {
-      const session = this.#sessions.get(id);
+      const session = this.#named(id);
       if (session === undefined || session.describe().state === "closing") return "gone";
       if (afterMs > 0) setTimeout(() => session.close({ code, reason }), afterMs);
       else session.close({ code, reason });
@@ -46,17 +70,29 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   }
 
   sendToSessions(ids: readonly string[], message: string | ArrayBuffer): readonly ControlReply[] {
-    return ids.map((id) => this.#sessions.get(id)?.send(message) ?? "gone");
+    return ids.map((id) => this.#named(id)?.send(message) ?? "gone");
   }
 
   tapSession(id: string): TapReply {
-    return { kind: this.#sessions.has(id) ? "unsupported" : "gone" };
+    return { kind: this.#named(id) === undefined ? "gone" : "unsupported" };
+  }
+
+  #named(id: string): LiveSession | undefined {
+    // Only a session that sleeps has its object's name, and only its object remembers it.
+    return this.#sessions.get(id) ?? (id === this.ctx.id.toString() ? this.#callback.session() : undefined);
+  }
+
+  get #callback(): CallbackRelay {
+    this.#callbackRelay ??= createCallbackRelay(this.ctx, this.env);
+    return this.#callbackRelay;
   }
 
   async #open(request: Request, opening: Opening, places: Places): Promise<Response> {
-    const { route, requestId, client, placement } = opening;
-    const props = { route, requestId, client, ...(placement === undefined ? {} : { placement }) };
-    const dialled = await dial(request, opening, this.ctx.exports.Origin({ props }));
+    const { route, requestId, client, placement, shared, callback } = opening;
+    if (callback !== undefined) return this.#callback.open(request, opening, callback);
+    const props = { route, requestId, ...(placement === undefined ? {} : { placement }) };
+    if (shared !== undefined) return this.#join(request, opening, { shared, places, props });
+    const dialled = await dial(request, opening, this.ctx.exports.Origin({ props: { ...props, client } }));
     if (dialled.kind === "failed") return refused(dialled.refusal);
     if (dialled.kind === "answer") return dialled.answer;
     const { session: id } = opening;
@@ -80,6 +116,42 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     // An object that has nothing but a splice would be evicted after ten seconds, and nobody could cut it any more.
     this.ctx.waitUntil(over);
     const { headers } = dialled;
+    headers.set("x-ws-session", id);
+    return new Response(null, { status: 101, webSocket: socket, headers });
+  }
+
+  async #join(
+    request: Request,
+    opening: Opening,
+    {
+      shared,
+      places,
+      props,
+    }: { shared: SharedTerms; places: Places; props: Pick<Opening, "route" | "requestId" | "placement"> },
+  ): Promise<Response> {
+    const { session: id, client } = opening;
+    const registration = this.#registration;
+    this.#shared ??= createSharedRelay({
+      ended: (ended) => {
+        this.#sessions.delete(ended);
+        this.ctx.waitUntil(Promise.all([registration.closed(ended), this.#places.get(ended)?.leave()]));
+        this.#places.delete(ended);
+      },
+      renew: (sessions, now) => {
+        const kept = [...this.#places.values()].map((one) => one.keep(now));
+        this.ctx.waitUntil(Promise.all([registration.renew(sessions, now), ...kept]));
+      },
+      abort: () => this.ctx.abort("clients did not answer a close"),
+    });
+    // Who speaks for anyone speaks for no client.
+    const origin = this.ctx.exports.Origin({ props: shared.isForAnyone ? props : { ...props, client } });
+    const joined = await this.#shared.join(request, opening, { shared, origin });
+    if (joined.kind === "failed") return refused(joined.refusal);
+    if (joined.kind === "answer") return joined.answer;
+    const { session, socket, headers } = joined;
+    this.#places.set(id, places);
+    this.#sessions.set(id, session);
+    this.ctx.waitUntil(registration.opened(session.describe()));
     headers.set("x-ws-session", id);
     return new Response(null, { status: 101, webSocket: socket, headers });
   }

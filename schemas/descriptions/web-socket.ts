@@ -1,4 +1,11 @@
-import { DEFAULT_WEB_SOCKET, MessageLimitsSchema, WebSocketSchema } from "../policies/web-socket.ts";
+import {
+  CallbackSchema,
+  DEFAULT_SHARED,
+  DEFAULT_WEB_SOCKET,
+  MessageLimitsSchema,
+  SharedSchema,
+  WebSocketSchema,
+} from "../policies/web-socket.ts";
 import { formatMs } from "../values/duration.ts";
 import { enabled, section } from "./section.ts";
 
@@ -12,9 +19,12 @@ const webSocket = section(
     enabled,
     mode: {
       meaning:
-        '`"splice"` passes bytes on as they are, seen by nobody: pings, fragments, messages of any size, with backpressure. `"bridge"` passes messages on one by one, with the limits below.',
-      standard: '`"splice"`; `"bridge"` where something is configured that only it can do',
+        '`"splice"` passes bytes on as they are, seen by nobody: pings, fragments, messages of any size, with backpressure. `"bridge"` passes messages on one by one, with the limits below. `"shared"` serves many clients over one connection to the origin. `"callback"` keeps the client\'s connection alone and gives the origin each message as a request.',
+      standard:
+        '`"splice"`; `"bridge"` where something is configured that only it can do; the mode whose section is written',
     },
+    shared: { meaning: 'How one connection is shared, with mode `"shared"`.', standard: "its defaults" },
+    callback: { meaning: 'How messages become requests, with mode `"callback"`.', standard: "its defaults" },
     required: { meaning: "Refuses requests that are no handshake: 426 `upgrade-required`.", standard: "`false`" },
     origins: {
       meaning:
@@ -88,5 +98,73 @@ const messageLimits = section("MessageLimits", MessageLimitsSchema, "What one si
   byteBurst: { meaning: "Bytes at once.", standard: '`"8MiB"`' },
 });
 
+const shared = section(
+  "SharedWebSocket",
+  SharedSchema,
+  "One connection to the origin for all clients of a URL. It is dialled with the first client's handshake and closed after the last has left.",
+  {
+    by: {
+      meaning: "What else tells clients apart, as in a rate limit: those that differ have connections of their own.",
+      standard: "nothing",
+    },
+    between: {
+      meaning:
+        '`"credentials"`: only clients that send the same `Authorization`, `Cookie` and API keys share, as the origin may answer by them. `"anyone"`: everybody does; the origin is dialled without any of these.',
+      standard: '`"credentials"`',
+    },
+    clientMessages: {
+      meaning:
+        'Whether what clients say goes to the origin (`"forward"`), which cannot tell them apart, or nowhere (`"drop"`).',
+      standard: '`"forward"`',
+    },
+    maxClients: {
+      meaning: "Clients of one connection, at most 5,000: 429 `too-many-connections` beyond.",
+      standard: `\`${DEFAULT_SHARED.maxClients}\``,
+    },
+    linger: {
+      meaning: "How long the connection stays when the last client has left.",
+      standard: `\`"${formatMs(DEFAULT_SHARED.lingerMs)}"\``,
+    },
+    window: {
+      meaning:
+        "Bytes that a client is sent before it has to say something, whatever it is; then messages wait, up to `maxBuffered`. Bounds what a client that does not read can hold.",
+      standard: "any number: clients need never speak",
+    },
+    overflow: {
+      meaning:
+        'What happens when more than `maxBuffered` waits: `"close"` with 1013 (the client with its window, or all when the origin is too fast), or `"drop-oldest"`.',
+      standard: '`"close"`',
+    },
+    reconnect: {
+      meaning:
+        "Whether a connection that is lost (or closed with 1001, 1012 or 1013) is dialled again for 30 s while clients stay. What they say meanwhile waits, up to 256 KiB.",
+      standard: "`false`",
+    },
+  },
+);
+
+const callback = section(
+  "CallbackWebSocket",
+  CallbackSchema,
+  "The origin gets `$connect`, each message and `$disconnect` as POST requests, and needs no WebSockets.",
+  {
+    batch: {
+      meaning:
+        "Messages in one request at most. With 1 the message is the request's body; with more, bodies are `application/websocket-events`.",
+      standard: "`1`",
+    },
+    onFailure: {
+      meaning:
+        'When the origin has not taken a message (no answer, or not a 2xx): `"close"` the session with 1014, or `"drop"` the message.',
+      standard: '`"close"`',
+    },
+    ping: {
+      meaning: "A text that clients may send to hear `pong`, by the runtime alone: the session goes on sleeping.",
+      standard: "none",
+    },
+    pong: { meaning: "What is answered to `ping`.", standard: '`"pong"`' },
+  },
+);
+
 /** WebSockets. */
-export const webSocketSections = [webSocket, messageLimits];
+export const webSocketSections = [webSocket, messageLimits, shared, callback];

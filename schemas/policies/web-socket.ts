@@ -3,8 +3,9 @@ import { closedObject } from "../document/closed-object.ts";
 import { byteSize } from "../values/byte-size.ts";
 import { duration } from "../values/duration.ts";
 import { flag, integer, listOf, oneOf } from "../values/primitives.ts";
-import type { MessageLimits, WebSocketSettings } from "../web-socket-types.ts";
+import type { CallbackSettings, MessageLimits, SharedSettings, WebSocketSettings } from "../web-socket-types.ts";
 import { isOn, switchable } from "./policy.ts";
+import { limitKeys } from "./rate-limit/limit-key.ts";
 import { RateLimitPolicySchema } from "./rate-limit/rate-limit.ts";
 import { resolveRateLimits } from "./rate-limit/resolve.ts";
 
@@ -21,9 +22,23 @@ const DEFAULT_CLIENT: MessageLimits = {
   byteBurst: 8 * MIB,
 };
 
+/** What mode `shared` means. */
+export const DEFAULT_SHARED: SharedSettings = {
+  by: [],
+  between: "credentials",
+  clientMessages: "forward",
+  maxClients: 1_000,
+  lingerMs: 5_000,
+  window: undefined,
+  overflow: "close",
+  reconnect: false,
+};
+
 /** What `webSocket: true` means. */
 export const DEFAULT_WEB_SOCKET: WebSocketSettings = {
   mode: "splice",
+  shared: undefined,
+  callback: undefined,
   required: false,
   origins: ["same-host"],
   requireOrigin: false,
@@ -85,11 +100,36 @@ const BRIDGE_ONLY = [
   "sessionsPerRoute",
 ] as const;
 
+/** One connection to the origin for many clients. */
+export const SharedSchema = closedObject({
+  by: v.optional(limitKeys),
+  between: v.optional(oneOf(["credentials", "anyone"])),
+  clientMessages: v.optional(oneOf(["forward", "drop"])),
+  maxClients: v.optional(integer(1, 5_000)),
+  linger: v.optional(duration("ms", { min: 0, max: 300_000 })),
+  window: v.optional(byteSize(1)),
+  overflow: v.optional(oneOf(["close", "drop-oldest"])),
+  reconnect: v.optional(flag),
+});
+
+const PING = "a text of 1 to 256 characters";
+const ping = v.pipe(v.string(PING), v.minLength(1, PING), v.maxLength(256, PING));
+
+/** Messages as requests. */
+export const CallbackSchema = closedObject({
+  batch: v.optional(integer(1, 100)),
+  onFailure: v.optional(oneOf(["close", "drop"])),
+  ping: v.optional(ping),
+  pong: v.optional(ping),
+});
+
 /** WebSockets of a route. */
 export const WebSocketSchema = v.pipe(
   closedObject({
     enabled: v.optional(flag),
-    mode: v.optional(oneOf(["splice", "bridge"])),
+    mode: v.optional(oneOf(["splice", "bridge", "shared", "callback"])),
+    shared: v.optional(SharedSchema),
+    callback: v.optional(CallbackSchema),
     required: v.optional(flag),
     origins: v.optional(listOf(origin, `an array of ${ORIGIN}`)),
     requireOrigin: v.optional(flag),
@@ -113,6 +153,16 @@ export const WebSocketSchema = v.pipe(
     ),
     ["mode"],
   ),
+  v.forward(
+    v.check(
+      ({ mode, shared, callback }) =>
+        (shared === undefined || (mode ?? "shared") === "shared") &&
+        (callback === undefined || (mode ?? "callback") === "callback") &&
+        (shared === undefined || callback === undefined),
+      '"shared" with a "shared" section, "callback" with a "callback" section, and not both',
+    ),
+    ["mode"],
+  ),
 );
 
 /** `webSocket`: a switch or the details. */
@@ -126,8 +176,11 @@ export function resolveWebSocket(policy: WebSocketInput | undefined, route: stri
   if (policy === true) return standard;
   if (policy === undefined || policy === false || !isOn(policy)) return undefined;
   const isSeen = BRIDGE_ONLY.some((field) => policy[field] !== undefined);
+  const mode = policy.mode ?? modeOf(policy, isSeen);
   return {
-    mode: policy.mode ?? (isSeen ? "bridge" : "splice"),
+    mode,
+    shared: mode === "shared" ? resolveShared(policy.shared ?? {}) : undefined,
+    callback: mode === "callback" ? resolveCallback(policy.callback ?? {}) : undefined,
     required: policy.required ?? standard.required,
     origins: policy.origins ?? standard.origins,
     requireOrigin: policy.requireOrigin ?? standard.requireOrigin,
@@ -149,6 +202,38 @@ export function resolveWebSocket(policy: WebSocketInput | undefined, route: stri
       { id: `web-socket:${route}`, name: "new-sessions", multiplier: 1, multipliers: [1] },
     ),
   };
+}
+
+function modeOf(
+  { shared, callback }: { shared?: unknown; callback?: unknown },
+  isSeen: boolean,
+): WebSocketSettings["mode"] {
+  if (shared !== undefined) return "shared";
+  if (callback !== undefined) return "callback";
+  return isSeen ? "bridge" : "splice";
+}
+
+function resolveShared(written: v.InferOutput<typeof SharedSchema>): SharedSettings {
+  const standard = DEFAULT_SHARED;
+  return {
+    by: written.by ?? standard.by,
+    between: written.between ?? standard.between,
+    clientMessages: written.clientMessages ?? standard.clientMessages,
+    maxClients: written.maxClients ?? standard.maxClients,
+    lingerMs: written.linger ?? standard.lingerMs,
+    window: written.window,
+    overflow: written.overflow ?? standard.overflow,
+    reconnect: written.reconnect ?? standard.reconnect,
+  };
+}
+
+function resolveCallback({
+  batch,
+  onFailure,
+  ping: request,
+  pong,
+}: v.InferOutput<typeof CallbackSchema>): CallbackSettings {
+  return { batch: batch ?? 1, onFailure: onFailure ?? "close", ping: request, pong: pong ?? "pong" };
 }
 
 function messageLimits(

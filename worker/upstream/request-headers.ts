@@ -30,7 +30,6 @@ const GATEWAY_SAYS: ReadonlySet<string> = new Set([
   "cf-connecting-ipv6",
   "cf-pseudo-ipv4",
   "x-request-id",
-  "x-sluice-mirror",
   "x-original-url",
   "x-rewrite-url",
   "x-http-method-override",
@@ -49,6 +48,7 @@ export interface ForwardedRequest {
   readonly requestId: string;
   readonly outgoing?: Headers;
   readonly isUpgrade?: boolean;
+  readonly event?: Readonly<Record<string, string>>;
 }
 
 /**
@@ -79,6 +79,8 @@ export function requestHeaders(forwarded: ForwardedRequest, deciding: ReadonlySe
   headers.set("x-forwarded-host", canonical.host);
   headers.set("forwarded", forwardedBy(client, canonical.host));
   headers.set("x-request-id", requestId);
+  if (forwarded.event !== undefined)
+    for (const [name, value] of Object.entries(forwarded.event)) headers.set(name, value);
   return headers;
 }
 
@@ -111,12 +113,14 @@ function isTwin(name: string, deciding: ReadonlySet<string>): boolean {
   return isGateways(dashed) || HOP_BY_HOP.has(dashed) || deciding.has(dashed);
 }
 
+const ALL_OF = ["x-forwarded-", "x-sluice-", "proxy-"];
+
 /**
  * Every `X-Forwarded-*`, not just the ones sent: origins believe -Prefix, -User and -Client-Cert too. `Proxy-*` is between
  * the client and its own proxy.
  */
 export function isGateways(name: string): boolean {
-  return GATEWAY_SAYS.has(name) || name.startsWith("x-forwarded-") || name.startsWith("proxy-");
+  return GATEWAY_SAYS.has(name) || ALL_OF.some((start) => name.startsWith(start));
 }
 
 /** RFC 7239: an IPv6 address is bracketed and quoted, a host is quoted because of its port. */

@@ -8,6 +8,7 @@ import {
   type Refusal,
 } from "../../objects/web-socket-relay/opening.ts";
 import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
+import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
 import type { Exchange, Handler } from "../exchange.ts";
@@ -31,16 +32,29 @@ export function relaySession(settings: WebSocketSettings): Handler {
     fromClient: flowLimits(fromClient, maxBuffered),
     fromUpstream: flowLimits(fromUpstream, maxBuffered),
   };
+  const { shared, callback } = settings;
+  const sharing = shared === undefined ? {} : { shared: sharedTerms(shared) };
+  const calling = callback === undefined ? {} : { callback: { ...callback, ping: callback.ping ?? null } };
   // Nobody sees the end of a splice, so nobody could count those that are open.
   const isCounted = mode !== "splice";
 
   return async function relay(exchange: Exchange): Promise<Response> {
     const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
     const { address, forwardedFor } = client;
+    const { WEB_SOCKET_RELAY: objects } = env;
+    const id =
+      shared !== undefined
+        ? objects.idFromName(await sharedName(exchange, shared))
+        : mode === "splice"
+          ? spliceHolder(env)
+          : objects.newUniqueId();
     const opening: Opening = {
       v: 1,
       ...terms,
-      session: crypto.randomUUID(),
+      ...sharing,
+      ...calling,
+      // A session that sleeps is found by its object, whatever has become of the listing.
+      session: callback === undefined ? crypto.randomUUID() : id.toString(),
       route: route.route.id,
       configVersion,
       requestId,
@@ -52,9 +66,9 @@ export function relaySession(settings: WebSocketSettings): Handler {
     };
     const headers = new Headers(exchange.outgoing ?? request.headers);
     for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
+    if (shared?.between === "anyone") for (const name of credentialNames(shared)) headers.delete(name);
     headers.set(OPENING, toField(opening));
-    const id = mode === "splice" ? spliceHolder(env) : env.WEB_SOCKET_RELAY.newUniqueId();
-    const ask = () => env.WEB_SOCKET_RELAY.get(id, ONE_TRY).fetch(new Request(request.url, { headers }));
+    const ask = () => objects.get(id, ONE_TRY).fetch(new Request(request.url, { headers }));
     const answer = await relays.call(id.toString(), ask, { deadlineMs: handshakeMs + GRACE_MS }).catch(noRelay);
     const refusal = answer.headers.get(REFUSAL);
     if (refusal !== null) throw refused(JSON.parse(refusal));

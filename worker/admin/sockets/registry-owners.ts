@@ -33,22 +33,34 @@ export async function findSession(
   env: Env,
   id: string,
 ): Promise<{
-  readonly entry: SessionEntry;
   readonly ask: <Reply>(question: (relay: RelayStub) => Promise<Reply>) => Promise<Reply>;
 }> {
-  const entry = isSessionId(id)
-    ? await askShard<SessionEntry | null>(env, shardOfSession(id), (shard) => shard.find(id), DEADLINE_MS)
-    : null;
-  if (entry === null) throw noSession(id);
-  const { object } = entry;
+  const object = await objectOf(env, id);
   return {
-    entry,
     ask: (question) =>
       answered(
         relays.call(object, () => question(relayAt(env, object)), { deadlineMs: DEADLINE_MS }),
         "The relay of this session",
       ),
   };
+}
+
+async function objectOf(env: Env, id: string): Promise<string> {
+  if (!isSessionId(id)) throw noSession(id);
+  // A session that sleeps has the name of its object, which remembers it whatever the registry does.
+  if (isObject(env, id)) return id;
+  const entry = await askShard<SessionEntry | null>(env, shardOfSession(id), (shard) => shard.find(id), DEADLINE_MS);
+  if (entry === null) throw noSession(id);
+  return entry.object;
+}
+
+function isObject(env: Env, id: string): boolean {
+  try {
+    relayAt(env, id);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Nobody has a session of this name. */

@@ -1,0 +1,43 @@
+import type { Opening } from "./opening.ts";
+import type { SessionDescription } from "./session-control.ts";
+
+/** How a session ended. */
+export interface SessionEnd {
+  /** `unseen`: nobody can tell. */
+  readonly by: "client" | "upstream" | "gateway" | "unseen";
+  /** What was said first; null: nothing. */
+  readonly code: number | null;
+}
+
+/** Writes the one line of a session that has ended. @param more what else is known of it. */
+export function logSession(
+  opening: Opening,
+  session: SessionDescription,
+  { by, code }: SessionEnd,
+  more: object,
+): void {
+  const { requestId, client } = opening;
+  const { id, route, mode, openedAt, protocol, upstream } = session;
+  const line = {
+    level: "info",
+    message: "web-socket",
+    time: new Date(openedAt).toISOString(),
+    requestId,
+    session: id,
+    route,
+    mode,
+    endedBy: by,
+    closeCode: code,
+    durationMs: Date.now() - openedAt,
+    ...more,
+    protocol: protocol ?? undefined,
+    target: upstream ?? undefined,
+    client: client.address,
+  };
+  console.log(JSON.stringify(line));
+}
+
+/** What passed, for the line of a session whose messages were counted. */
+export function countsOf({ messagesIn, messagesOut, bytesIn, bytesOut }: SessionDescription): object {
+  return { messagesIn, messagesOut, bytesIn, bytesOut };
+}

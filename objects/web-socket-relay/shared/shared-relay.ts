@@ -1,0 +1,362 @@
+import { sizeOf } from "../bridge.ts";
+import { LOST, relayClose, type Close } from "../close-codes.ts";
+import { closeSocket } from "../close-socket.ts";
+import { dial, type Dialled, type Dialler } from "../dial.ts";
+import { admit, newFlow, type Flow } from "../flow.ts";
+import type { LiveSession } from "../live-session.ts";
+import type { SharedTerms } from "../mode-terms.ts";
+import type { Opening } from "../opening.ts";
+import { RENEW_MS } from "../registration.ts";
+import type { SessionDescription } from "../session-control.ts";
+import { countsOf, logSession, type SessionEnd } from "../session-log.ts";
+import { openChannel, type Channel } from "./channel.ts";
+import { newWindow, offer, renewWindow, type ClientWindow } from "./client-window.ts";
+
+/** The object that the clients of an upstream live in. */
+export interface SharedHost {
+  /** It has ended, and both sides know. */
+  ended(id: string): void;
+  /** Every ten seconds, while there are any. */
+  renew(sessions: readonly SessionDescription[], now: number): void;
+  /** Drops all connections: only clients are left that answer no close. */
+  abort(): void;
+}
+
+/** What came of a client's handshake. */
+export type Joined =
+  | {
+      readonly kind: "joined";
+      readonly session: LiveSession;
+      readonly socket: WebSocket;
+      readonly headers: Headers;
+    }
+  | Exclude<Dialled, { readonly kind: "open" }>;
+
+/** Many clients over one upstream connection. */
+export interface SharedRelay {
+  /** Takes a client in, dialling the upstream if it is the first. `request` is what the upstream is dialled with. */
+  join(request: Request, opening: Opening, how: Sharing): Promise<Joined>;
+}
+
+/** How an upstream is shared, and what it is dialled with. */
+interface Sharing {
+  readonly shared: SharedTerms;
+  readonly origin: Dialler;
+}
+
+interface Client {
+  readonly opening: Opening;
+  readonly shared: SharedTerms;
+  readonly socket: WebSocket;
+  readonly origin: string | null;
+  readonly openedAt: number;
+  readonly flow: Flow;
+  readonly window: ClientWindow;
+  readonly protocol: string | null;
+  /** The target of when it came. */
+  readonly target: string | null;
+  lastInAt: number | null;
+  lastOutAt: number | null;
+  messagesOut: number;
+  bytesOut: number;
+  /** How it ends; undefined: it does not yet. */
+  end: SessionEnd | undefined;
+  /** When it is given up, having been told. */
+  closeBy: number;
+}
+
+const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
+const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
+const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
+const IDLE: Close = { code: 4408, reason: "idle" };
+const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
+const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
+
+interface Parts {
+  readonly shared: SharedTerms;
+  readonly own: Channel;
+  readonly dialled: Dialled & { readonly kind: "open" };
+}
+
+/** Nobody reads it. */
+const GONE: Joined = { kind: "failed", refusal: { code: "upstream-timeout", detail: "", retryAfter: null } };
+/** An upstream is told of the end before its connection is dropped with those of silent clients. */
+const LAST_WORD_MS = 1_000;
+
+/** Makes an empty one. */
+export function createSharedRelay(host: SharedHost): SharedRelay {
+  const clients = new Map<string, Client>();
+  /** Those that were told and never answered: their connections cannot be dropped one by one. */
+  const silent = new Set<WebSocket>();
+  let channel: Channel | undefined;
+  /** Those that wait for the first dial. */
+  let joining = 0;
+  let lingerMs = 0;
+  let linger: ReturnType<typeof setTimeout> | null = null;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let tickAt = Infinity;
+  let renewAt = 0;
+
+  function channelFor(request: Request, opening: Opening, { shared, origin }: Sharing): Channel {
+    if (channel !== undefined && !channel.isOver) return channel;
+    // Not with its client's signal: others wait for the same dial.
+    const { url, headers } = request;
+    const own: Channel = openChannel({
+      opening,
+      shared,
+      dial: () => dial(new Request(url, { headers }), opening, origin),
+      deliver,
+      ended: (by, code, close) => {
+        for (const client of clients.values()) tell(client, close, { by, code });
+        if (channel === own) channel = undefined;
+      },
+    });
+    channel = own;
+    return own;
+  }
+
+  async function join(request: Request, opening: Opening, how: Sharing): Promise<Joined> {
+    const { shared } = how;
+    if (clients.size + silent.size + joining >= shared.maxClients) return full(shared);
+    ({ lingerMs } = shared);
+    clearTimeout(linger);
+    const isFirst = channel === undefined || channel.isOver;
+    const own = channelFor(request, opening, how);
+    joining += 1;
+    try {
+      const dialled = await own.opened;
+      if (dialled.kind === "failed") return dialled;
+      if (dialled.kind === "answer") return isFirst ? dialled : { kind: "answer", answer: headOf(dialled.answer) };
+      if (request.signal.aborted) return GONE;
+      return admitted(request, opening, { shared, own, dialled });
+    } finally {
+      joining -= 1;
+      lingerIfEmpty();
+    }
+  }
+
+  function admitted(request: Request, opening: Opening, { shared, own, dialled }: Parts): Joined {
+    const headers = new Headers(dialled.headers);
+    // It was the first client's to have, and each leg has its own compression.
+    for (const name of ["set-cookie", "sec-websocket-extensions"]) headers.delete(name);
+    const { 0: outer, 1: socket } = new WebSocketPair();
+    const now = Date.now();
+    const { messagesPerSecond, messageBurst, maxMessage } = opening.fromClient;
+    const client: Client = {
+      opening,
+      shared,
+      socket,
+      origin: request.headers.get("origin")?.slice(0, 512) ?? null,
+      openedAt: now,
+      // Bytes are counted for all clients together.
+      flow: newFlow(
+        { messagesPerSecond, messageBurst, maxMessage, bytesPerSecond: null, byteBurst: 0, maxBuffered: 0 },
+        now,
+      ),
+      window: newWindow(),
+      protocol: headers.get("sec-websocket-protocol")?.slice(0, 512) ?? null,
+      target: dialled.target?.slice(0, 512) ?? null,
+      lastInAt: null,
+      lastOutAt: null,
+      messagesOut: 0,
+      bytesOut: 0,
+      end: undefined,
+      closeBy: Infinity,
+    };
+    listen(client, own);
+    clients.set(opening.session, client);
+    const session: LiveSession = {
+      describe: () => describe(client),
+      close: (close) => tell(client, close, { by: "gateway", code: close.code ?? null }),
+      send(message) {
+        if (client.end !== undefined) return "gone";
+        return send(client, message, sizeOf(message), Date.now()) ? "done" : "full";
+      },
+    };
+    if (renewAt < now) renewAt = now + RENEW_MS;
+    plan(now, dueAt(client));
+    return { kind: "joined", session, socket: outer, headers };
+  }
+
+  function listen(client: Client, own: Channel): void {
+    const { socket } = client;
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }) => heard(client, own, data));
+    socket.addEventListener("close", ({ code, reason, wasClean }) =>
+      gone(client, code === LOST && wasClean ? 0 : code, reason),
+    );
+    socket.addEventListener("error", () => gone(client, LOST, ""));
+    socket.accept({ allowHalfOpen: true });
+  }
+
+  function heard(client: Client, own: Channel, message: string | ArrayBuffer): void {
+    if (client.end !== undefined) return;
+    const now = Date.now();
+    const bytes = sizeOf(message);
+    client.lastInAt = now;
+    const verdict = admit(client.flow, bytes, now);
+    if (verdict === "too-large") return refuse(client, TOO_LARGE);
+    if (verdict === "too-many") return refuse(client, TOO_MANY);
+    for (const next of renewWindow(client.window, client.shared.window)) say(client, next, sizeOf(next), now);
+    if (client.shared.clientMessages === "forward" && !own.send(message, bytes)) refuse(client, TOO_MUCH);
+  }
+
+  function deliver(message: string | ArrayBuffer, bytes: number, now: number): void {
+    for (const client of clients.values()) {
+      if (client.end === undefined) send(client, message, bytes, now);
+    }
+  }
+
+  /** False: it is closed instead. */
+  function send(client: Client, message: string | ArrayBuffer, bytes: number, now: number): boolean {
+    const { shared, opening } = client;
+    if (shared.window !== null) {
+      const { window, overflow } = shared;
+      const { maxBuffered } = opening.fromUpstream;
+      const verdict = offer(client.window, message, bytes, { window, overflow, maxBuffered });
+      if (verdict === "overflow") refuse(client, TOO_MUCH);
+      if (verdict !== "send") return verdict === "wait";
+    }
+    say(client, message, bytes, now);
+    return true;
+  }
+
+  function say(client: Client, message: string | ArrayBuffer, bytes: number, now: number): void {
+    client.messagesOut += 1;
+    client.bytesOut += bytes;
+    client.lastOutAt = now;
+    try {
+      client.socket.send(message);
+    } catch {
+      gone(client, LOST, "");
+    }
+  }
+
+  function refuse(client: Client, close: Close): void {
+    tell(client, close, { by: "gateway", code: close.code ?? null });
+  }
+
+  function tell(client: Client, close: Close, end: SessionEnd): void {
+    if (client.end !== undefined) return;
+    client.end = end;
+    const now = Date.now();
+    client.closeBy = now + client.opening.closeMs;
+    closeSocket(client.socket, close);
+    plan(now, client.closeBy);
+  }
+
+  /** Its connection is over, or it has closed it. */
+  function gone(client: Client, code: number, reason: string): void {
+    silent.delete(client.socket);
+    const { own, other } = relayClose("client", code, reason);
+    if (client.end === undefined && code !== LOST) closeSocket(client.socket, own ?? other);
+    client.end ??= { by: "client", code };
+    forget(client);
+  }
+
+  function forget(client: Client): void {
+    const { opening, end, window } = client;
+    if (!clients.delete(opening.session)) return;
+    const described = describe(client);
+    const dropped = window.dropped === 0 ? {} : { dropped: window.dropped };
+    logSession(opening, described, end ?? { by: "unseen", code: null }, { ...countsOf(described), ...dropped });
+    window.queue.length = 0;
+    host.ended(opening.session);
+    lingerIfEmpty();
+  }
+
+  function lingerIfEmpty(): void {
+    if (clients.size + joining > 0) return;
+    clearTimeout(timer);
+    tickAt = Infinity;
+    clearTimeout(linger);
+    linger = setTimeout(leave, lingerMs);
+  }
+
+  function leave(): void {
+    channel?.leave();
+    channel = undefined;
+    if (silent.size > 0) linger = setTimeout(() => host.abort(), LAST_WORD_MS);
+  }
+
+  function plan(now: number, at: number): void {
+    const next = Math.min(at, renewAt);
+    if (next >= tickAt) return;
+    clearTimeout(timer);
+    tickAt = next;
+    timer = setTimeout(tick, Math.max(1, next - now));
+  }
+
+  function tick(): void {
+    tickAt = Infinity;
+    const now = Date.now();
+    let next = Infinity;
+    for (const client of clients.values()) {
+      judge(client, now);
+      next = Math.min(next, dueAt(client));
+    }
+    if (clients.size === 0) return;
+    if (now >= renewAt) {
+      renewAt = now + RENEW_MS;
+      host.renew([...clients.values()].map(describe), now);
+    }
+    plan(now, next);
+  }
+
+  function judge(client: Client, now: number): void {
+    if (now < dueAt(client)) return;
+    const { end, opening, openedAt } = client;
+    if (end !== undefined) {
+      silent.add(client.socket);
+      return forget(client);
+    }
+    if (now >= (opening.validUntil ?? Infinity)) return refuse(client, EXPIRED);
+    refuse(client, now >= openedAt + opening.maxLifetimeMs ? TOO_OLD : IDLE);
+  }
+
+  function describe(client: Client): SessionDescription {
+    const { opening, flow, window, protocol, target } = client;
+    return {
+      id: opening.session,
+      route: opening.route,
+      principal: opening.principal,
+      address: opening.client.address,
+      origin: client.origin,
+      protocol,
+      extensions: null,
+      mode: "shared",
+      state: client.end !== undefined ? "closing" : channel?.isLost === true ? "reconnecting" : "open",
+      openedAt: client.openedAt,
+      lastInAt: client.lastInAt,
+      lastOutAt: client.lastOutAt,
+      messagesIn: flow.messages,
+      messagesOut: client.messagesOut,
+      bytesIn: flow.bytes,
+      bytesOut: client.bytesOut,
+      queuedBytes: window.buffered,
+      resumes: 0,
+      upstream: channel?.target?.slice(0, 512) ?? target,
+    };
+  }
+
+  return { join };
+}
+
+function full({ maxClients }: SharedTerms): Joined {
+  const detail = `${maxClients} clients share this connection already, which is all that may.`;
+  return { kind: "failed", refusal: { code: "too-many-connections", detail, retryAfter: "5" } };
+}
+
+/** For those who waited for what another was refused: its body is that one's. */
+function headOf({ status, headers }: Response): Response {
+  const kept = new Headers(headers);
+  for (const name of ["set-cookie", "content-length", "content-encoding", "content-type"]) kept.delete(name);
+  return new Response(null, { status, headers: kept });
+}
+
+function dueAt({ closeBy, end, opening, openedAt, lastInAt, lastOutAt }: Client): number {
+  if (end !== undefined) return closeBy;
+  const { validUntil, maxLifetimeMs, idleMs } = opening;
+  const lastAt = Math.max(openedAt, lastInAt ?? 0, lastOutAt ?? 0);
+  return Math.min(validUntil ?? Infinity, openedAt + maxLifetimeMs, lastAt + idleMs);
+}
