@@ -334,6 +334,15 @@ it("answers who comes late within the window, and asks again where there is none
   }
 });
 
+it.each(["/kept", "/plain"])("gives nobody under %s after a POST what was asked for before it", async (prefix) => {
+  const path = `${prefix}/posted`;
+  origin.on(path, ({ method }, nth) => ({ headers: FRESH, body: `${method} ${nth}` }));
+  const before = await get(gateway.url, path);
+  await get(gateway.url, path, { method: "POST", body: "x" });
+  const after = await Promise.all([0, 1, 2].map(() => get(gateway.url, path)));
+  expect([before, ...after].map(({ body }) => body.toString())).toEqual(["GET 1", "GET 3", "GET 3", "GET 3"]);
+});
+
 it("shares what is stale on arrival with those who have been waiting, where the route says so", async () => {
   const all = await together(20, "/early/stale", (_request, nth) => ({ body: `made ${nth}` }));
   expect(tally(all.map(({ body }) => body.toString()))).toEqual({ "made 1": 20 });

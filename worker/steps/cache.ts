@@ -64,7 +64,7 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const terms = { policy, route: route.id, cookie, deciding };
     if (bypass === "method") {
       const answer = await next(given);
-      if (route.cache !== undefined) await invalidateAfter(exchange, answer, terms);
+      await invalidateAfter(exchange, answer, terms);
       return told(exchange, answer, forwarded("method"));
     }
     if (bypass !== undefined) return told(exchange, await next(given), forwarded("bypass", { detail: bypass }));
@@ -85,7 +85,8 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const candidate = judged?.candidate;
     const how = judged?.how ?? answerOf(undefined, now, rules);
     const missed = found.kind === "vary-miss" ? "vary-miss" : "uri-miss";
-    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed, flights };
+    const { since } = found;
+    const asking: Asking = { exchange, next, policy, rules, keyed, kept, candidate, missed, since, flights };
 
     if (kept !== undefined && candidate !== undefined && (how.kind === "fresh" || how.kind === "stale")) {
       if (how.kind === "stale" && how.refresh) refreshLater(asking);

@@ -32,6 +32,7 @@ export async function answerFlight(exchange: Exchange, next: Handler): Promise<R
     kept: undefined,
     candidate: undefined,
     missed: "uri-miss",
+    since: 0,
     flights: undefined,
   };
   const stop = new AbortController();

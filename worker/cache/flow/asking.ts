@@ -17,6 +17,8 @@ export interface Asking {
   readonly kept: KeptResponse | undefined;
   readonly candidate: Candidate | undefined;
   readonly missed: "uri-miss" | "vary-miss";
+  /** What began before an unsafe request has made useless; 0: nothing. */
+  readonly since: number;
   /** How it may wait for others' requests; undefined: not at all. */
   readonly flights: DeduplicationSettings | undefined;
 }

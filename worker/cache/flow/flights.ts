@@ -52,7 +52,8 @@ export async function askFlight(asking: Asking): Promise<Answered | undefined> {
   const { notes } = exchange;
   if (isUnshared(keyed.key)) return note("alone");
   const name = await nameOf(asking);
-  let freshAfter = 0;
+  // What a finished flight of before a POST would give is no newer than what that has made useless.
+  let freshAfter = asking.since;
   // Once more where its memory was lost, or what it had was from before a purge.
   for (let tries = 0; tries < 2; tries += 1) {
     const boarded = await board(asking, name, freshAfter);

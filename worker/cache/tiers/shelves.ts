@@ -23,6 +23,8 @@ export interface Shelves {
 export type Found = {
   /** Tiers that failed or took too long; each is as good as empty. */
   readonly failed: readonly TierName[];
+  /** An unsafe request has made useless what began before; 0: none is known to have. */
+  readonly since: number;
 } & (
   | { readonly kind: "found"; readonly kept: KeptResponse }
   /** Other variants of it may be there. */
@@ -99,7 +101,9 @@ export async function findResponse(
     countTier(tier.name, isDone ? "hits" : "misses", foundMs);
     if (isDone) break;
   }
-  return best === undefined ? { kind: missed, failed } : { kind: "found", kept: best, failed };
+  // The index of variants has a time of its own.
+  const told = { failed, since: missed === "vary-miss" ? (invalidated.get(keyed.resource) ?? 0) : since };
+  return best === undefined ? { kind: missed, ...told } : { kind: "found", kept: best, ...told };
 }
 
 /**
