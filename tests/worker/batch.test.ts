@@ -60,6 +60,12 @@ describe("a batch", () => {
     expect(cancelled()).toBe(true);
   });
 
+  it("is answered in its time though a request on its way hears of nothing", async () => {
+    const deaf = new Promise<Response>(() => {});
+    const answers = await answersOf(2, ({ url }) => (url.endsWith("/1") ? deaf : Response.json({})), { timeoutMs: 50 });
+    expect(answers).toEqual(["200 ok", "504 upstream-timeout"]);
+  });
+
   it("ends what it still waits for when its client leaves", async () => {
     const left = new AbortController();
     const stopped: number[] = [];

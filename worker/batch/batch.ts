@@ -6,6 +6,7 @@ import { GatewayError } from "../errors.ts";
 import type { ExchangeNotes } from "../exchange.ts";
 import { problemResponse } from "../problem.ts";
 import type { RequestFields } from "../request-fields.ts";
+import { unlessStopped } from "../unless-stopped.ts";
 import { renderAnswer, type AnswerBudget } from "./part-answer.ts";
 import { BatchBodySchema, partRequest, PartsSchema, type PartInput } from "./parts.ts";
 import { closePool, openPool } from "./pools.ts";
@@ -74,7 +75,10 @@ export async function batch(call: BatchCall, policy: BatchPolicy, answer: Answer
   async function answerPart(input: PartInput, id: string, part: Part): Promise<string> {
     const { stop } = part;
     try {
-      const response = await answer(partRequest(request, fields, input), id, part);
+      const answering = Promise.resolve(answer(partRequest(request, fields, input), id, part));
+      // What it has to give back when it is stopped may take longer.
+      ctx.waitUntil(answering);
+      const response = await unlessStopped(answering, stop.signal);
       return (await renderAnswer(response, budget, stop.signal)) ?? (await rendered(tooLarge(policy), id));
     } catch (error) {
       const why: unknown = stop.signal.aborted ? stop.signal.reason : error;

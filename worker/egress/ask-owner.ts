@@ -7,6 +7,7 @@ import {
 } from "../../objects/upstream-quota/quota-borrower.ts";
 import type { AcquireReply, RefusalReason } from "../../objects/upstream-quota/quota-messages.ts";
 import type { UpstreamQuota } from "../../objects/upstream-quota/upstream-quota.ts";
+import { unlessStopped } from "../unless-stopped.ts";
 import { stopReason } from "../upstream/fetch.ts";
 import { callQuota } from "./quota-owner.ts";
 import { CALL_MS, release, type Visit } from "./visit.ts";
@@ -80,16 +81,6 @@ async function meetOwner({ exchange: { env }, desk, terms: { quota } }: Visit): 
   };
   await callQuota(env, quota, ping, { deadlineMs: MEET_MS });
   desk.borrower = hearTrip(desk.borrower, Date.now() - sentAt);
-}
-
-function unlessStopped<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const stopped = () => reject(signal.reason);
-    signal.addEventListener("abort", stopped, { once: true });
-    if (signal.aborted) stopped();
-    work.then(resolve, reject).finally(() => signal.removeEventListener("abort", stopped));
-  });
 }
 
 function withdraw(visit: Visit, seq: number, grant: Promise<AcquireReply>): void {
