@@ -1,4 +1,4 @@
-import { ask, giveBack, letThrough, newSlots, SIX, type PoolTally, type SlotRules, type Ticket } from "./slots.ts";
+import { ask, giveBack, hasRoom, letThrough, newSlots, SIX, type PoolTally, type SlotRules, type Ticket } from "./slots.ts";
 
 /**
  * Keeps an invocation, or an object, from waiting for more than six heads at once: the others queue here, where they are counted, where
@@ -9,7 +9,7 @@ export interface Pool {
    * Waits for a turn to ask an upstream.
    *
    * @param upstream whatever tells upstreams apart: an origin, a target's URL.
-   * @param until when to give up, in ms since the epoch; never later than the pool's own time for that (30 s).
+   * @param until when to give up, in ms since the epoch, now for a turn that is free; never later than the pool's own time for that (30 s).
    * @returns a function to be called once the head is there, or will not come; again changes nothing. "timed-out": the wait was too
    * long; nothing is to be given back.
    */
@@ -45,6 +45,8 @@ export function newPool(rules: SlotRules = SIX): Pool {
   return {
     acquire(upstream, until) {
       const now = Date.now();
+      // It can't wait, so it doesn't count as one that did.
+      if (until <= now && !hasRoom(slots, upstream)) return Promise.resolve("timed-out");
       const ticket = ask(slots, upstream, now);
       if (ticket.state === "held") return Promise.resolve(releaseOf(ticket));
       return new Promise((resolve) => {

@@ -59,13 +59,19 @@ export function newSlots(rules: SlotRules): Slots {
   return { rules, lines: new Map(), held: 0, order: 0 };
 }
 
+/** Whether whoever asks for a slot gets one at once. */
+export function hasRoom(slots: Slots, upstream: string): boolean {
+  const { tally, waiting } = lineOf(slots, upstream);
+  // Whoever waits there already is not let through, or he would have been.
+  return waiting.length === 0 && mayHold(slots, tally.active);
+}
+
 /** Takes a slot, or a place in the upstream's line: the ticket's state says which. */
 export function ask(slots: Slots, upstream: string, now: number): Ticket {
   const { tally, waiting } = lineOf(slots, upstream);
   slots.order += 1;
   const ticket: Ticket = { upstream, order: slots.order, askedAt: now, state: "waiting" };
-  // Whoever waits there already is not let through, or he would have been.
-  if (waiting.length === 0 && mayHold(slots, tally.active)) hold(slots, ticket);
+  if (hasRoom(slots, upstream)) hold(slots, ticket);
   else {
     waiting.push(ticket);
     tally.queued += 1;

@@ -1,8 +1,10 @@
 import { env } from "cloudflare:workers";
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
+import { newPool } from "../../objects/connection-pool/pool.ts";
 import { DEFAULT_TIMEOUTS } from "../../schemas/policies/timeouts.ts";
 import { targetState } from "../../worker/backends/target.ts";
 import type { TargetBreaker } from "../../worker/backends/target-breaker.ts";
+import { GatewayError } from "../../worker/errors.ts";
 import type { EgressQuota } from "../../worker/egress/egress-quota.ts";
 import { compileRunway, type Done } from "../../worker/upstream/take-off.ts";
 import { compileTargetUrl } from "../../worker/upstream/target-url.ts";
@@ -32,6 +34,18 @@ function runwayBy(quota: EgressQuota, breaker?: TargetBreaker) {
   const urlOf = compileTargetUrl({ kind: "prefix", value: "/" }, URL);
   const target = { url: URL, urlOf, state: targetState(URL), breaker, timeouts: DEFAULT_TIMEOUTS, isMeasured: false };
   return compileRunway([target], { name: "origin", balancer: undefined, quota, gate: undefined });
+}
+
+/** A quota of which each request has one slot, and how often one has come back. */
+function quotaThat(leaves: () => Promise<void>) {
+  let back = 0;
+  const quota: EgressQuota = {
+    async leaveFor() {
+      await leaves();
+      return { kind: "leave", mayStart: () => true, giveBack: () => void (back += 1), hear: () => {} };
+    },
+  };
+  return { quota, back: () => back };
 }
 
 function newDone(): Done {
@@ -74,6 +88,57 @@ it("gives the slot of a request back that its breaker refuses", async () => {
   const { breaker } = breakerThat("refuses");
   const none = await runwayBy(quota, breaker).takeOff(exchange(), { done: newDone(), isCuttable: false });
   expect([none, back]).toEqual([{ kind: "none", why: "breaker-open", retryAfterMs: 1_000 }, [1]]);
+});
+
+it("gives the slot of a request back whose client has left while its breaker was asked", async () => {
+  const stop = new AbortController();
+  const left = new GatewayError("invalid-request", { detail: "left" });
+  const { quota, back } = quotaThat(() => Promise.resolve());
+  const { breaker, counts } = breakerThat("passes");
+  const slow: TargetBreaker = {
+    ...breaker,
+    async admit(...asked) {
+      stop.abort(left);
+      return await breaker.admit(...asked);
+    },
+  };
+  const taking = runwayBy(quota, slow).takeOff({ ...exchange(), stop }, { done: newDone(), isCuttable: false });
+  await expect(taking).rejects.toBe(left);
+  expect([back(), counts]).toEqual([1, { begun: 1, aborted: 1 }]);
+});
+
+describe("a request of a batch", () => {
+  it("gives its slot back when it was stopped before it had a turn", async () => {
+    const left = new GatewayError("invalid-request", { detail: "left" });
+    const stop = new AbortController();
+    const { quota, back } = quotaThat(() => Promise.resolve(stop.abort(left)));
+    const taking = runwayBy(quota).takeOff(
+      { ...exchange(), pool: newPool(), stop },
+      { done: newDone(), isCuttable: false },
+    );
+    await expect(taking).rejects.toBe(left);
+    expect(back()).toBe(1);
+  });
+
+  it("waits for its slot without a turn", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const { quota, back } = quotaThat(() => promise);
+    const pool = newPool();
+    const runway = runwayBy(quota);
+    const taking = Array.from({ length: 9 }, () =>
+      runway.takeOff({ ...exchange(), pool }, { done: newDone(), isCuttable: false }),
+    );
+    await scheduler.wait(0);
+    expect(pool.tallies().get("origin")?.active ?? 0).toBe(0);
+    resolve();
+    // One origin may have five: each of the others waits for a turn, with no slot that would be over meanwhile.
+    const flights = await Promise.all(taking.slice(0, 5));
+    expect(flights.map(({ kind }) => kind)).toEqual(Array.from({ length: 5 }, () => "flight"));
+    expect([pool.tallies().get("origin"), back()]).toMatchObject([{ active: 5, queued: 4, timedOut: 0 }, 4]);
+    for (const flight of flights) if (flight.kind === "flight") flight.turn();
+    expect((await Promise.all(taking)).map(({ kind }) => kind)).toEqual(Array.from({ length: 9 }, () => "flight"));
+    expect(pool.tallies().get("origin")).toMatchObject({ admitted: 9, waited: 4, timedOut: 0 });
+  });
 });
 
 it("waits for no slot where a flight is of use only now", async () => {

@@ -5,6 +5,7 @@ import type { EgressQuota } from "../egress/egress-quota.ts";
 import type { Leave } from "../egress/leave.ts";
 import type { BackendGate } from "../backends/backend-gate.ts";
 import type { Exchange } from "../exchange.ts";
+import { stopReason } from "./fetch.ts";
 import { launch, type Flight, type RouteTarget } from "./flight.ts";
 import { BUFFER_BYTES } from "./request-body.ts";
 import { noTurn, takeTurn } from "./turn.ts";
@@ -62,20 +63,40 @@ export function compileRunway(targets: readonly RouteTarget[], { name, balancer,
 
   async function takeOff(exchange: Exchange, terms: TakeOffTerms): Promise<Flight | NoTarget> {
     if (exchange.pool === undefined) return await inTurn(exchange, terms, noTurn);
-    const turn = await takeTurn(exchange, name, terms.isUrgent !== true);
+    const mayWait = terms.isUrgent !== true;
+    // Nobody has a turn who waits for a slot, or those who wait would keep all others from origins that are free.
+    const asked = await quota?.leaveFor(exchange, mayWait);
+    if (asked?.kind === "none") return asked;
+    let leave = asked;
+    let turn = await takeTurn(exchange, name, mayWait && leave === undefined).catch((error: unknown) => {
+      asked?.giveBack();
+      throw error;
+    });
+    if (typeof turn !== "function" && leave !== undefined) {
+      leave.giveBack();
+      if (!mayWait) return turn;
+      // The slot would be over by then. Once it has a turn it asks again, lest it miss slots and turns for ever.
+      leave = undefined;
+      turn = await takeTurn(exchange, name, true);
+    }
     if (typeof turn !== "function") return turn;
     let flight: Flight | NoTarget | undefined;
     try {
-      return (flight = await inTurn(exchange, terms, turn));
+      return (flight = await inTurn(exchange, terms, turn, leave));
     } finally {
       if (flight?.kind !== "flight") turn();
     }
   }
 
-  async function inTurn(exchange: Exchange, terms: TakeOffTerms, turn: Release): Promise<Flight | NoTarget> {
+  async function inTurn(
+    exchange: Exchange,
+    terms: TakeOffTerms,
+    turn: Release,
+    slot?: Leave,
+  ): Promise<Flight | NoTarget> {
     const { done, isCuttable, choice, isUrgent = false } = terms;
     let given = choice;
-    let leave: Leave | undefined;
+    let leave = slot;
     for (;;) {
       if (quota !== undefined && leave === undefined) {
         const asked = await quota.leaveFor(exchange, !isUrgent);
@@ -97,19 +118,26 @@ export function compileRunway(targets: readonly RouteTarget[], { name, balancer,
       const admitted = asking instanceof Promise ? await asking : asking;
       if (admitted?.kind !== "refused") {
         const attempt = admitted?.attempt;
+        const callOff = () => {
+          leave?.giveBack();
+          if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
+        };
+        const reason = stopReason(exchange.stop?.signal);
+        if (reason !== undefined) {
+          callOff();
+          throw reason;
+        }
         if (leave?.mayStart(Date.now()) === false) {
           // A breaker or a balancer has taken too long to answer.
-          leave.giveBack();
+          callOff();
           leave = undefined;
           given = chosen;
-          if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
           continue;
         }
         // Last, so that nobody has a place who still waits for something.
         const visit = gate?.enter(exchange);
         if (visit?.kind === "none") {
-          leave?.giveBack();
-          if (attempt !== undefined) breaker?.settle(exchange, attempt, { kind: "aborted" }, Date.now());
+          callOff();
           return visit;
         }
         done.tried.push(chosen.index);
