@@ -82,7 +82,15 @@ export function isQuota(name: string): boolean {
   return QUOTA.test(name);
 }
 
+/** Fields that hand out cookies; RFC 2965's is still read by somebody. */
+const COOKIES: readonly string[] = ["set-cookie", "set-cookie2"];
+
 /** Whether a field hands out cookies. */
 export function isCookie(name: string): boolean {
-  return name === "set-cookie" || name === "set-cookie2";
+  return COOKIES.includes(name);
+}
+
+/** Takes out what hands out cookies. */
+export function stripCookies(headers: Headers): void {
+  for (const name of COOKIES) headers.delete(name);
 }

@@ -6,6 +6,7 @@ import { fieldsOf } from "../fields.ts";
 import { headFactsOf } from "../head-facts.ts";
 import { NO_REQUEST_RULES } from "../request-rules.ts";
 import { SHARE_ALONE } from "../share-alone.ts";
+import { stripCookies } from "../stored-response.ts";
 import type { Asking } from "./asking.ts";
 import { fetchAnew, type Anew } from "./fetch-anew.ts";
 import { fillBody } from "./fill-body.ts";
@@ -57,7 +58,7 @@ export async function answerFlight(exchange: Exchange, next: Handler): Promise<R
     receivedAt,
     notes: logged(notes),
   };
-  if (policy.stripSetCookie) headers.delete("set-cookie");
+  if (policy.stripSetCookie) stripCookies(headers);
   if (keep === undefined) return said(answer, says);
   const { body, whole } = fillBody(answer, policy.maxBytes);
   exchange.ctx.waitUntil(whole.then(keep));

@@ -6,6 +6,7 @@ import { fill } from "./fill.ts";
 import { keptAnswer } from "./kept-answer.ts";
 import { originTrouble } from "./origin-trouble.ts";
 import { validatorsOf } from "../revalidation.ts";
+import { stripCookies } from "../stored-response.ts";
 import { askFlight } from "./flights.ts";
 import { drop } from "../tiers/kept-body.ts";
 import { forwarded, told } from "./told.ts";
@@ -56,7 +57,7 @@ export async function askOrigin(asking: Asking): Promise<Response> {
   else if (kept !== undefined) drop(kept.body);
   if (!isAlone && !isFallback) return fill(asking, answered);
   answered.bind?.(answer);
-  if (asking.policy.stripSetCookie) answer.headers.delete("set-cookie");
+  if (asking.policy.stripSetCookie) stripCookies(answer.headers);
   const detail = isFallback ? "fallback" : exchange.canonical.method === "HEAD" ? "head" : "range";
   return told(exchange, answer, forwarded(whyOf(asking), { detail }));
 }

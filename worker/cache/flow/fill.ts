@@ -7,7 +7,7 @@ import { fieldsOf, readerOf, type Fields } from "../fields.ts";
 import type { Freshness } from "../freshness.ts";
 import { ALIVE } from "../../../objects/control-plane/purge.ts";
 import { storabilityOf, type Received, type Storability } from "../storability.ts";
-import { toStored, type StoredResponse } from "../stored-response.ts";
+import { stripCookies, toStored, type StoredResponse } from "../stored-response.ts";
 import { keepResponse, type Where } from "../tiers/shelves.ts";
 import { noteShareable } from "./flights.ts";
 import { forwarded, told } from "./told.ts";
@@ -18,7 +18,7 @@ export async function fill(asking: Asking, answered: Answered): Promise<Response
   const { answer, bind, flight } = answered;
   const keeping = keepingOf(asking, answered);
   const confirmation = unmodified(asking, answer);
-  if (policy.stripSetCookie) answer.headers.delete("set-cookie");
+  if (policy.stripSetCookie) stripCookies(answer.headers);
   const { keep, detail } = keeping;
   const outcome = forwarded(whyOf(asking), keeping.isStored ? { isStored: true, status: answer.status } : { detail });
   if (keeping.isShareable && exchange.notes.flight === "alone") noteShareable(asking);
