@@ -91,6 +91,7 @@ export const APART: readonly Apart[] = [
   ["credentials on a route that keys by cookies", "/keyed", {}, { authorization: "Bearer alice" }, NOBODY],
   ["credentials on a route that strips cookies", "/strip", {}, ALICE, NOBODY],
   ["an API key", "/plain", {}, { "x-api-key": "alice" }, NOBODY],
+  ["an API key that CGI reads", "/plain", {}, { x_api_key: "alice" }, NOBODY],
   ["API keys of both", "/plain", {}, { "x-api-key": "alice" }, { "x-api-key": "bob" }],
   ["an API key on a route that keys by credentials", "/each", {}, { "x-api-key": "alice" }, { "x-api-key": "bob" }],
   ["an API key that nobody shares", "/public", { "cache-control": "max-age=600" }, { "x-api-key": "alice" }, NOBODY],

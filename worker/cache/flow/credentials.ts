@@ -10,8 +10,12 @@ export function credentialsOf({ rateLimits, idempotency, canary }: Route): (fiel
   const keys = [...rateLimits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
   const own = keys.flatMap((key) => (key.kind === "header" ? [key.name] : []));
   // Those two are judged by what the route says of them.
-  const names = [...new Set([...CREDENTIAL_FIELDS, ...own])].filter(
-    (name) => name !== "authorization" && name !== "cookie",
-  );
-  return ({ endToEnd }) => names.some((name) => endToEnd.get(name) !== null);
+  const names = new Set([...CREDENTIAL_FIELDS, ...own].map(dashed));
+  for (const name of ["authorization", "cookie"]) names.delete(name);
+  return ({ names: given, endToEnd }) => given.some((name) => names.has(dashed(name)) && endToEnd.get(name) !== null);
+}
+
+/** Origins that read fields by CGI's rules know no difference. */
+function dashed(name: string): string {
+  return name.replaceAll("_", "-");
 }
