@@ -2,7 +2,9 @@ import { addresses } from "../../../objects/address.ts";
 import type { PurgeReply } from "../../../objects/control-plane/purge-messages.ts";
 import { parsePurgePrefix, type PurgeTarget } from "../../../objects/control-plane/purge.ts";
 import { ONE_TRY } from "../../../objects/one-try.ts";
+import { parseCanonical } from "../../canonical.ts";
 import { resourceOf } from "../../cache/flow/keyed-request.ts";
+import { plainPath } from "../../cache/plain-path.ts";
 import { GatewayError } from "../../errors.ts";
 import { namingSecret } from "../../limits/client-address.ts";
 import { within } from "../../within.ts";
@@ -54,7 +56,7 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
       const prefix = parsePurgePrefix(value);
       if (prefix === undefined)
         throw invalid(`prefix: got ${JSON.stringify(value)}, wanted METHOD:HOST:PATH, such as GET::/api`);
-      return { kind: "prefix", prefix };
+      return { kind: "prefix", prefix: { ...prefix, path: pathOf(prefix.path) } };
     }
     case "route":
       if (active.routes.has(value)) return { kind: "route", value };
@@ -73,6 +75,16 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
 async function resourceAt(url: string, active: AdminContext["active"]): Promise<string> {
   const { canonical, route, policy } = keepingRoute("key", url, active);
   return resourceOf(canonical, route.route.id, policy);
+}
+
+/** As what is kept knows it: a prefix in another spelling would reach nothing, and say that it had. */
+function pathOf(path: string): string {
+  const parsed = parseCanonical("GET", `http://any${path}`);
+  if (!parsed.ok)
+    throw invalid(`prefix: got ${JSON.stringify(path)}, wanted the beginning of a path: ${parsed.detail}`);
+  if (/[?#]/.test(path))
+    throw invalid(`prefix: got ${JSON.stringify(path)}, wanted a path without a query; purge by key`);
+  return plainPath(parsed.request.path);
 }
 
 function flagOf(name: string, text: string): boolean {
