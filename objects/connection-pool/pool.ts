@@ -1,4 +1,14 @@
-import { ask, giveBack, hasRoom, letThrough, newSlots, SIX, type PoolTally, type SlotRules, type Ticket } from "./slots.ts";
+import {
+  ask,
+  giveBack,
+  hasRoom,
+  letThrough,
+  newSlots,
+  SIX,
+  type PoolTally,
+  type SlotRules,
+  type Ticket,
+} from "./slots.ts";
 
 /**
  * Keeps an invocation, or an object, from waiting for more than six heads at once: the others queue here, where they are counted, where
@@ -14,6 +24,9 @@ export interface Pool {
    * long; nothing is to be given back.
    */
   acquire(upstream: string, until: number): Promise<Release | "timed-out">;
+  /** Resolves once it is closed: then those may come that must be in nobody's way. */
+  readonly over: Promise<void>;
+  close(): void;
   /** What became of everything that was asked for so far, by upstream. */
   tallies(): ReadonlyMap<string, PoolTally>;
 }
@@ -24,6 +37,7 @@ export type Release = () => void;
 /** A pool that nobody has used: one an invocation, or one an object for its life. */
 export function newPool(rules: SlotRules = SIX): Pool {
   const slots = newSlots(rules);
+  const { promise: over, resolve: close } = Promise.withResolvers<void>();
   const waiters = new Map<Ticket, (release: Release) => void>();
 
   function releaseOf(ticket: Ticket): Release {
@@ -43,6 +57,8 @@ export function newPool(rules: SlotRules = SIX): Pool {
   }
 
   return {
+    over,
+    close,
     acquire(upstream, until) {
       const now = Date.now();
       // It can't wait, so it doesn't count as one that did.

@@ -20,6 +20,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
+      batch: true,
       backends: {
         plain: { targets },
         tried: { targets, retry: true, circuitBreaker: true },
@@ -137,6 +138,33 @@ describe("a copy", () => {
     }
     expect(caches).toEqual(["MISS", "HIT"]);
     expect(await logged("/kept/kept", 2)).toEqual(["sent", "none"]);
+  });
+
+  it("is sent after all of a batch, whose requests share what an invocation may wait for", async () => {
+    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
+    const count = 12;
+    let isOpen = false;
+    const whenCopied: boolean[] = [];
+    origin.on("/last", { after: opened });
+    shadow.on("/below/batched", () => {
+      whenCopied.push(isOpen);
+      return { after: opened };
+    });
+    const requests = Array.from({ length: count }, (_, index) => ({
+      path: index === 0 ? "/copied/last" : `/copied/batched?${index}`,
+    }));
+    const asking = fetch(`${gateway.url}/batch`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ requests }),
+    });
+    expect(await logged("/copied/batched", count - 1)).toEqual(Array.from({ length: count - 1 }, () => "sent"));
+    isOpen = true;
+    open();
+    expect((await asking).status).toBe(200);
+    await shadow.until("/below/batched", count - 1);
+    expect(whenCopied).toEqual(Array.from({ length: count - 1 }, () => true));
+    await vi.waitFor(async () => expect(await mirrorOf("/copied")).toMatchObject({ inFlight: 0 }), PATIENCE);
   });
 
   it.each<[string, string, RequestInit, string]>([

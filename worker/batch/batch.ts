@@ -49,7 +49,8 @@ export async function batch(call: BatchCall, policy: BatchPolicy, answer: Answer
   }
   const { requests } = check(body, PartsSchema);
   notes.batch = requests.length;
-  const pool = openPool(Date.now() + policy.timeoutMs);
+  const now = Date.now();
+  const pool = openPool(now + policy.timeoutMs, now);
   const stops = requests.map(() => new AbortController());
   const stopAll = (why: GatewayError) => {
     for (const stop of stops) stop.abort(why);
@@ -66,6 +67,7 @@ export async function batch(call: BatchCall, policy: BatchPolicy, answer: Answer
     clearTimeout(timer);
     request.signal.removeEventListener("abort", gone);
     closePool(pool);
+    pool.close();
   });
   ctx.waitUntil(all);
   return new Response(`{"responses":[${(await all).join(",")}]}`, {

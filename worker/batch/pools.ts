@@ -15,7 +15,8 @@ const open = new Map<Pool, number>();
 const past = new Map<string, PoolTally>();
 
 /** A pool for one invocation, which is over by `until` in ms since the epoch. */
-export function openPool(until: number): Pool {
+export function openPool(until: number, now: number): Pool {
+  closeOverdue(now);
   const pool = newPool();
   open.set(pool, until);
   return pool;
@@ -32,9 +33,13 @@ export function closePool(pool: Pool): void {
   }
 }
 
+function closeOverdue(now: number): void {
+  for (const [pool, until] of open) if (until <= now) closePool(pool);
+}
+
 /** Everything that was waited for since this isolate began, and what is now. */
 export function poolReports(now: number): readonly PoolReport[] {
-  for (const [pool, until] of open) if (until <= now) closePool(pool);
+  closeOverdue(now);
   const all = new Map(past);
   for (const pool of open.keys()) {
     for (const [backend, tally] of pool.tallies()) all.set(backend, sum(all.get(backend), tally));

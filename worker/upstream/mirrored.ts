@@ -73,7 +73,9 @@ export function mirrored(
     try {
       return await send(exchange, headers, body);
     } finally {
-      if (exchange.notes.isSent === true) offer(exchange, headers, body);
+      const { isSent, fallback } = exchange.notes;
+      // Another backend's work in the place of its own is no request of this one.
+      if (isSent === true && fallback === undefined) offer(exchange, headers, body);
     }
   };
 
@@ -100,18 +102,22 @@ interface CopyTerms {
   readonly timeouts: Timeouts;
 }
 
+const LONGEST_BATCH_MS = 600_000;
 const UNWATCHED: Watch = { expect() {} };
 
 /** Sends one copy, to one of the shadow's targets by lot, and lets go of whatever it answers. Never rejects. */
 async function copy({ exchange, headers, body }: Outgoing, terms: CopyTerms, counts: Counts): Promise<void> {
   const { canonical } = exchange;
   const { mirror, shadow, urls, timeouts } = terms;
-  const sentAt = Date.now();
-  const deadline = sentAt + mirror.timeoutMs;
-  const call = begin(counts.copies, mirror.timeoutMs, sentAt);
+  const { pool } = exchange;
+  const call = begin(counts.copies, mirror.timeoutMs + (pool === undefined ? 0 : LONGEST_BATCH_MS), Date.now());
+  // A silent shadow would hold the turns that others of the batch wait for.
+  await pool?.over;
   // The answer goes its way first: this turn of the event loop is the client's.
   await scheduler.wait(0);
-  const turn = await takeTurn({ ...exchange, deadline }, shadow.name, true);
+  const sentAt = Date.now();
+  const deadline = sentAt + mirror.timeoutMs;
+  const turn = await takeTurn({ pool, deadline }, shadow.name, true);
   try {
     if (typeof turn !== "function") throw new Error("no connection became free");
     const urlOf = urls[weightedRandom(shadow.targets, Math.random()) ?? 0];

@@ -16,7 +16,7 @@ export function noTurn(): void {}
  * @throws GatewayError what has stopped the exchange meanwhile.
  */
 export async function takeTurn(
-  { pool, deadline, stop }: Pick<Exchange, "pool" | "deadline" | "stop">,
+  { pool, deadline, stop }: Pick<Exchange, "deadline" | "stop"> & { readonly pool?: Exchange["pool"] | undefined },
   backend: string,
   mayWait: boolean,
 ): Promise<Release | NoTarget> {
