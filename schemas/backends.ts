@@ -26,45 +26,69 @@ export const TargetSchema = closedObject(
   { wanted: 'an object with "url"' },
 );
 
+const TARGETS = "an array of at least one target";
 const named = v.looseObject({ url: v.string() });
 
+const IN_ROUTE = "a key of a backend: this one stands in a route, or at the top level";
+const IN_TARGET = 'a key of a backend: this one stands in its "targets"';
+const ELSEWHERE = {
+  url: IN_TARGET,
+  weight: IN_TARGET,
+  drain: IN_TARGET,
+  regions: IN_TARGET,
+  rateLimit: IN_ROUTE,
+  rateLimits: IN_ROUTE,
+  sizeLimits: IN_ROUTE,
+  cache: IN_ROUTE,
+  deduplication: IN_ROUTE,
+  idempotency: IN_ROUTE,
+  geo: IN_ROUTE,
+  canary: IN_ROUTE,
+  priority: IN_ROUTE,
+  mirror: IN_ROUTE,
+  webSocket: IN_ROUTE,
+} as const;
+
 /** A named group of origin servers. */
-export const BackendSchema = closedObject({
-  targets: v.pipe(
-    listOf(TargetSchema, "an array of at least one target"),
-    v.check(
-      (targets) => targets.length === 0 || targets.some(({ weight }) => weight !== 0),
-      'at least one target with a "weight" above 0',
+export const BackendSchema = closedObject(
+  {
+    targets: v.pipe(
+      listOf(TargetSchema, TARGETS, TARGETS),
+      v.check(
+        (targets) => targets.length === 0 || targets.some(({ weight }) => weight !== 0),
+        'at least one target with a "weight" above 0',
+      ),
+      v.check(
+        (targets) => targets.every(({ weight }) => weight === 0) || targets.some((target) => takesNewClients(target)),
+        'at least one target with a "weight" above 0 that does not drain: new clients have to go somewhere',
+      ),
+      // Raw, since a check would be skipped while another target has a mistake.
+      v.rawCheck(({ dataset, addIssue }) => {
+        const input: unknown[] = Array.isArray(dataset.value) ? dataset.value : [];
+        const first = new Map<string, number>();
+        for (const [key, value] of input.entries()) {
+          if (!v.is(named, value)) continue;
+          const place = first.get(value.url) ?? key;
+          first.set(value.url, place);
+          if (place === key) continue;
+          const target = { type: "array", origin: "value", input, key, value } as const;
+          const url = { type: "object", origin: "value", input: value, key: "url", value: value.url } as const;
+          addIssue({ message: urlOnce(place), path: [target, url] });
+        }
+      }),
     ),
-    v.check(
-      (targets) => targets.every(({ weight }) => weight === 0) || targets.some((target) => takesNewClients(target)),
-      'at least one target with a "weight" above 0 that does not drain: new clients have to go somewhere',
-    ),
-    // Raw, since a check would be skipped while another target has a mistake.
-    v.rawCheck(({ dataset, addIssue }) => {
-      const input: unknown[] = Array.isArray(dataset.value) ? dataset.value : [];
-      const first = new Map<string, number>();
-      for (const [key, value] of input.entries()) {
-        if (!v.is(named, value)) continue;
-        const place = first.get(value.url) ?? key;
-        first.set(value.url, place);
-        if (place === key) continue;
-        const target = { type: "array", origin: "value", input, key, value } as const;
-        const url = { type: "object", origin: "value", input: value, key: "url", value: value.url } as const;
-        addIssue({ message: urlOnce(place), path: [target, url] });
-      }
-    }),
-  ),
-  timeouts: v.optional(TimeoutsSchema),
-  circuitBreaker: v.optional(CircuitBreakerPolicySchema),
-  balance: v.optional(balancePolicy),
-  sticky: v.optional(stickyPolicy),
-  healthCheck: v.optional(healthCheckPolicy),
-  retry: v.optional(RetryPolicySchema),
-  hedge: v.optional(HedgePolicySchema),
-  concurrency: v.optional(ConcurrencyPolicySchema),
-  quota: v.optional(quotaPolicy),
-});
+    timeouts: v.optional(TimeoutsSchema),
+    circuitBreaker: v.optional(CircuitBreakerPolicySchema),
+    balance: v.optional(balancePolicy),
+    sticky: v.optional(stickyPolicy),
+    healthCheck: v.optional(healthCheckPolicy),
+    retry: v.optional(RetryPolicySchema),
+    hedge: v.optional(HedgePolicySchema),
+    concurrency: v.optional(ConcurrencyPolicySchema),
+    quota: v.optional(quotaPolicy),
+  },
+  { wanted: 'an object with "targets"', elsewhere: ELSEWHERE },
+);
 
 /** A backend as its document states it. */
 export type BackendInput = v.InferOutput<typeof BackendSchema>;

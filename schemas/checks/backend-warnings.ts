@@ -20,6 +20,7 @@ export function backendWarnings(input: ConfigInput, config: Config): readonly Co
       .map(({ name }) => warning(["backends", name], "no route uses this backend")),
     ...named.flatMap((backend) => choiceWarnings(backend, input)),
     ...sharedBindings(named),
+    ...slowQuotas(named),
     ...breakerWarnings(input, config),
     ...timeWarnings(input, config),
     ...spellings(config),
@@ -86,6 +87,18 @@ function sharedBindings(backends: readonly Backend[]): readonly ConfigWarning[] 
     warnings.push(warning(["backends", backend, "sticky"], message));
   }
   return warnings;
+}
+
+/** Quotas whose spacing is the narrower limit. */
+function slowQuotas(backends: readonly Backend[]): readonly ConfigWarning[] {
+  return backends.flatMap(({ name, quota }) => {
+    if (quota === undefined || quota.policy.spacingMs === 0) return [];
+    const { requests, windowMs, spacingMs } = quota.policy;
+    const most = Math.ceil(windowMs / spacingMs);
+    if (requests <= most) return [];
+    const message = `at one every ${formatMs(spacingMs)} no ${formatMs(windowMs)} ever have more than ${most} of the ${requests} requests`;
+    return [warning(["backends", name, "quota", "spacing"], message)];
+  });
 }
 
 /** Retries and hedges that there is no time for. */

@@ -11,7 +11,9 @@ export function sharedQuotas({ backends }: Config): readonly ConfigProblem[] {
     const first = firsts.get(quota.name) ?? { backend, numbers };
     firsts.set(quota.name, first);
     if (first.numbers === numbers) return [];
-    const wanted = `the same numbers as ${formatPath(["backends", first.backend, "quota"])}: what has one name is one quota`;
-    return [{ path: formatPath(["backends", backend, "quota"]), got: `other ones for ${quote(quota.name)}`, wanted }];
+    const wanted = `those of ${formatPath(["backends", first.backend, "quota"])}: what has one name is one quota`;
+    return [
+      { path: formatPath(["backends", backend, "quota"]), got: `other numbers for ${quote(quota.name)}`, wanted },
+    ];
   });
 }

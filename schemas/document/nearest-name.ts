@@ -1,12 +1,12 @@
 /**
  * The known name that a misspelt one most likely means, or undefined when none is close: its beginning, or at
- * most a third of its letters may differ (optimal string alignment distance: a swap of neighbours is one edit).
+ * most a third of its letters, and never all, may differ (optimal string alignment distance: a swap of neighbours is one edit).
  */
 export function nearestName(written: string, known: readonly string[]): string | undefined {
   if (written.length > 64) return undefined;
   const lowered = written.toLowerCase();
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(written.length / 3)) + 1;
+  let bestDistance = Math.min(written.length, Math.max(1, Math.floor(written.length / 3)) + 1);
   for (const name of known) {
     const isShortened = written.length > 2 && name.toLowerCase().startsWith(lowered);
     const distance = isShortened ? 1 : editDistance(lowered, name.toLowerCase());

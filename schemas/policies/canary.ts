@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
+import { eachOnce, type WrittenName } from "../document/each-once.ts";
 import type { AbortPolicy, CanaryPolicy } from "../placement-types.ts";
 import { decimal } from "../values/decimal.ts";
 import { duration } from "../values/duration.ts";
@@ -19,6 +20,7 @@ export const DEFAULT_ABORT = {
 /** What has the route's own backend. */
 export const CONTROL = "control";
 
+const VARIANTS = "an array of 1 to 7 variants";
 const PROBABILITY = "a number from 0.000001 to 0.5";
 const ratio = v.optional(decimal(1, 1_000));
 
@@ -51,16 +53,21 @@ export const CanarySchema = closedObject({
   name: v.optional(entityName),
   variants: v.pipe(
     // The owner of a release takes eight with the control.
-    listOf(CanaryVariantSchema, "an array of 1 to 7 variants"),
-    v.maxLength(7, "an array of 1 to 7 variants"),
-    v.check((variants) => {
-      const names = [CONTROL, ...variants.map(nameOf)];
-      return new Set(names).size === names.length;
-    }, `a name of its own for each variant, which is its backend's unless it says another, and none "${CONTROL}"`),
+    listOf(CanaryVariantSchema, VARIANTS, VARIANTS),
+    v.maxLength(7, VARIANTS),
+    eachOnce(
+      (variants) => namesOf(variants),
+      ({ path: [, key] }, { path: [first] }) => {
+        const whose = first === undefined ? "the route's own backend" : `variants[${first}]`;
+        const cure = key === "backend" ? ', so say one in "name"' : "";
+        return `a name that no other has: ${whose} is called so${cure}`;
+      },
+    ),
     // Ten times 10.1 is a little more than 101.
     v.check(
-      (variants) => variants.reduce((sum, { percent }) => sum + percent, 0) <= 100 + 1e-9,
-      "at most 100 percent in all: the route's own backend has what they leave",
+      (variants) => variants.some(({ percent }) => percent > 100) || sumOf(variants) <= 100 + 1e-9,
+      ({ input }) =>
+        `at most 100 percent in all, not ${Number(sumOf(input).toFixed(3))}: the route's own backend has what they leave`,
     ),
   ),
   by: v.optional(
@@ -78,7 +85,7 @@ export const CanarySchema = closedObject({
 });
 
 /** `canary`: the policy, or `false`. */
-export const CanaryPolicySchema = removable(CanarySchema);
+export const CanaryPolicySchema = removable(CanarySchema, 'an object with "variants", or false to remove the policy');
 
 /**
  * What a level says of variants; undefined: there is one version.
@@ -118,6 +125,19 @@ function resolveAbort(input: v.InferOutput<typeof CanarySchema>["abort"]): Abort
     errors: errors === false ? null : { ratio: moreErrors, gap },
     times: latency === false ? null : { quantile, ratio: slower },
   };
+}
+
+/** The control's name comes first, and stands nowhere. */
+function namesOf(variants: readonly v.InferOutput<typeof CanaryVariantSchema>[]): readonly WrittenName[] {
+  const written = variants.map((variant, index) => ({
+    name: nameOf(variant),
+    path: [index, variant.name === undefined ? "backend" : "name"],
+  }));
+  return [{ name: CONTROL, path: [] }, ...written];
+}
+
+function sumOf(variants: readonly { readonly percent: number }[]): number {
+  return variants.reduce((sum, { percent }) => sum + percent, 0);
 }
 
 function nameOf({ name, backend }: v.InferOutput<typeof CanaryVariantSchema>): string {

@@ -1,5 +1,7 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
+import { eachOnce } from "../document/each-once.ts";
+import { formatPath } from "../document/path.ts";
 import type { GeoPolicy } from "../placement-types.ts";
 import { formatPlace, placeName } from "../values/place.ts";
 import { entityName, flag, listOf } from "../values/primitives.ts";
@@ -16,15 +18,18 @@ export const GeoSchema = closedObject({
   enabled: v.optional(flag),
   rules: v.pipe(
     listOf(GeoRuleSchema, "an array of rules"),
-    v.check((rules) => {
-      const names = rules.flatMap(({ places }) => places.map(formatPlace));
-      return new Set(names).size === names.length;
-    }, "each place once"),
+    eachOnce(
+      (rules) =>
+        rules.flatMap(({ places }, rule) =>
+          places.map((place, index) => ({ name: formatPlace(place), path: [rule, "places", index] })),
+        ),
+      (_, first) => `each place once: rules${formatPath(first.path)} is this one`,
+    ),
   ),
 });
 
 /** `geo`: the policy, or `false`. */
-export const GeoPolicySchema = removable(GeoSchema);
+export const GeoPolicySchema = removable(GeoSchema, 'an object with "rules", or false to remove the policy');
 
 /** What a level says of places; undefined: all are alike. */
 export function resolveGeo(policy: v.InferOutput<typeof GeoPolicySchema> | undefined): GeoPolicy | undefined {

@@ -36,9 +36,9 @@ export const IdempotencySchema = closedObject({
   methods: v.optional(
     v.pipe(
       methodList,
-      v.check(
-        (methods) => methods.every((method) => !SAFE.has(method)),
-        "methods that have an effect: repeating GET, HEAD, OPTIONS or QUERY does no harm",
+      v.checkItems(
+        (method) => !SAFE.has(method),
+        "a method that has an effect: repeating GET, HEAD, OPTIONS or QUERY does no harm",
       ),
     ),
   ),

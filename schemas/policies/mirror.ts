@@ -36,7 +36,7 @@ export const MirrorSchema = closedObject(
 );
 
 /** `mirror`: its details, or false. */
-export const MirrorPolicySchema = removable(MirrorSchema);
+export const MirrorPolicySchema = removable(MirrorSchema, 'an object with "backend", or false to remove the policy');
 
 /**
  * The settings with their defaults; undefined: nothing is copied.

@@ -51,6 +51,19 @@ const OF_BACKENDS = {
   concurrency: `${IN_BACKEND}, or at the top level`,
 } as const;
 
+const ON_TOP = "a key of a route: this one stands at the top level alone";
+const OF_THE_DOCUMENT = {
+  backends: ON_TOP,
+  batch: ON_TOP,
+  metrics: ON_TOP,
+  logging: ON_TOP,
+  limiter: ON_TOP,
+  clientIp: ON_TOP,
+  admin: ON_TOP,
+  endpoints: ON_TOP,
+  allowPrivateTargets: ON_TOP,
+} as const;
+
 /** What a request must look like, where it goes, and what happens on the way. */
 export const RouteSchema = v.pipe(
   closedObject(
@@ -62,7 +75,7 @@ export const RouteSchema = v.pipe(
       ...routePolicies,
       rateLimitMultiplier: v.optional(rateLimitMultiplier),
     },
-    { elsewhere: OF_BACKENDS },
+    { elsewhere: { ...OF_BACKENDS, ...OF_THE_DOCUMENT } },
   ),
   v.forward(
     v.partialCheck(

@@ -15,9 +15,13 @@ export function oneOf<const Options extends readonly string[]>(options: Options)
   return v.picklist(options, `one of ${options.map((option) => `"${option}"`).join(", ")}`);
 }
 
-/** A list of at least one. */
-export function listOf<const Item extends v.GenericSchema>(item: Item, wanted: string) {
-  return v.pipe(v.array(item, wanted), v.minLength(1, wanted));
+/** A list of at least one. `some` is wanted instead of an empty one, `wanted` instead of what is no list. */
+export function listOf<const Item extends v.GenericSchema>(
+  item: Item,
+  wanted: string,
+  some = `${wanted}, at least one`,
+) {
+  return v.pipe(v.array(item, wanted), v.minLength(1, some));
 }
 
 // RFC 9110 5.6.2: header names and methods are tokens.

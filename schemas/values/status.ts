@@ -36,7 +36,7 @@ export function statusList(least: 2 | 4) {
   const wanted = `${wantedStatus(least)}, or an array of these`;
   const one = statusOf(least);
   return v.pipe(
-    v.union([one, listOf(one, wanted)], wanted),
+    v.union([one, listOf(one, wanted, wanted)], wanted),
     v.transform((ranges): readonly StatusRange[] => (Array.isArray(ranges) ? ranges : [ranges])),
   );
 }

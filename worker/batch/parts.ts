@@ -5,6 +5,7 @@ import { GatewayError } from "../errors.ts";
 import type { RequestFields } from "../request-fields.ts";
 import { isGateways } from "../upstream/request-headers.ts";
 
+const REQUESTS = "an array of at least one request";
 const HEADERS = "an object from names of headers to texts";
 
 /** One request of a batch. */
@@ -16,7 +17,7 @@ const PartSchema = closedObject({
 });
 
 /** What a batch is sent as; its requests are looked at once it is known that they are not too many. */
-export const BatchBodySchema = closedObject({ requests: listOf(v.unknown(), "an array of at least one request") });
+export const BatchBodySchema = closedObject({ requests: listOf(v.unknown(), REQUESTS, REQUESTS) });
 
 /** The requests of a batch. */
 export const PartsSchema = v.object({ requests: v.array(PartSchema) });

@@ -70,10 +70,18 @@ export const ConcurrencySchema = v.pipe(
   ),
   v.forward(
     v.partialCheck(
+      [["minimum"], ["maximum"]],
+      ({ minimum = ADAPTIVE.minimum, maximum }) => maximum === undefined || minimum <= maximum,
+      `at least "minimum", which is ${ADAPTIVE.minimum} unless you say otherwise`,
+    ),
+    ["maximum"],
+  ),
+  v.forward(
+    v.partialCheck(
       [["minimum"], ["maximum"], ["initial"]],
-      ({ minimum = ADAPTIVE.minimum, maximum = ADAPTIVE.maximum, initial = minimum }) =>
-        minimum <= initial && initial <= maximum,
-      '"minimum" at most "initial", and that at most "maximum"',
+      ({ minimum = ADAPTIVE.minimum, maximum = Math.max(ADAPTIVE.maximum, minimum), initial }) =>
+        initial === undefined || maximum < minimum || (minimum <= initial && initial <= maximum),
+      `at least "minimum" (${ADAPTIVE.minimum} unless you say otherwise) and at most "maximum" (${ADAPTIVE.maximum})`,
     ),
     ["initial"],
   ),

@@ -30,7 +30,8 @@ export const QUOTA_PRESETS = {
 /** A month is the longest that a provider counts. */
 const MAX_WINDOW_MS = 31 * 86_400_000;
 
-const preset = oneOf(["30-per-minute", "10-per-minute", "5-per-minute", "60-per-minute"]);
+const PRESETS = ["30-per-minute", "10-per-minute", "5-per-minute", "60-per-minute"] as const;
+const preset = oneOf(PRESETS);
 const count = integer(1, 1_000_000);
 
 /** How much an upstream may be asked, in detail. */
@@ -65,7 +66,7 @@ export const QuotaSchema = v.pipe(
   v.forward(
     v.partialCheck(
       [["requests"], ["burst"]],
-      ({ requests = Infinity, burst = 0 }) => burst <= requests,
+      ({ requests = Infinity, burst }) => burst === undefined || burst <= requests,
       'at most "requests"',
     ),
     ["burst"],
@@ -83,7 +84,7 @@ export const QuotaSchema = v.pipe(
 /** `quota`: the name of a preset, or an object. */
 export const quotaPolicy = v.union(
   [v.literal(false), preset, QuotaSchema],
-  'a preset such as "30-per-minute", an object with "preset" or "requests", or false',
+  `one of ${PRESETS.map((name) => `"${name}"`).join(", ")}, an object with "preset" or "requests", or false`,
 );
 
 /**

@@ -31,7 +31,7 @@ export const BanSchema = closedObject({
   // At 1 a client that just uses up its limit would be banned for one request more.
   factor: v.optional(decimal(2, 1000)),
   for: v.optional(
-    v.union([banLength, v.pipe(listOf(banLength, LADDER), v.maxLength(10, "at most 10 durations"))], LADDER),
+    v.union([banLength, v.pipe(listOf(banLength, LADDER, LADDER), v.maxLength(10, "at most 10 durations"))], LADDER),
   ),
   rememberFor: v.optional(banLength),
   exemptPrincipals: v.optional(principals),

@@ -16,7 +16,7 @@ export const CountWhenSchema = closedObject({
 });
 
 /** `countWhen`: one status, several, or an object. */
-export const countWhenRule = v.union([status, listOf(status, WANTED), CountWhenSchema], WANTED);
+export const countWhenRule = v.union([status, listOf(status, WANTED, WANTED), CountWhenSchema], WANTED);
 
 /** The rule in its normalised form. */
 export function resolveCountWhen(input: v.InferOutput<typeof countWhenRule> | undefined): CountWhen | undefined {

@@ -24,7 +24,7 @@ const limitKey = v.pipe(
 
 /** `by`: what makes a client. */
 export const limitKeys = v.pipe(
-  v.union([limitKey, listOf(limitKey, KEY)], KEY),
+  v.union([limitKey, listOf(limitKey, KEY, KEY)], KEY),
   v.transform((keys) => (Array.isArray(keys) ? keys : [keys])),
   v.check((keys) => keys.every((key) => key.kind !== "header" || !ADDRESS_HEADER.test(key.name)), BY_IP),
   v.check(

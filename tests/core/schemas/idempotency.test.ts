@@ -62,7 +62,8 @@ it.each<readonly [object, object, object | undefined]>([
 });
 
 it.each<readonly [object, string, string, string]>([
-  [{ methods: ["GET"] }, "methods", "an array of 1", "methods that have an effect"],
+  [{ methods: ["POST", "GET"] }, "methods[1]", '"GET"', "a method that has an effect"],
+  [{ methods: [] }, "methods", "an empty array", "an array of methods, at least one"],
   [{ by: "all" }, "by", '"all"', "what tells clients apart"],
   [{ by: ["route"] }, "by", "an array of 1", "what tells clients apart"],
   [{ ttl: "0s" }, "ttl", '"0s"', "a duration"],

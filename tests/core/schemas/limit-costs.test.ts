@@ -176,7 +176,7 @@ describe("countWhen", () => {
 
   it.each([
     [[401, 7], "countWhen[1]", "7", STATUS],
-    [{ statuses: [] }, "countWhen.statuses", "an empty array", `an array: ${STATUS}`],
+    [{ statuses: [] }, "countWhen.statuses", "an empty array", `an array: ${STATUS}, at least one`],
     [{ statuses: ["x"] }, "countWhen.statuses[0]", '"x"', STATUS],
     [{ gatewayErrors: true }, "countWhen.statuses", "nothing", "a value: the field is required"],
     [{ statuses: [401], only: 1 }, "countWhen.only", 'the key "only"', "a known key, one of: statuses, gatewayErrors"],

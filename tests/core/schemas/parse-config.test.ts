@@ -262,7 +262,12 @@ describe("clientIp", () => {
       'a header that lists addresses, such as "X-Forwarded-For"; "Forwarded" (RFC 7239) is not read',
     ],
     [{ header: "x" }, "clientIp.trustedProxies", "nothing", "a value: the field is required"],
-    [{ header: "x", trustedProxies: [] }, "clientIp.trustedProxies", "an empty array", "an array of CIDR blocks"],
+    [
+      { header: "x", trustedProxies: [] },
+      "clientIp.trustedProxies",
+      "an empty array",
+      "an array of CIDR blocks, at least one",
+    ],
     [
       { header: "x", trustedProxies: ["10.0.0.0/33"] },
       "clientIp.trustedProxies[0]",
@@ -319,6 +324,34 @@ describe("backends", () => {
     const document = { backends: { orders: { targets: [target] } }, routes: [{ prefix: "/", backend: "order" }] };
     expect(problemsOf(document)).toEqual([
       { path: "routes[0].backend", got: '"order"', wanted: 'the name of a backend; did you mean "orders"?' },
+    ]);
+  });
+
+  it("that is nothing like any is told which there are", () => {
+    const document = { backends: { a: { targets: [target] } }, routes: [{ prefix: "/", backend: "b" }] };
+    expect(problemsOf(document)).toEqual([
+      { path: "routes[0].backend", got: '"b"', wanted: "the name of a backend; one of: a" },
+    ]);
+  });
+
+  it("are told where a key stands that is none of theirs", () => {
+    const document = {
+      backends: { a: { targets: [target], cache: true, url: "x" }, b: "https://b.example.com" },
+      routes: [{ prefix: "/", backend: "a", batch: true }],
+    };
+    expect(problemsOf(document)).toEqual([
+      {
+        path: "routes[0].batch",
+        got: 'the key "batch"',
+        wanted: "a key of a route: this one stands at the top level alone",
+      },
+      {
+        path: "backends.a.cache",
+        got: 'the key "cache"',
+        wanted: "a key of a backend: this one stands in a route, or at the top level",
+      },
+      { path: "backends.a.url", got: 'the key "url"', wanted: 'a key of a backend: this one stands in its "targets"' },
+      { path: "backends.b", got: '"https://b.example.com"', wanted: 'an object with "targets"' },
     ]);
   });
 

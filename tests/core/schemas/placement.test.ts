@@ -70,13 +70,47 @@ describe("a place", () => {
     expect(problemsOf(documentOf({ geo: { rules: [{ places: [text], backend: "eu" }] } }))).toEqual([problem]);
   });
 
+  it.each([
+    ["UK", '"UK" is no code of ISO 3166-1, the United Kingdom is "GB"'],
+    ["country:EU", 'Europe is no country but "continent:EU"'],
+    ["ZZ", '"ZZ" is no country\'s code in ISO 3166-1'],
+    ["ZZ-1", '"ZZ" is no country\'s code in ISO 3166-1'],
+  ])("%s, where nobody is, is warned of", (text, hint) => {
+    const message = `no request is ever from here: ${hint}`;
+    const geo = { rules: [{ places: ["DE", text], backend: "eu" }] };
+    const targets = [{ url: "https://a.example.com", regions: [text] }, { url: "https://b.example.com" }];
+    const routes = [
+      { prefix: "/", backend: "main", geo },
+      { prefix: "/a", backend: "us" },
+      { prefix: "/b", backend: "a" },
+    ];
+    expect(warningsOf({ backends: { ...backends, a: { targets } }, routes })).toEqual([
+      { path: "routes[0].geo.rules[0].places[1]", message },
+      { path: "backends.a.targets[0].regions[0]", message },
+    ]);
+  });
+
+  it("is known where there is a country, Kosovo, Tor and nowhere among them", () => {
+    const rules = [{ places: ["GB", "country:AF", "XK", "T1", "XX", "FR-IDF"], backend: "eu" }];
+    expect(
+      warningsOf({
+        backends: { eu: backends.eu, main: backends.main },
+        routes: [{ prefix: "/", backend: "main", geo: { rules } }],
+      }),
+    ).toEqual([]);
+  });
+
   it("has one rule", () => {
     const rules = [
       { places: ["DE", "FRA"], backend: "eu" },
       { places: ["country:DE"], backend: "us" },
     ];
     expect(problemsOf(documentOf({ geo: { rules } }))).toMatchObject([
-      { path: "routes[0].geo.rules", wanted: "each place once" },
+      {
+        path: "routes[0].geo.rules[1].places[0]",
+        got: '"country:DE"',
+        wanted: "each place once: rules[0].places[0] is this one",
+      },
     ]);
   });
 });
@@ -188,8 +222,6 @@ describe("a canary", () => {
   const variant = { backend: "us", percent: 5 };
   it.each<[object, string]>([
     [{ variants: [] }, "canary.variants"],
-    [{ variants: [variant, variant] }, "canary.variants"],
-    [{ variants: [{ ...variant, name: "control" }] }, "canary.variants"],
     [{ variants: [variant, { backend: "eu", percent: 95.1 }] }, "canary.variants"],
     [{ variants: Array.from({ length: 8 }, (_, index) => ({ ...variant, name: `v${index}` })) }, "canary.variants"],
     [{ variants: [{ ...variant, percent: "5" }] }, "canary.variants[0].percent"],
@@ -203,6 +235,53 @@ describe("a canary", () => {
     [{ variants: [variant], abort: { latency: { quantile: 1 } } }, "canary.abort.latency.quantile"],
   ])("%j is refused", (canary, path) => {
     expect(problemsOf(documentOf({ canary })).map((problem) => problem.path)).toEqual([`routes[0].${path}`]);
+  });
+
+  const REST = "the route's own backend has what they leave";
+  it.each<[object | number, string, string, string]>([
+    [
+      { variants: [variant, variant] },
+      "variants[1].backend",
+      '"us"',
+      'a name that no other has: variants[0] is called so, so say one in "name"',
+    ],
+    [
+      { variants: [variant, { ...variant, name: "us" }] },
+      "variants[1].name",
+      '"us"',
+      "a name that no other has: variants[0] is called so",
+    ],
+    [
+      { variants: [{ ...variant, name: "control" }] },
+      "variants[0].name",
+      '"control"',
+      "a name that no other has: the route's own backend is called so",
+    ],
+    [
+      {
+        variants: [
+          { ...variant, percent: 60.1 },
+          { ...variant, name: "b", percent: 50 },
+        ],
+      },
+      "variants",
+      "an array of 2",
+      `at most 100 percent in all, not 110.1: ${REST}`,
+    ],
+    [
+      { variants: [{ ...variant, percent: 101 }] },
+      "variants[0].percent",
+      "101",
+      "a number from 0 to 100 with at most 3 decimal places",
+    ],
+  ])("%j is told what is wrong with it", (canary, path, got, wanted) => {
+    expect(problemsOf(documentOf({ canary }))).toEqual([{ path: `routes[0].canary.${path}`, got, wanted }]);
+  });
+
+  it("that is no object is told what it should be", () => {
+    expect(problemsOf(documentOf({ canary: 5 }))).toEqual([
+      { path: "routes[0].canary", got: "5", wanted: 'an object with "variants", or false to remove the policy' },
+    ]);
   });
 
   it("by what nobody vouches for yet is a warning", () => {

@@ -96,6 +96,27 @@ describe("a quota", () => {
   });
 });
 
+describe("a spacing", () => {
+  function warningsOf(quota: unknown) {
+    const result = parse({ api: backend(quota) });
+    return result.ok ? result.warnings : result.problems;
+  }
+
+  it("that never lets all requests come is said to", () => {
+    expect(warningsOf({ requests: 60, spacing: "5s" })).toEqual([
+      {
+        path: "backends.api.quota.spacing",
+        message: "at one every 5s no 1m ever have more than 12 of the 60 requests",
+      },
+    ]);
+  });
+
+  it.each([{ requests: 12, spacing: "5s" }, { requests: 9, spacing: "7s" }, "60-per-minute"])(
+    "that does is fine: %j",
+    (quota) => expect(warningsOf(quota)).toEqual([]),
+  );
+});
+
 describe("backends of one quota", () => {
   it("may differ in what is each one's own", () => {
     const shared = { name: "provider", preset: "30-per-minute" };
@@ -107,8 +128,8 @@ describe("backends of one quota", () => {
     expect(problemsOf({ a: backend("30-per-minute"), b: backend({ name: "a", requests: 40 }) })).toEqual([
       {
         path: "backends.b.quota",
-        got: 'other ones for "a"',
-        wanted: "the same numbers as backends.a.quota: what has one name is one quota",
+        got: 'other numbers for "a"',
+        wanted: "those of backends.a.quota: what has one name is one quota",
       },
     ]);
   });

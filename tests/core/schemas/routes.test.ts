@@ -94,7 +94,7 @@ describe("a route's match", () => {
       'the key "match"',
       'a known key; did you mean "matches"?',
     ],
-    [{ ...ROUTE, methods: [] }, "routes[0].methods", "an empty array", "an array of methods"],
+    [{ ...ROUTE, methods: [] }, "routes[0].methods", "an empty array", "an array of methods, at least one"],
     [
       { ...ROUTE, id: "a b" },
       "routes[0].id",

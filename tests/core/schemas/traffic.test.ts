@@ -60,7 +60,8 @@ describe("concurrency", () => {
     ["nobody", 0, "backends.b.concurrency"],
     ["a word", "some", "backends.b.concurrency"],
     ["both ways", { limit: 5, minimum: 2 }, "backends.b.concurrency.limit"],
-    ["bounds that cross", { minimum: 9, maximum: 5 }, "backends.b.concurrency.initial"],
+    ["bounds that cross", { minimum: 9, maximum: 5 }, "backends.b.concurrency.maximum"],
+    ["a maximum below the usual minimum", { maximum: 2 }, "backends.b.concurrency.maximum"],
     ["a beginning outside of the bounds", { initial: 2 }, "backends.b.concurrency.initial"],
     ["more for low than for normal", { shares: { normal: 0.2, low: 0.3 } }, "backends.b.concurrency.shares.low"],
     ["a share of nothing", { shares: { low: 0 } }, "backends.b.concurrency.shares.low"],
@@ -143,6 +144,19 @@ describe("a mirror", () => {
   ])("%j is refused", (mirror, path) => {
     const problems = problemsOf({ ...SHADOW, routes: [{ ...ROUTE, mirror }] });
     expect(problems.map((problem) => problem.path)).toEqual([path]);
+  });
+
+  it("of the route's own backend is said to copy nothing", () => {
+    const document = { ...SHADOW, routes: [{ prefix: "/a", backend: "shadow", mirror: { backend: "shadow" } }] };
+    expect(warningsOf(document)).toEqual([
+      { path: "routes[0].mirror", message: "nothing is copied: it names the route's own backend" },
+    ]);
+  });
+
+  it.each([true, "shadow"])("%j is told what it should be", (mirror) => {
+    expect(problemsOf({ ...SHADOW, routes: [{ ...ROUTE, mirror }] }).map(({ wanted }) => wanted)).toEqual([
+      'an object with "backend", or false to remove the policy',
+    ]);
   });
 
   it("uses its backend", () => {
