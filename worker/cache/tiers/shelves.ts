@@ -10,7 +10,15 @@ import { drop, WHOLE_MS, wholeBody } from "./kept-body.ts";
 import { kvTier } from "./kv.ts";
 import { createPopularity } from "./popularity.ts";
 import { r2Tier } from "./r2.ts";
-import { invalidateIn, keepIn, searchIn, type Keeping, type Keyed, type KeptResponse } from "./records.ts";
+import {
+  invalidateIn,
+  keepIn,
+  searchIn,
+  type Keeping,
+  type Keyed,
+  type KeptResponse,
+  type Searched,
+} from "./records.ts";
 import type { Tier, TierName } from "./tier.ts";
 
 /** Which tiers there are for a route: those that its policy allows and that are bound. */
@@ -79,15 +87,20 @@ export async function findResponse(
       isCounted = true;
     }
     const began = Date.now();
+    const from = since;
     let kept: KeptResponse | undefined;
+    let search: Promise<Searched> | undefined;
+    const begin = () => (search = searchIn(tier.name === "colo" ? nearby : tier, keyed, from));
     try {
-      const from = since;
-      const searched = await places.call(tier.name, () => searchIn(tier.name === "colo" ? nearby : tier, keyed, from), {
-        deadlineMs,
-      });
+      const searched = await places.call(tier.name, begin, { deadlineMs });
       if (searched.isVarying) missed = "vary-miss";
       ({ kept, since } = searched);
     } catch {
+      // What comes too late nobody reads.
+      search?.then(
+        (late) => late.kept && drop(late.kept.body),
+        () => {},
+      );
       failed.push(tier.name);
       countTier(tier.name, "failures", 0);
       continue;
