@@ -29,11 +29,15 @@ export interface Anew {
  * asked whether it is still right. What it says of that is kept, or forgotten.
  *
  * @param terms.stop ends it.
+ * @param terms.isBare leaves alone what is kept.
  * @throws what the rest of the chain throws.
  */
-export async function fetchAnew(asking: Asking, terms: { readonly stop: AbortController }): Promise<Anew> {
+export async function fetchAnew(
+  asking: Asking,
+  terms: { readonly stop: AbortController; readonly isBare?: boolean },
+): Promise<Anew> {
   const { exchange, next, keyed } = asking;
-  const kept = await confirmable(asking);
+  const kept = terms.isBare === true ? undefined : await confirmable(asking);
   const conditions = kept === undefined ? [] : validatorsOf(readerOf(kept.stored.fields));
   const asked = keyed.fill(conditions);
   const requestedAt = Date.now();
@@ -61,7 +65,9 @@ export async function fetchAnew(asking: Asking, terms: { readonly stop: AbortCon
   const isStandIn = notes.fallback !== undefined;
   if (status === 304 && kept !== undefined && !isStandIn) {
     const stored = confirmed(kept.stored, head);
-    const bytes = await wholeBody(kept.body);
+    const bytes = await wholeBody(kept.body).catch(() => undefined);
+    // Where the tier breaks off there is nothing that the 304 could confirm.
+    if (bytes === undefined) return fetchAnew(asking, { ...terms, isBare: true });
     renew(asking, { stored, bytes, kept });
     const fields = servedFields(stored, receivedAt).map(([name, value]): [string, string] => [name, value]);
     const how = { status: stored.status, headers: fields, encodeBody: "manual" } as const;
