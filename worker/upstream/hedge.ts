@@ -66,11 +66,16 @@ export function compileHedge({ name, hedge }: Backend, targets: readonly RouteTa
     if (waitMs === undefined || !mayHedge(first)) return headIn(await firstEnd);
     const early = await Promise.race([firstEnd, scheduler.wait(waitMs).then(() => undefined)]);
     if (early !== undefined || !mayHedge(first) || !allowed.take(Date.now())) return headIn(early ?? (await firstEnd));
-    const other = await second();
-    if (other === undefined) return headIn(await firstEnd);
+    const launching = second();
+    const needless = firstEnd.then((end) => (isWorthHaving(end, retried) ? undefined : launching));
+    const other = await Promise.race([launching, needless]);
+    if (other === undefined) {
+      exchange.ctx.waitUntil(launching.then((late) => late && callOff(outgoing, late)).catch(() => {}));
+      return headIn(await firstEnd);
+    }
     flights.push(other);
     // The time of both was over while a target was looked for.
-    if (first.isOver) land(outgoing, other, { kind: "aborted" });
+    if (first.isOver) callOff(outgoing, other);
     const otherEnd = endOf(headOf(outgoing, other, UNWATCHED), other);
     const sooner = await Promise.race([firstEnd, otherEnd]);
     const end = isWorthHaving(sooner, retried) ? sooner : await instead(sooner);
@@ -109,6 +114,12 @@ function headIn(end: Ended): Head {
 
 function isWorthHaving(end: Ended, retried: ReadonlySet<number>): boolean {
   return "response" in end && end.response.status < 500 && !retried.has(end.response.status);
+}
+
+/** Ends a flight of which nothing was sent yet. */
+export function callOff(outgoing: Outgoing, flight: Flight): void {
+  flight.leave?.giveBack();
+  land(outgoing, flight, { kind: "aborted" });
 }
 
 function landFailed(outgoing: Outgoing, end: Ended): void {

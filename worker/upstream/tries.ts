@@ -8,8 +8,8 @@ import { compileGate } from "../backends/backend-gate.ts";
 import type { Exchange } from "../exchange.ts";
 import { pause } from "../pause.ts";
 import type { RetryStop } from "../retry/may-retry.ts";
-import { compileTargets, land, type Flight, type Outgoing } from "./flight.ts";
-import { compileHedge, isHedgeable, type Hedge, type Race } from "./hedge.ts";
+import { compileTargets, type Flight, type Outgoing } from "./flight.ts";
+import { callOff, compileHedge, isHedgeable, type Hedge, type Race } from "./hedge.ts";
 import { tryOnce, type FailedTry, type Head } from "./one-try.ts";
 import type { Send } from "./prepare-request.ts";
 import type { OutgoingBody } from "./request-body.ts";
@@ -125,8 +125,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
       if (flight.kind === "none") return undefined;
       if (flight.attempt?.probe === undefined) return flight;
       // A permit to probe is not for a request that may be cut off at any moment.
-      flight.leave?.giveBack();
-      land(outgoing, flight, { kind: "aborted" });
+      callOff(outgoing, flight);
       return undefined;
     }
   }
