@@ -207,6 +207,9 @@ describe.each([["kv"], ["r2"]])("what lies in %s", (tier) => {
     return changed;
   }
 
+  const spoilt = (what: string, by: string) => (bytes: Buffer) =>
+    relength(bytes, bytes.toString("latin1").replace(what, by));
+
   it.each([
     ["without its end", (bytes: Buffer) => bytes.subarray(0, -1)],
     ["with more than its end", (bytes: Buffer) => Buffer.concat([bytes, Buffer.from("x")])],
@@ -227,6 +230,10 @@ describe.each([["kv"], ["r2"]])("what lies in %s", (tier) => {
       "with fields that are none",
       (bytes: Buffer) => relength(bytes, bytes.toString("latin1").replace(/"fields":\[\[/, '"fields":[1,[')),
     ],
+    ["with a field that has no name", spoilt('"date"', '"da te"')],
+    ["with a field that is two lines", spoilt('"date","', '"date","x\\r\\n')],
+    ["with a cookie", spoilt('"date"', '"set-cookie"')],
+    ["that was made in a time to come", (bytes: Buffer) => number(bytes, "generatedAt", "99999999999999")],
     ["from a time to come", (bytes: Buffer) => number(bytes, "requestedAt", String(Date.now() + 3_600_000))],
     [
       "from before all purges that are remembered",

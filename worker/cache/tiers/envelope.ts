@@ -1,4 +1,4 @@
-import type { StoredResponse } from "../stored-response.ts";
+import { isCookie, type StoredResponse } from "../stored-response.ts";
 
 /** What a tier keeps under one address. */
 export type CacheRecord =
@@ -83,9 +83,21 @@ function isRecord(record: Unchecked): record is Unchecked & CacheRecord {
   if (kind !== "response" || typeof variant !== "string" || typeof stored !== "object" || stored === null) return false;
   const { status, fields, tags, bodyBytes, ...times }: Unchecked = { ...stored };
   const { requestedAt, bytesRequestedAt, receivedAt, generatedAt } = times;
-  const isHead = isTime(status) && status >= 200 && status <= 599 && isTime(bodyBytes) && isTexts(tags);
+  const isHead =
+    Number.isInteger(status) && isTime(status) && status >= 200 && status <= 599 && isTime(bodyBytes) && isTexts(tags);
   const isTimed = [requestedAt, bytesRequestedAt, receivedAt, generatedAt].every(isTime);
-  return isHead && isTimed && Array.isArray(fields) && fields.every((field) => isTexts(field) && field.length === 2);
+  return isHead && isTimed && Array.isArray(fields) && fields.every(isField);
+}
+
+/** RFC 9110, section 5.1, in lower case. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/;
+// oxlint-disable-next-line no-control-regex -- what no field's value may hold
+const VALUE = /^[^\0\r\n]*$/;
+
+function isField(field: unknown): boolean {
+  if (!isTexts(field) || field.length !== 2) return false;
+  const [name = "", value = ""] = field;
+  return NAME.test(name) && !isCookie(name) && VALUE.test(value);
 }
 
 function isTexts(value: unknown): value is readonly string[] {

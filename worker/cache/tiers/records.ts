@@ -128,9 +128,9 @@ export async function invalidateIn(tier: Tier, address: string, since: number): 
 }
 
 function usable(kept: KeptResponse, since: number): KeptResponse | undefined {
-  const { requestedAt, bytesRequestedAt } = kept.stored;
+  const { requestedAt, bytesRequestedAt, generatedAt } = kept.stored;
   const now = Date.now();
-  const isOfNow = requestedAt <= now + CLOCK_AHEAD_MS && bytesRequestedAt <= requestedAt;
+  const isOfNow = Math.max(requestedAt, generatedAt) <= now + CLOCK_AHEAD_MS && bytesRequestedAt <= requestedAt;
   // Purges from before that are forgotten.
   if (isOfNow && requestedAt >= since && bytesRequestedAt > now - MAX_RETENTION_MS) return kept;
   drop(kept.body);
