@@ -51,6 +51,8 @@ export interface Addresses {
   socketRegistry(shard: number): Promise<{ readonly name: string }>;
   /** The `WebSocketRelay` of clients that share a connection: its route, its URL, what tells them apart; near its first isolate. */
   sharedSocket(parts: readonly string[]): Promise<{ readonly name: string }>;
+  /** The `WebSocketRelay` of a session that its client can come back to, by the id that the client has chosen; near its first isolate. */
+  heldSocket(parts: readonly string[]): Promise<{ readonly name: string }>;
   /** The `Rollout` of a route's release; near its first isolate. */
   rollout(route: string): Promise<{ readonly name: string }>;
   /** The `UpstreamQuota` of a quota, by its name in the configuration; near its first isolate. */
@@ -182,6 +184,9 @@ export function createAddresses(options: { secret: string; capacity?: number }):
     },
     async sharedSocket(parts) {
       return { name: `v1:shared-socket:${await hmac(["shared-socket", ...parts])}` };
+    },
+    async heldSocket(parts) {
+      return { name: `v1:held-socket:${await hmac(["held-socket", ...parts])}` };
     },
     async rollout(route) {
       return { name: `v1:rollout:${await hmac(["rollout", route])}` };

@@ -3,10 +3,13 @@ import type { LimitKey, RateLimit } from "./rate-limit-types.ts";
 /** How a route relays WebSockets. Durations in ms, sizes in bytes. */
 export interface WebSocketSettings {
   /**
-   * `splice`: bytes as they are, seen by nobody; `bridge`: message by message, by an object of the session's own; `shared`: many clients
+   * `splice`: bytes as they are, seen by nobody; `bridge`: message by message, by an object of the session's own; `held`: the same, and the
+   * session outlives the connections of its client and its origin; `shared`: many clients
    * over one connection to the origin; `callback`: no connection to the origin, which gets each message as a request.
    */
-  readonly mode: "splice" | "bridge" | "shared" | "callback";
+  readonly mode: "splice" | "bridge" | "held" | "shared" | "callback";
+  /** With mode `held` alone. */
+  readonly held: HeldSettings | undefined;
   /** With mode `shared` alone. */
   readonly shared: SharedSettings | undefined;
   /** With mode `callback` alone. */
@@ -59,6 +62,37 @@ export interface SessionCaps {
   readonly address: number | undefined;
   /** Of the route. Default any number. */
   readonly route: number | undefined;
+}
+
+/** With mode `held`. */
+export interface HeldSettings {
+  /** How long a session waits for its client. Default 30 s. */
+  readonly holdMs: number;
+  /** Of what was sent to the client, and of what waits for it. Default 1,000 and 1 MiB. */
+  readonly ringMessages: number;
+  readonly ringBytes: number;
+  /** Whether a client that closes with 1001 may come back. Default false. */
+  readonly resumeOn1001: boolean;
+  /** Whether what is needed to resume is stored, so that a session outlives its object. Default false. */
+  readonly durable: boolean;
+  /** How an origin that is lost is dialled again; undefined: its end is the session's. */
+  readonly reconnect: ReconnectSettings | undefined;
+}
+
+/** How an origin that is lost is dialled again while its client stays. */
+export interface ReconnectSettings {
+  /** After these close codes; 1006 is none. Default 1001, 1006, 1012, 1013. */
+  readonly on: readonly number[];
+  /** Before the second try; doubled with each. Default 100 ms. */
+  readonly minDelayMs: number;
+  /** Default 5 s. */
+  readonly maxDelayMs: number;
+  /** Default 30 s. */
+  readonly giveUpMs: number;
+  /** What clients say meanwhile. Default 256 and 256 KiB. */
+  readonly queue: { readonly messages: number; readonly bytes: number };
+  /** So many of the client's first messages are said again to the new connection. Default 0. */
+  readonly replayFirst: number;
 }
 
 /** With mode `shared`. */

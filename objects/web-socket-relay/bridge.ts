@@ -1,17 +1,21 @@
-import { fittingReason, LOST, relayClose, type Close, type Side } from "./close-codes.ts";
+import { LOST, relayClose, type Close, type Side } from "./close-codes.ts";
 import { admit, newFlow, release, waitMs, type Flow, type FlowLimits } from "./flow.ts";
+import type { Line } from "./line.ts";
+import type { PassedMessage } from "./resume/ring.ts";
 
 /** What a bridge joins, and by which limits. */
 export interface BridgeTerms {
-  /** Neither is accepted yet. */
-  readonly client: WebSocket;
-  readonly upstream: WebSocket;
+  /** Neither is open yet. */
+  readonly client: Line;
+  readonly upstream: Line;
   readonly fromClient: FlowLimits;
   readonly fromUpstream: FlowLimits;
   /** How long a side may take to answer a close. */
   readonly closeMs: number;
   /** Drops a side's connection, which has not answered. */
   drop(side: Side): void;
+  /** A message passes. */
+  seen(from: Side, data: string | ArrayBuffer, now: number): void;
   /** Both sides are closed, or dropped. Called once. */
   ended(end: BridgeEnd): void;
 }
@@ -22,7 +26,7 @@ export interface BridgeEnd {
   readonly code: number;
 }
 
-/** Two sockets that say to each other what they say. */
+/** Two lines that say to each other what they say. */
 export interface Bridge {
   readonly fromClient: Flow;
   readonly fromUpstream: Flow;
@@ -35,14 +39,16 @@ export interface Bridge {
   close(client: Close, upstream?: Close): void;
   /** Says something to the client, in its place among what the upstream says. */
   sendToClient(message: string | ArrayBuffer): "done" | "gone" | "full";
+  /** Forgets what the client has said and waits for its turn. */
+  forgetWaiting(): void;
 }
 
 interface Leg {
   readonly side: Side;
-  readonly socket: WebSocket;
+  readonly line: Line;
   readonly flow: Flow;
   /** What it has said and the other side has not been told. */
-  readonly queue: (string | ArrayBuffer)[];
+  readonly queue: PassedMessage[];
   /** A Close frame came from it, or it is lost. */
   isOver: boolean;
   /** It has been told that it is closed. */
@@ -73,8 +79,8 @@ const encoder = new TextEncoder();
 const SHORT = 256;
 
 /**
- * Joins two sockets message by message. Text stays text, order is kept each way, and after a Close frame the other direction goes on
- * until that side closes too (`allowHalfOpen`). Handlers never wait: messages of one socket would overtake each other.
+ * Joins two lines message by message. Text stays text, order is kept each way, and after a Close frame the other direction goes on
+ * until that side closes too. Handlers never wait: messages of one socket would overtake each other.
  */
 export function bridge(terms: BridgeTerms): Bridge {
   const { closeMs } = terms;
@@ -85,13 +91,11 @@ export function bridge(terms: BridgeTerms): Bridge {
   const client = legOf("client", terms.client, terms.fromClient);
   const upstream = legOf("upstream", terms.upstream, terms.fromUpstream);
 
-  function legOf(side: Side, socket: WebSocket, limits: FlowLimits): Leg {
-    // Before anything is delivered: the default is Blob, which `send` turns into the text "[object Blob]".
-    socket.binaryType = "arraybuffer";
+  function legOf(side: Side, line: Line, limits: FlowLimits): Leg {
     const flow = newFlow(limits, lastAt);
     return {
       side,
-      socket,
+      line,
       flow,
       queue: [],
       isOver: false,
@@ -105,25 +109,23 @@ export function bridge(terms: BridgeTerms): Bridge {
   }
 
   function listen(from: Leg, to: Leg): void {
-    const { socket } = from;
-    socket.addEventListener("message", ({ data }) => heard(from, to, data));
-    socket.addEventListener("close", ({ code, reason, wasClean }) =>
-      // A side that says 1006 is not one that is gone.
-      over(from, to, code === LOST && wasClean ? 0 : code, reason),
+    from.line.open(
+      (data) => heard(from, to, data),
+      (code, reason) => over(from, to, code, reason),
     );
-    socket.addEventListener("error", () => over(from, to, LOST, ""));
-    socket.accept({ allowHalfOpen: true });
   }
 
   function heard(from: Leg, to: Leg, data: string | ArrayBuffer): void {
-    if (end?.by === "gateway") return ignore(from, sizeOf(data));
+    const bytes = sizeOf(data);
+    if (end?.by === "gateway") return ignore(from, bytes);
     lastAt = Date.now();
     from.lastAt = lastAt;
-    const verdict = admit(from.flow, sizeOf(data), lastAt);
+    const verdict = admit(from.flow, bytes, lastAt);
     switch (verdict) {
       case "send":
       case "wait":
-        return pass(from, to, data, verdict);
+        terms.seen(from.side, data, lastAt);
+        return pass(from, to, { data, bytes }, verdict);
       case "too-large":
         return refuse(from, to, TOO_LARGE, AWAY);
       case "too-many":
@@ -142,16 +144,16 @@ export function bridge(terms: BridgeTerms): Bridge {
     if (from.ignored > IN_FLIGHT) terms.drop(from.side);
   }
 
-  function pass(from: Leg, to: Leg, data: string | ArrayBuffer, verdict: "send" | "wait"): void {
-    if (verdict === "send") return say(to, data);
-    from.queue.push(data);
+  function pass(from: Leg, to: Leg, message: PassedMessage, verdict: "send" | "wait"): void {
+    if (verdict === "send") return say(to, message);
+    from.queue.push(message);
     from.timer ??= setTimeout(drain, waitMs(from.flow), from, to);
   }
 
-  function say(to: Leg, data: string | ArrayBuffer): void {
+  function say(to: Leg, { data, bytes }: PassedMessage): void {
     if (to.isTold) return;
     try {
-      to.socket.send(data);
+      to.line.send(data, bytes);
     } catch (error) {
       // No path may leave one side open that the other has lost.
       console.error(JSON.stringify({ level: "error", message: "web-socket-send", error: String(error) }));
@@ -164,7 +166,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     from.timer = null;
     const now = Date.now();
     for (let next = queue[0]; next !== undefined; next = queue[0]) {
-      if (!release(flow, sizeOf(next), now)) {
+      if (!release(flow, next.bytes, now)) {
         from.timer = setTimeout(drain, waitMs(flow), from, to);
         return;
       }
@@ -215,15 +217,10 @@ export function bridge(terms: BridgeTerms): Bridge {
     finish();
   }
 
-  function tell(leg: Leg, { code, reason }: Close): void {
+  function tell(leg: Leg, close: Close): void {
     if (leg.isTold) return;
     leg.isTold = true;
-    try {
-      if (code === undefined) leg.socket.close();
-      else leg.socket.close(code, fittingReason(reason ?? ""));
-    } catch {
-      // It is gone already, which its own events tell.
-    }
+    leg.line.close(close);
   }
 
   function stopWaiting(leg: Leg): void {
@@ -257,10 +254,17 @@ export function bridge(terms: BridgeTerms): Bridge {
     },
     sendToClient(message) {
       if (client.isTold || client.isOver) return "gone";
-      const verdict = admit(upstream.flow, sizeOf(message), Date.now());
+      const now = Date.now();
+      const bytes = sizeOf(message);
+      const verdict = admit(upstream.flow, bytes, now);
       if (verdict !== "send" && verdict !== "wait") return "full";
-      pass(upstream, client, message, verdict);
+      terms.seen("upstream", message, now);
+      pass(upstream, client, { data: message, bytes }, verdict);
       return "done";
+    },
+    forgetWaiting() {
+      stopWaiting(client);
+      client.flow.buffered = 0;
     },
   };
 }

@@ -1,10 +1,13 @@
 import { bridge, type Bridge, type BridgeEnd } from "./bridge.ts";
-import type { Close } from "./close-codes.ts";
+import { LOST, type Close } from "./close-codes.ts";
 import type { Dialled } from "./dial.ts";
 import { forgetSplice, holdSplice } from "./held-splices.ts";
 import type { Opening } from "./opening.ts";
+import { COME_BACK } from "./resume/resume-rules.ts";
 import { RENEW_MS } from "./registration.ts";
-import type { ControlReply, SessionDescription } from "./session-control.ts";
+import { socketLine, type Line } from "./line.ts";
+import type { ControlReply, SessionDescription, SessionState, TapOptions, TapReply } from "./session-control.ts";
+import { createSessionTap, type SessionTap } from "./session-tap.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -12,6 +15,20 @@ export interface SessionParts {
   readonly dialled: Dialled & { readonly kind: "open" };
   /** The handshake's `Origin`. */
   readonly origin: string | null;
+  /** With mode `held`: what stands for both sockets. */
+  readonly lines?: HeldLines;
+}
+
+/** The two sides of a session that may each be away. */
+export interface HeldLines {
+  readonly client: Line;
+  readonly upstream: Line & { cut(): void };
+  state(): SessionState;
+  readonly resumes: number;
+  readonly target: string | null;
+  /** Asks the client to come back; false: it cannot, or is away. */
+  sendAway(reason: string): boolean;
+  announce(inMs: number): void;
 }
 
 /** The object that a session lives in. */
@@ -30,6 +47,20 @@ export interface LiveSession {
   /** Ends it, with what both sides are told; a splice is cut. Again changes nothing. */
   close(close: Close): void;
   send(message: string | ArrayBuffer): ControlReply;
+  /** Shows what passes, until nobody looks any more. */
+  tap?(options: TapOptions): TapReply;
+  /** Tells its client, where it understands that, to come back within so many ms. */
+  announce?(inMs: number): void;
+}
+
+/** What whoever made a session can do with it. */
+export interface OpenedSession {
+  readonly session: LiveSession;
+  /** For the client's answer; undefined where lines stand for it. */
+  readonly socket: WebSocket | undefined;
+  readonly joined: Bridge | undefined;
+  /** The client's credentials end then. */
+  setValidUntil(time: number | null): void;
 }
 
 const IDLE: Close = { code: 4408, reason: "idle" };
@@ -40,33 +71,41 @@ const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 /** Who ended a session; `unseen`: nobody can tell of a splice that others have displaced. */
 type EndedBy = BridgeEnd["by"] | "unseen";
 
-/** Begins a session. @returns it, and the socket for the client's answer. */
-export function openSession(parts: SessionParts, host: SessionHost): { session: LiveSession; socket: WebSocket } {
-  const { opening, dialled, origin } = parts;
-  const { session: id, mode, maxLifetimeMs, idleMs, validUntil } = opening;
+/** Begins a session. */
+export function openSession(parts: SessionParts, host: SessionHost): OpenedSession {
+  const { opening, dialled, origin, lines } = parts;
+  const { session: id, mode, maxLifetimeMs, idleMs } = opening;
+  let { validUntil } = opening;
   const openedAt = Date.now();
   const held = mode === "splice" ? holdSplice() : undefined;
   let joined: Bridge | undefined;
   let isOver = false;
   let renewAt = openedAt + RENEW_MS;
   let timer: ReturnType<typeof setTimeout> | null = null;
+  let tapping: SessionTap | undefined;
 
-  function join(): WebSocket {
+  function join(): WebSocket | undefined {
     if (held !== undefined) return dialled.socket;
-    const { 0: outer, 1: inner } = new WebSocketPair();
+    const { client, upstream, outer } = lines === undefined ? sockets() : { ...lines, outer: undefined };
     const { fromClient, fromUpstream, closeMs } = opening;
     joined = bridge({
-      client: inner,
-      upstream: dialled.socket,
+      client,
+      upstream,
       fromClient,
       fromUpstream,
       closeMs,
-      drop: (side) => (side === "client" ? host.abort() : dialled.cut()),
+      drop: (side) => (side === "client" ? host.abort() : upstream.cut()),
+      seen: (from, data, now) => tapping?.note(from === "client" ? "in" : "out", data, now),
       ended: ({ by, code }) => finish(by, code),
     });
     // Each leg has its own compression.
     dialled.headers.delete("sec-websocket-extensions");
     return outer;
+  }
+
+  function sockets() {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    return { client: socketLine(inner), upstream: { ...socketLine(dialled.socket), cut: dialled.cut }, outer };
   }
 
   function tick(): void {
@@ -100,6 +139,7 @@ export function openSession(parts: SessionParts, host: SessionHost): { session: 
     clearTimeout(timer);
     if (held !== undefined) forgetSplice(held);
     log(by, code);
+    tapping?.closed(code ?? LOST, "", Date.now());
     host.ended();
   }
 
@@ -138,7 +178,7 @@ export function openSession(parts: SessionParts, host: SessionHost): { session: 
       protocol: textOf(headers.get("sec-websocket-protocol")),
       extensions: textOf(headers.get("sec-websocket-extensions")),
       mode,
-      state: joined?.isClosing() === true ? "closing" : "open",
+      state: joined?.isClosing() === true ? "closing" : (lines?.state() ?? "open"),
       openedAt,
       lastInAt: joined?.lastFrom("client") ?? null,
       lastOutAt: joined?.lastFrom("upstream") ?? null,
@@ -147,14 +187,40 @@ export function openSession(parts: SessionParts, host: SessionHost): { session: 
       bytesIn: fromClient?.bytes ?? 0,
       bytesOut: fromUpstream?.bytes ?? 0,
       queuedBytes: (fromClient?.buffered ?? 0) + (fromUpstream?.buffered ?? 0),
-      resumes: 0,
-      upstream: textOf(target),
+      resumes: lines?.resumes ?? 0,
+      upstream: textOf(lines === undefined ? target : lines.target),
     };
+  }
+
+  function tap(options: TapOptions): TapReply {
+    if (held !== undefined) return { kind: "unsupported" };
+    if (isOver) return { kind: "gone" };
+    if (tapping !== undefined) return { kind: "busy" };
+    tapping = createSessionTap(options, Date.now(), () => (tapping = undefined));
+    return { kind: "tapped", events: tapping.events };
   }
 
   const socket = join();
   plan(openedAt);
-  return { session: { describe, close, send: (message) => joined?.sendToClient(message) ?? "unsupported" }, socket };
+  return {
+    session: {
+      describe,
+      close(said) {
+        // Who is asked to come back finds its session.
+        if (said.code !== COME_BACK || lines?.sendAway(said.reason ?? "") !== true) close(said);
+      },
+      send: (message) => joined?.sendToClient(message) ?? "unsupported",
+      tap,
+      announce: (inMs) => lines?.announce(inMs),
+    },
+    socket,
+    joined,
+    setValidUntil(time) {
+      validUntil = time;
+      clearTimeout(timer);
+      plan(Date.now());
+    },
+  };
 }
 
 /** What the registry takes. */

@@ -1,5 +1,6 @@
 import type { FlowLimits } from "./flow.ts";
 import { isText, wanted } from "../message-checks.ts";
+import type { HeldTerms } from "./held/held-terms.ts";
 import type { CallbackTerms, SharedTerms } from "./mode-terms.ts";
 
 /** The field in which a Worker tells a relay what to open; a client's own never gets there. */
@@ -12,7 +13,7 @@ export const TARGET = "x-sluice-target";
 /** What a Worker asks a relay to open. It travels as JSON: numbers that mean "none" are null. */
 export interface Opening {
   readonly v: 1;
-  readonly mode: "splice" | "bridge" | "shared" | "callback";
+  readonly mode: "splice" | "bridge" | "held" | "shared" | "callback";
   /** The session's id: random, at most 64 letters, digits and dashes. */
   readonly session: string;
   readonly route: string;
@@ -31,6 +32,8 @@ export interface Opening {
   readonly closeMs: number;
   readonly fromClient: FlowLimits;
   readonly fromUpstream: FlowLimits;
+  /** With mode `held`. */
+  readonly held?: HeldTerms;
   /** With mode `shared`. */
   readonly shared?: SharedTerms;
   /** With mode `callback`. */
@@ -67,7 +70,7 @@ export function toField(value: Opening | Refusal): string {
   );
 }
 
-const MODES = ["splice", "bridge", "shared", "callback"];
+const MODES = ["splice", "bridge", "held", "shared", "callback"];
 
 /** Reads what a Worker asks. @throws TypeError for anything but an opening of this version. */
 export function readOpening(field: string | null): Opening {

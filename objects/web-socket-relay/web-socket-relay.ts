@@ -1,14 +1,25 @@
 import { DurableObject } from "cloudflare:workers";
 import { dial } from "./dial.ts";
 import { openSession, type LiveSession } from "./live-session.ts";
-import { OPENING, readOpening, REFUSAL, toField, type Opening, type Refusal } from "./opening.ts";
+import { OPENING, readOpening, type Opening } from "./opening.ts";
 import { placesOf, type Places } from "./places.ts";
+import { createHeldRelay, type HeldRelay } from "./held/held-relay.ts";
+import { forgetHeld } from "./held/held-store.ts";
+import { refused } from "./refused.ts";
 import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
 import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
+import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
 import { createRegistration } from "./registration.ts";
 import type { SharedTerms } from "./mode-terms.ts";
-import type { CloseOrder, ControlReply, SessionControl, SessionDescription, TapReply } from "./session-control.ts";
+import type {
+  CloseOrder,
+  ControlReply,
+  SessionControl,
+  SessionDescription,
+  TapOptions,
+  TapReply,
+} from "./session-control.ts";
 
 /**
  * Holds relayed sessions, one that is bridged or many that are spliced: dials their upstreams, joins the two sides, and ends both whatever happens to either (docs/design/web-socket.md).
@@ -19,12 +30,14 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   readonly #registration = createRegistration(this.env, this.ctx.id.toString());
   /** Of the clients that share a connection, while there are any. */
   readonly #places = new Map<string, Places>();
+  #heldRelay: HeldRelay | undefined;
   #shared: SharedRelay | undefined;
   #callbackRelay: CallbackRelay | undefined;
 
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
+    if (opening.held !== undefined) return this.#held.fetch(request, opening, opening.held);
     const places = placesOf(opening, this.env);
     const refusal = await places.take();
     if (refusal !== undefined) return refused(refusal);
@@ -39,20 +52,20 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     return opened;
   }
 
-  override async webSocketMessage(_: WebSocket, message: string | ArrayBuffer): Promise<void> {
-    await this.#callback.message(message);
+  override async webSocketMessage(from: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    await this.#callback.message(from, message);
   }
 
-  override async webSocketClose(_: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
-    await this.#callback.closed(code === LOST && wasClean ? 0 : code, reason);
+  override async webSocketClose(of: WebSocket, code: number, reason: string, wasClean: boolean): Promise<void> {
+    await this.#callback.closed(of, code === LOST && wasClean ? 0 : code, reason);
   }
 
-  override async webSocketError(): Promise<void> {
-    await this.#callback.closed(LOST, "");
+  override async webSocketError(of: WebSocket): Promise<void> {
+    await this.#callback.closed(of, LOST, "");
   }
 
   override async alarm(): Promise<void> {
-    await this.#callback.alarm();
+    if (!(await forgetHeld(this.ctx.storage, Date.now()))) await this.#callback.alarm();
   }
 
   describeSession(id: string): SessionDescription | null {
@@ -63,6 +76,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     return sessions.map(({ id, afterMs }) => {
       const session = this.#named(id);
       if (session === undefined || session.describe().state === "closing") return "gone";
+      if (afterMs > 0 && code === COME_BACK) session.announce?.(afterMs);
       if (afterMs > 0) setTimeout(() => session.close({ code, reason }), afterMs);
       else session.close({ code, reason });
       return "done";
@@ -73,13 +87,44 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     return ids.map((id) => this.#named(id)?.send(message) ?? "gone");
   }
 
-  tapSession(id: string): TapReply {
-    return { kind: this.#named(id) === undefined ? "gone" : "unsupported" };
+  tapSession(id: string, options: TapOptions): TapReply {
+    const session = this.#named(id);
+    return session?.tap?.(options) ?? { kind: session === undefined ? "gone" : "unsupported" };
   }
 
   #named(id: string): LiveSession | undefined {
     // Only a session that sleeps has its object's name, and only its object remembers it.
     return this.#sessions.get(id) ?? (id === this.ctx.id.toString() ? this.#callback.session() : undefined);
+  }
+
+  get #held(): HeldRelay {
+    const { ctx, env } = this;
+    const registration = this.#registration;
+    let over: PromiseWithResolvers<void> | undefined;
+    const changed = (session: LiveSession) => ctx.waitUntil(registration.opened(session.describe()));
+    this.#heldRelay ??= createHeldRelay({
+      storage: ctx.storage,
+      dialler: ({ route, requestId, client, placement }) =>
+        ctx.exports.Origin({ props: { route, requestId, client, ...(placement && { placement }) } }),
+      places: (opening) => placesOf(opening, env),
+      began: (session) => {
+        this.#sessions.set(session.describe().id, session);
+        // It may have neither a client nor an upstream for a while.
+        over = Promise.withResolvers();
+        ctx.waitUntil(over.promise);
+        changed(session);
+      },
+      changed,
+      renew: (session, places, now) =>
+        ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
+      ended: (id, places) => {
+        this.#sessions.delete(id);
+        ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
+        over?.resolve();
+      },
+      abort: () => ctx.abort("a client did not answer a close"),
+    });
+    return this.#heldRelay;
   }
 
   get #callback(): CallbackRelay {
@@ -117,7 +162,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     this.ctx.waitUntil(over);
     const { headers } = dialled;
     headers.set("x-ws-session", id);
-    return new Response(null, { status: 101, webSocket: socket, headers });
+    return new Response(null, { status: 101, webSocket: socket ?? null, headers });
   }
 
   async #join(
@@ -155,8 +200,4 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     headers.set("x-ws-session", id);
     return new Response(null, { status: 101, webSocket: socket, headers });
   }
-}
-
-function refused(refusal: Refusal): Response {
-  return new Response(null, { status: 503, headers: { [REFUSAL]: toField(refusal) } });
 }

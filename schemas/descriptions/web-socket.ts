@@ -7,6 +7,7 @@ import {
   WebSocketSchema,
 } from "../policies/web-socket.ts";
 import { formatMs } from "../values/duration.ts";
+import { heldSocketSections } from "./held-socket.ts";
 import { enabled, section } from "./section.ts";
 
 const { handshakeMs, idleMs, maxLifetimeMs, closeMs, sessions, fromClient } = DEFAULT_WEB_SOCKET;
@@ -19,10 +20,11 @@ const webSocket = section(
     enabled,
     mode: {
       meaning:
-        '`"splice"` passes bytes on as they are, seen by nobody: pings, fragments, messages of any size, with backpressure. `"bridge"` passes messages on one by one, with the limits below. `"shared"` serves many clients over one connection to the origin. `"callback"` keeps the client\'s connection alone and gives the origin each message as a request.',
+        '`"splice"` passes bytes on as they are, seen by nobody: pings, fragments, messages of any size, with backpressure. `"bridge"` passes messages on one by one, with the limits below. `"held"` does that and keeps sessions when a client or the origin is lost. `"shared"` serves many clients over one connection to the origin. `"callback"` keeps the client\'s connection alone and gives the origin each message as a request.',
       standard:
         '`"splice"`; `"bridge"` where something is configured that only it can do; the mode whose section is written',
     },
+    held: { meaning: 'How sessions outlive connections, with mode `"held"`.', standard: "its defaults" },
     shared: { meaning: 'How one connection is shared, with mode `"shared"`.', standard: "its defaults" },
     callback: { meaning: 'How messages become requests, with mode `"callback"`.', standard: "its defaults" },
     required: { meaning: "Refuses requests that are no handshake: 426 `upgrade-required`.", standard: "`false`" },
@@ -167,4 +169,4 @@ const callback = section(
 );
 
 /** WebSockets. */
-export const webSocketSections = [webSocket, messageLimits, shared, callback];
+export const webSocketSections = [webSocket, messageLimits, ...heldSocketSections, shared, callback];

@@ -4,6 +4,7 @@ import { byteSize } from "../values/byte-size.ts";
 import { duration } from "../values/duration.ts";
 import { flag, integer, listOf, oneOf } from "../values/primitives.ts";
 import type { CallbackSettings, MessageLimits, SharedSettings, WebSocketSettings } from "../web-socket-types.ts";
+import { HeldSchema, resolveHeld } from "./held-socket.ts";
 import { isOn, switchable } from "./policy.ts";
 import { limitKeys } from "./rate-limit/limit-key.ts";
 import { RateLimitPolicySchema } from "./rate-limit/rate-limit.ts";
@@ -37,6 +38,7 @@ export const DEFAULT_SHARED: SharedSettings = {
 /** What `webSocket: true` means. */
 export const DEFAULT_WEB_SOCKET: WebSocketSettings = {
   mode: "splice",
+  held: undefined,
   shared: undefined,
   callback: undefined,
   required: false,
@@ -123,11 +125,15 @@ export const CallbackSchema = closedObject({
   pong: v.optional(ping),
 });
 
+/** Modes that have a section of their own. */
+const SECTIONS = ["held", "shared", "callback"] as const;
+
 /** WebSockets of a route. */
 export const WebSocketSchema = v.pipe(
   closedObject({
     enabled: v.optional(flag),
-    mode: v.optional(oneOf(["splice", "bridge", "shared", "callback"])),
+    mode: v.optional(oneOf(["splice", "bridge", "held", "shared", "callback"])),
+    held: v.optional(HeldSchema),
     shared: v.optional(SharedSchema),
     callback: v.optional(CallbackSchema),
     required: v.optional(flag),
@@ -155,11 +161,11 @@ export const WebSocketSchema = v.pipe(
   ),
   v.forward(
     v.check(
-      ({ mode, shared, callback }) =>
-        (shared === undefined || (mode ?? "shared") === "shared") &&
-        (callback === undefined || (mode ?? "callback") === "callback") &&
-        (shared === undefined || callback === undefined),
-      '"shared" with a "shared" section, "callback" with a "callback" section, and not both',
+      (policy) => {
+        const sections = SECTIONS.filter((name) => policy[name] !== undefined);
+        return sections.length === 0 || (sections.length === 1 && (policy.mode ?? sections[0]) === sections[0]);
+      },
+      `the mode whose section is written, of ${SECTIONS.join(", ")}; and no two of these`,
     ),
     ["mode"],
   ),
@@ -176,9 +182,10 @@ export function resolveWebSocket(policy: WebSocketInput | undefined, route: stri
   if (policy === true) return standard;
   if (policy === undefined || policy === false || !isOn(policy)) return undefined;
   const isSeen = BRIDGE_ONLY.some((field) => policy[field] !== undefined);
-  const mode = policy.mode ?? modeOf(policy, isSeen);
+  const mode = policy.mode ?? SECTIONS.find((name) => policy[name] !== undefined) ?? (isSeen ? "bridge" : "splice");
   return {
     mode,
+    held: mode === "held" ? resolveHeld(policy.held ?? {}) : undefined,
     shared: mode === "shared" ? resolveShared(policy.shared ?? {}) : undefined,
     callback: mode === "callback" ? resolveCallback(policy.callback ?? {}) : undefined,
     required: policy.required ?? standard.required,
@@ -202,15 +209,6 @@ export function resolveWebSocket(policy: WebSocketInput | undefined, route: stri
       { id: `web-socket:${route}`, name: "new-sessions", multiplier: 1, multipliers: [1] },
     ),
   };
-}
-
-function modeOf(
-  { shared, callback }: { shared?: unknown; callback?: unknown },
-  isSeen: boolean,
-): WebSocketSettings["mode"] {
-  if (shared !== undefined) return "shared";
-  if (callback !== undefined) return "callback";
-  return isSeen ? "bridge" : "splice";
 }
 
 function resolveShared(written: v.InferOutput<typeof SharedSchema>): SharedSettings {

@@ -24,9 +24,9 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   const placing = place(route, backends);
   if (placing !== undefined) steps.push(placing);
   if (route.webSocket !== undefined) {
-    const { newSessions } = route.webSocket;
+    const { newSessions, held } = route.webSocket;
     const opened = newSessions.length === 0 ? undefined : limit(newSessions, limiter);
-    steps.push(webSocket(relaySession(route.webSocket), opened));
+    steps.push(webSocket(relaySession(route.webSocket), opened, held !== undefined));
   }
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
   if (route.cache !== undefined || route.deduplication !== undefined) {

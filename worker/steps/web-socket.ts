@@ -1,6 +1,7 @@
 import type { WebSocketSettings } from "../../schemas/index.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
+import { asksStatus } from "../web-socket/ask-held.ts";
 import { rejectAfterUpgrade } from "../web-socket/reject-after-upgrade.ts";
 import { checkHandshake, isUpgrade, upgradeRequired } from "../web-socket/upgrade.ts";
 
@@ -8,7 +9,8 @@ import { checkHandshake, isUpgrade, upgradeRequired } from "../web-socket/upgrad
 export function handshake(settings: WebSocketSettings): Step {
   return async function handshakeStep(exchange: Exchange, next: Handler): Promise<Response> {
     if (!isUpgrade(exchange)) {
-      if (settings.required) throw upgradeRequired("This route serves WebSockets alone.");
+      if (settings.required && !(settings.held !== undefined && asksStatus(exchange)))
+        throw upgradeRequired("This route serves WebSockets alone.");
       return next(exchange);
     }
     try {
@@ -26,12 +28,13 @@ export function handshake(settings: WebSocketSettings): Step {
 /**
  * Takes handshakes off the way of ordinary requests, after every policy about the client.
  *
- * @param open opens a session.
+ * @param open opens a session, or says what is known of it.
  * @param limit counts how often sessions are opened; undefined: nobody does.
+ * @param isHeld whether clients may ask what is known of their sessions.
  */
-export function webSocket(open: Handler, limit: Step | undefined): Step {
+export function webSocket(open: Handler, limit: Step | undefined, isHeld: boolean): Step {
   return function webSocketStep(exchange: Exchange, next: Handler): Promise<Response> {
-    if (!isUpgrade(exchange)) return next(exchange);
+    if (!isUpgrade(exchange)) return isHeld && asksStatus(exchange) ? open(exchange) : next(exchange);
     return limit === undefined ? open(exchange) : limit(exchange, open).catch(tooMany);
   };
 }

@@ -8,6 +8,7 @@ import {
   type Refusal,
 } from "../../objects/web-socket-relay/opening.ts";
 import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
+import { askHeld, HELD_FIELDS } from "./ask-held.ts";
 import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
@@ -32,7 +33,7 @@ export function relaySession(settings: WebSocketSettings): Handler {
     fromClient: flowLimits(fromClient, maxBuffered),
     fromUpstream: flowLimits(fromUpstream, maxBuffered),
   };
-  const { shared, callback } = settings;
+  const { held, shared, callback } = settings;
   const sharing = shared === undefined ? {} : { shared: sharedTerms(shared) };
   const calling = callback === undefined ? {} : { callback: { ...callback, ping: callback.ping ?? null } };
   // Nobody sees the end of a splice, so nobody could count those that are open.
@@ -42,19 +43,18 @@ export function relaySession(settings: WebSocketSettings): Handler {
     const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
     const { address, forwardedFor } = client;
     const { WEB_SOCKET_RELAY: objects } = env;
+    const asked = held === undefined ? undefined : await askHeld(exchange, held);
+    const owner = shared === undefined ? asked?.name : await sharedName(exchange, shared);
     const id =
-      shared !== undefined
-        ? objects.idFromName(await sharedName(exchange, shared))
-        : mode === "splice"
-          ? spliceHolder(env)
-          : objects.newUniqueId();
+      owner !== undefined ? objects.idFromName(owner) : mode === "splice" ? spliceHolder(env) : objects.newUniqueId();
     const opening: Opening = {
       v: 1,
       ...terms,
+      ...(asked === undefined ? {} : { held: asked.terms }),
       ...sharing,
       ...calling,
       // A session that sleeps is found by its object, whatever has become of the listing.
-      session: callback === undefined ? crypto.randomUUID() : id.toString(),
+      session: callback === undefined ? (asked?.session ?? crypto.randomUUID()) : id.toString(),
       route: route.route.id,
       configVersion,
       requestId,
@@ -67,8 +67,12 @@ export function relaySession(settings: WebSocketSettings): Handler {
     const headers = new Headers(exchange.outgoing ?? request.headers);
     for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
     if (shared?.between === "anyone") for (const name of credentialNames(shared)) headers.delete(name);
+    if (asked !== undefined) {
+      for (const field of HELD_FIELDS) headers.delete(field);
+      headers.set("x-ws-session", asked.session);
+    }
     headers.set(OPENING, toField(opening));
-    const ask = () => objects.get(id, ONE_TRY).fetch(new Request(request.url, { headers }));
+    const ask = () => objects.get(id, ONE_TRY).fetch(new Request(asked?.url ?? request.url, { headers }));
     const answer = await relays.call(id.toString(), ask, { deadlineMs: handshakeMs + GRACE_MS }).catch(noRelay);
     const refusal = answer.headers.get(REFUSAL);
     if (refusal !== null) throw refused(JSON.parse(refusal));

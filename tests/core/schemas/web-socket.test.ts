@@ -91,8 +91,69 @@ describe("what a route makes of WebSockets", () => {
   });
 });
 
+it("holds sessions where that is asked for, by its defaults where nothing else is said", () => {
+  const standard = {
+    holdMs: 30_000,
+    ringMessages: 1_000,
+    ringBytes: 1_048_576,
+    resumeOn1001: false,
+    durable: false,
+    reconnect: undefined,
+  };
+  const reconnect = {
+    on: [1001, 1006, 1012, 1013],
+    minDelayMs: 100,
+    maxDelayMs: 5_000,
+    giveUpMs: 30_000,
+    queue: { messages: 256, bytes: 262_144 },
+    replayFirst: 0,
+  };
+  const heldBy = (webSocket: unknown) => {
+    const { mode, held } = settingsOf(webSocket) ?? {};
+    return [mode, held];
+  };
+  expect(heldBy({ mode: "held" })).toEqual(["held", standard]);
+  expect(heldBy({ held: { durable: true, upstreamReconnect: true } })).toEqual([
+    "held",
+    { ...standard, durable: true, reconnect },
+  ]);
+  const written = { hold: "1m", ringMessages: 5, ringBytes: "2KiB", resumeOn1001: true };
+  const again = {
+    on: [4000],
+    minDelay: "1s",
+    maxDelay: "2s",
+    giveUp: "1m",
+    queueMessages: 1,
+    queueBytes: 2,
+    replayFirst: 3,
+  };
+  expect(heldBy({ held: { ...written, upstreamReconnect: again } })).toEqual([
+    "held",
+    {
+      holdMs: 60_000,
+      ringMessages: 5,
+      ringBytes: 2_048,
+      resumeOn1001: true,
+      durable: false,
+      reconnect: {
+        on: [4000],
+        minDelayMs: 1_000,
+        maxDelayMs: 2_000,
+        giveUpMs: 60_000,
+        queue: { messages: 1, bytes: 2 },
+        replayFirst: 3,
+      },
+    },
+  ]);
+});
+
 it.each([
-  [{ mode: "held" }, "routes[0].webSocket.mode"],
+  [{ mode: "kept" }, "routes[0].webSocket.mode"],
+  [{ mode: "bridge", held: {} }, "routes[0].webSocket.mode"],
+  [{ held: {}, shared: {} }, "routes[0].webSocket.mode"],
+  [{ held: { hold: "16m" } }, "routes[0].webSocket.held.hold"],
+  [{ held: { durable: true, ringBytes: "2MiB" } }, "routes[0].webSocket.held.ringBytes"],
+  [{ held: { upstreamReconnect: { replayFirst: 9 } } }, "routes[0].webSocket.held.upstreamReconnect.replayFirst"],
   [{ mode: "splice", idle: "1m" }, "routes[0].webSocket.mode"],
   [{ origins: ["app.example.com"] }, "routes[0].webSocket.origins[0]"],
   [{ origins: ["https://app.example.com/path"] }, "routes[0].webSocket.origins[0]"],

@@ -1,0 +1,192 @@
+import { LOST, type Close } from "../close-codes.ts";
+import { socketLine, type Line } from "../line.ts";
+import { CONTROL_PREFIX, controlFrame, escapeText, readText, type ControlFrame } from "../resume/control-frames.ts";
+import { COME_BACK, SUPERSEDED } from "../resume/resume-rules.ts";
+import type { PassedMessage } from "../resume/ring.ts";
+import type { ResumeSession } from "../resume/resume-session.ts";
+import { endsSession } from "../resume/session.ts";
+import type { HeldTerms } from "./held-terms.ts";
+
+/** The client of a session that is held: one line over as many connections as it takes. */
+export interface ClientLine extends Line {
+  /** Takes a connection in, in place of the one before, and sends what the client has missed. */
+  attach(socket: WebSocket, connection: number, replay: readonly PassedMessage[]): void;
+  /** Says something that is no message, where client and gateway have agreed on that. */
+  tell(frame: ControlFrame): void;
+  /** Asks the client to come back; false: it is away. */
+  sendAway(reason: string): boolean;
+  /** Waited for in vain. */
+  expire(): void;
+  /** Messages of it that counted. */
+  readonly arrived: number;
+  /** Connections that were taken over and are not closed. */
+  readonly leaving: number;
+  /** What it is to be told when it comes back, as the session ended while it was away. */
+  readonly last: Close | undefined;
+}
+
+/** What a client's line needs of its session. */
+export interface ClientLineTerms {
+  readonly resume: ResumeSession;
+  readonly held: HeldTerms;
+  /** Bytes that wait for a client whose acks are missing. */
+  readonly maxBuffered: number;
+  /** Something was counted. */
+  settle(now: number): void;
+  /** The client is gone, or back. */
+  changed(): void;
+  /** More came than can be kept for it. */
+  overflow(): void;
+}
+
+/** Makes the line; nobody is connected yet. */
+export function createClientLine(terms: ClientLineTerms): ClientLine {
+  const { resume, held, maxBuffered } = terms;
+  const { control } = held;
+  const leaving = new Set<Line>();
+  const unsent: PassedMessage[] = [];
+  let unsentBytes = 0;
+  let current: Line | undefined;
+  let arrived = 0;
+  let last: Close | undefined;
+  let isOver = false;
+  let heard: Parameters<Line["open"]>[0] = () => undefined;
+  let over: Parameters<Line["open"]>[1] = () => undefined;
+
+  function end(code: number, reason: string): void {
+    if (isOver) return;
+    isOver = true;
+    over(code, reason);
+  }
+
+  function take(line: Line, connection: number, data: string | ArrayBuffer): void {
+    let message = data;
+    if (control && typeof data === "string" && data.startsWith(CONTROL_PREFIX)) {
+      const read = readText(data);
+      if (line !== current) return;
+      if (read === undefined) return end(0, "");
+      if ("frame" in read) return obey(read.frame);
+      message = read.data;
+    }
+    const now = Date.now();
+    if (!resume.fromClient(connection, now)) return;
+    arrived += 1;
+    heard(message);
+    terms.settle(now);
+  }
+
+  function obey(frame: ControlFrame): void {
+    if (frame.kind !== "ack") return;
+    resume.acked(frame.n);
+    drain();
+  }
+
+  function lost(line: Line, connection: number, code: number, reason: string): void {
+    if (leaving.delete(line) || line !== current) return;
+    if (held.owner === null || isOver || resume.state === "over" || endsSession(code, held)) {
+      resume.end();
+      return end(code, reason);
+    }
+    current = undefined;
+    if (code !== LOST) line.close({ code });
+    const now = Date.now();
+    resume.detach(connection, now);
+    drain();
+    terms.changed();
+    terms.settle(now);
+  }
+
+  /** What waits for acks goes on when there is room, or into the ring when nobody is connected. */
+  function drain(): void {
+    for (let next = unsent[0]; next !== undefined && !resume.isWindowFull; next = unsent[0]) {
+      unsent.shift();
+      unsentBytes -= next.bytes;
+      pass(next);
+    }
+  }
+
+  function pass(message: PassedMessage): void {
+    const now = Date.now();
+    const fate = resume.toClient(message, now);
+    if (fate === "overflow") return terms.overflow();
+    if (fate === "send") say(message.data);
+    terms.settle(now);
+  }
+
+  function say(data: string | ArrayBuffer): void {
+    try {
+      current?.send(control && typeof data === "string" ? escapeText(data) : data, 0);
+    } catch {
+      // It is gone, which its own events tell; the message is in the ring.
+    }
+  }
+
+  function tell(frame: ControlFrame): void {
+    try {
+      current?.send(controlFrame(frame), 0);
+    } catch {
+      // As above.
+    }
+  }
+
+  return {
+    open(onMessage, onOver) {
+      heard = onMessage;
+      over = onOver;
+    },
+    send(data, bytes) {
+      const message = { data, bytes };
+      if (unsent.length === 0 && !resume.isWindowFull) return pass(message);
+      unsent.push(message);
+      unsentBytes += bytes;
+      if (unsentBytes > maxBuffered) terms.overflow();
+    },
+    close(close) {
+      if (current !== undefined) {
+        resume.end();
+        return current.close(close);
+      }
+      last = close;
+      // As if it had answered: there is nobody to wait for.
+      queueMicrotask(() => end(close.code ?? 1005, ""));
+    },
+    attach(socket, connection, replay) {
+      const line = socketLine(socket);
+      const before = current;
+      line.open(
+        (data) => take(line, connection, data),
+        (code, reason) => lost(line, connection, code, reason),
+      );
+      current = line;
+      if (before !== undefined) {
+        leaving.add(before);
+        before.close({ code: SUPERSEDED, reason: "another connection has taken over" });
+      }
+      if (control) {
+        const { epoch, recv, restarts } = resume.status();
+        tell({ kind: "hello", epoch, recv, restarts });
+      }
+      for (const { data } of replay) say(data);
+      drain();
+    },
+    tell,
+    sendAway(reason) {
+      const line = current;
+      if (line === undefined || held.owner === null) return false;
+      lost(line, resume.connection, LOST, "");
+      leaving.add(line);
+      line.close({ code: COME_BACK, reason });
+      return true;
+    },
+    expire: () => end(LOST, ""),
+    get arrived() {
+      return arrived;
+    },
+    get leaving() {
+      return leaving.size;
+    },
+    get last() {
+      return last;
+    },
+  };
+}

@@ -1,0 +1,215 @@
+import { dial, type Dialled, type Dialler } from "../dial.ts";
+import type { LiveSession } from "../live-session.ts";
+import type { Opening, Refusal } from "../opening.ts";
+import type { Places } from "../places.ts";
+import { refused } from "../refused.ts";
+import { SUPERSEDED, type ResumeRules } from "../resume/resume-rules.ts";
+import type { Attached, Refused } from "../resume/resume-session.ts";
+import { createResumeSession, NO_SUCH_SESSION, restoreResumeSession } from "../resume/session.ts";
+import { openHeldSession, type HeldSession } from "./held-session.ts";
+import { openHeldStore, type HeldStore } from "./held-store.ts";
+import type { HeldTerms } from "./held-terms.ts";
+
+/** The object that a session which is held lives in. */
+export interface HeldHost {
+  readonly storage: DurableObjectStorage;
+  dialler(opening: Opening): Dialler;
+  places(opening: Opening): Places;
+  began(session: LiveSession): void;
+  changed(session: LiveSession): void;
+  renew(session: LiveSession, places: Places, now: number): void;
+  ended(id: string, places: Places): void;
+  abort(): void;
+}
+
+/** Takes in whoever comes for the one session of an object. */
+export interface HeldRelay {
+  /** Answers a handshake, or a plain GET that asks what is known of the session. */
+  fetch(request: Request, opening: Opening, held: HeldTerms): Promise<Response>;
+}
+
+/** Connections that were taken over and never closed, each with up to a ring of what nobody may have read. */
+const MOST_LEAVING = 32;
+
+const IN_USE: Refused = { kind: "refused", code: SUPERSEDED, reason: "this session is being opened" };
+const NOT_YOURS: Refusal = {
+  code: "forbidden",
+  detail: "This session belongs to another client, or to another route.",
+  retryAfter: null,
+};
+const UNKNOWN: Refusal = { code: "not-found", detail: "No such session is held here.", retryAfter: null };
+const OTHER_LEVEL: Refusal = {
+  code: "invalid-request",
+  detail: "_ws_ctl: wanted what the session was opened with.",
+  retryAfter: null,
+};
+const TOO_MANY_LEFT: Refusal = {
+  code: "too-many-connections",
+  detail: "Too many connections of this session were taken over and are not closed.",
+  retryAfter: "5",
+};
+
+/** Makes the relay of an object. */
+export function createHeldRelay(host: HeldHost): HeldRelay {
+  /** The session, also for a while after its end: who comes back then is told of that. */
+  let known: { readonly held: HeldTerms; readonly session: HeldSession; protocol: string | null } | undefined;
+  let opened: Opening | undefined;
+  /** What the upstream is dialled with: the latest handshake. */
+  let asked: Request | undefined;
+  let isOpening = false;
+  let store: HeldStore | undefined;
+
+  function storeOf({ durable, owner }: HeldTerms): HeldStore | undefined {
+    if (durable && owner !== null) store ??= openHeldStore(host.storage);
+    return store;
+  }
+
+  function status(held: HeldTerms, now: number): Response {
+    if (known !== undefined) {
+      if (known.held.owner !== held.owner) return refused(NOT_YOURS);
+      known.session.save(now);
+      return document(known.session.resume.status());
+    }
+    const stored = storeOf(held)?.load()?.session;
+    if (stored === undefined) return refused(UNKNOWN);
+    if (stored.owner !== held.owner) return refused(NOT_YOURS);
+    const resume = restoreResumeSession(stored, rulesOf(held), now);
+    return resume === undefined ? refused(UNKNOWN) : document(resume.status());
+  }
+
+  function comeBack(request: Request, opening: Opening, held: HeldTerms): Response {
+    if (known === undefined) return turnAway(request, NO_SUCH_SESSION);
+    const { session, protocol } = known;
+    const { resume, client } = session;
+    const now = Date.now();
+    if (known.held.owner !== held.owner) return refused(NOT_YOURS);
+    if (known.held.control !== held.control) return refused(OTHER_LEVEL);
+    if (client.leaving >= MOST_LEAVING) return refused(TOO_MANY_LEFT);
+    session.save(now);
+    const attached = resume.attach(claimOf(held), now);
+    if (attached.kind === "refused") return turnAway(request, attached);
+    asked = new Request(request.url, { headers: request.headers });
+    const { last } = client;
+    if (last === undefined) session.resumed(opening);
+    const answer = admit(session, attached, new Headers(protocolOf(protocol)));
+    if (last !== undefined) client.close(last);
+    return answer;
+  }
+
+  function admit(session: HeldSession, attached: Pick<Attached, "connection" | "replay">, headers: Headers): Response {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    const { epoch, recv } = session.resume.status();
+    headers.set("x-ws-session", session.session.describe().id);
+    headers.set("x-ws-epoch", epoch);
+    headers.set("x-ws-recv", String(recv));
+    session.attach(inner, attached);
+    return new Response(null, { status: 101, webSocket: outer, headers });
+  }
+
+  async function open(request: Request, opening: Opening, held: HeldTerms): Promise<Response> {
+    const stored = storeOf(held)?.load();
+    const now = Date.now();
+    if (stored === undefined && held.recv !== null) return turnAway(request, NO_SUCH_SESSION);
+    if (stored !== undefined && stored.session.owner !== held.owner) return refused(NOT_YOURS);
+    const rules = rulesOf(held);
+    const resume =
+      stored === undefined
+        ? createResumeSession({ epoch: crypto.randomUUID(), owner: held.owner ?? "", rules }, now)
+        : restoreResumeSession(stored.session, rules, now);
+    if (resume === undefined) {
+      await store?.erase();
+      return turnAway(request, NO_SUCH_SESSION);
+    }
+    const places = host.places(opening);
+    const taken = await places.take();
+    if (taken !== undefined) return refused(taken);
+    const again = new Request(request.url, { headers: request.headers });
+    const dialled = await dial(request, opening, host.dialler(opening)).catch(async (error: unknown) => {
+      await places.leave();
+      throw error;
+    });
+    const first =
+      stored === undefined
+        ? { kind: "attached" as const, connection: 1, replay: [] }
+        : resume.attach(claimOf(held), Date.now());
+    if (dialled.kind !== "open" || first.kind === "refused") {
+      await places.leave();
+      if (dialled.kind === "failed") return refused(dialled.refusal);
+      if (dialled.kind === "answer") return dialled.answer;
+      dialled.cut();
+      return turnAway(request, first.kind === "refused" ? first : NO_SUCH_SESSION);
+    }
+    asked = again;
+    opened = opening;
+    const session: HeldSession = openHeldSession(
+      { opening, held, dialled, origin: request.headers.get("origin"), resume, store, firsts: stored?.firsts ?? [] },
+      {
+        redial,
+        abort: () => host.abort(),
+        renew: (at) => host.renew(session.session, places, at),
+        changed: () => host.changed(session.session),
+        ended() {
+          host.ended(opening.session, places);
+          // Who was away is told of the end when it comes back.
+          if (session.client.last === undefined) known = undefined;
+          else setTimeout(forget, held.holdMs, session);
+        },
+      },
+    );
+    known = { held, session, protocol: dialled.headers.get("sec-websocket-protocol") };
+    host.began(session.session);
+    return admit(session, first, dialled.headers);
+  }
+
+  function forget(session: HeldSession): void {
+    if (known?.session === session) known = undefined;
+  }
+
+  async function redial(count: number): Promise<Dialled> {
+    if (asked === undefined || opened === undefined) throw new Error("nothing was dialled before");
+    const headers = new Headers(asked.headers);
+    headers.set("x-ws-reconnect", String(count));
+    return dial(new Request(asked.url, { headers }), opened, host.dialler(opened));
+  }
+
+  return {
+    async fetch(request, opening, held) {
+      if (held.isStatus) return status(held, Date.now());
+      if (isOpening) return turnAway(request, IN_USE);
+      if (known !== undefined) return comeBack(request, opening, held);
+      isOpening = true;
+      try {
+        return await open(request, opening, held);
+      } finally {
+        isOpening = false;
+      }
+    },
+  };
+}
+
+function rulesOf({ holdMs, ring, control, durable }: HeldTerms): ResumeRules {
+  return { holdMs, ring, control, stored: durable };
+}
+
+function claimOf({ owner, recv }: HeldTerms): { owner: string; recv: number | undefined } {
+  return { owner: owner ?? "", recv: recv ?? undefined };
+}
+
+function document(body: object): Response {
+  return Response.json(body, { headers: { "cache-control": "no-store" } });
+}
+
+/** With a status, or with a code after the 101: browsers show a page the code alone. */
+function turnAway(request: Request, refusal: Refused): Response {
+  if ("status" in refusal) return refused(NOT_YOURS);
+  const { 0: outer, 1: inner } = new WebSocketPair();
+  inner.accept();
+  inner.close(refusal.code, refusal.reason);
+  // A browser that has offered protocols takes an answer without one for a failure.
+  const [offered] = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
+  return new Response(null, { status: 101, webSocket: outer, headers: protocolOf(offered?.trim() ?? null) });
+}
+
+function protocolOf(protocol: string | null): Record<string, string> {
+  return protocol === null ? {} : { "sec-websocket-protocol": protocol };
+}

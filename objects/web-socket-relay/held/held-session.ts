@@ -1,0 +1,151 @@
+import type { Bridge } from "../bridge.ts";
+import type { Dialled } from "../dial.ts";
+import { openSession, type LiveSession } from "../live-session.ts";
+import type { Opening } from "../opening.ts";
+import type { Attached, ResumeSession } from "../resume/resume-session.ts";
+import type { PassedMessage } from "../resume/ring.ts";
+import { createClientLine, type ClientLine } from "./client-line.ts";
+import type { HeldStore } from "./held-store.ts";
+import type { HeldTerms } from "./held-terms.ts";
+import { createUpstreamLine, type OpenDial } from "./upstream-line.ts";
+
+/** What a session that is held is made of. */
+export interface HeldParts {
+  readonly opening: Opening;
+  readonly held: HeldTerms;
+  readonly dialled: OpenDial;
+  readonly origin: string | null;
+  readonly resume: ResumeSession;
+  /** Undefined: it ends with its object. */
+  readonly store: HeldStore | undefined;
+  /** The client's first messages, which the upstream is to be told before anything else. */
+  readonly firsts: readonly PassedMessage[];
+}
+
+/** The object that it lives in. */
+export interface HeldSessionHost {
+  /** Dials the upstream for the nth time. */
+  redial(count: number): Promise<Dialled>;
+  abort(): void;
+  renew(now: number): void;
+  /** Something about it has changed that operators look for. */
+  changed(): void;
+  ended(): void;
+}
+
+/** A session whose client or upstream may be away. */
+export interface HeldSession {
+  readonly session: LiveSession;
+  readonly resume: ResumeSession;
+  readonly client: ClientLine;
+  /** Writes what has happened: before anybody is told of it. */
+  save(now: number): void;
+  /** The first client, or one that is back. */
+  attach(socket: WebSocket, attached: Pick<Attached, "connection" | "replay">): void;
+  /** A client is back; what it sends again is forgotten. */
+  resumed(opening: Opening): void;
+}
+
+const OVERFLOW = { code: 4413, reason: "more came for this session than can be held" };
+const TOO_MUCH = { code: 1013, reason: "too much data" };
+
+/** Begins a session that is held; no client is attached yet. */
+export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSession {
+  const { opening, held, dialled, origin, resume, store } = parts;
+  const firsts = [...parts.firsts];
+  const { reconnect, control } = held;
+  const isPlain = store === undefined && !control;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let timerAt = Infinity;
+  let resumes = 0;
+  let hasEnded = false;
+  let joined: Bridge | undefined;
+
+  const client = createClientLine({
+    resume,
+    held,
+    maxBuffered: opening.fromUpstream.maxBuffered,
+    settle,
+    changed: () => host.changed(),
+    overflow: () => joined?.close(resume.state === "live" ? TOO_MUCH : OVERFLOW, TOO_MUCH),
+  });
+  const upstream = createUpstreamLine(dialled, {
+    reconnect,
+    firsts,
+    mostFirsts: reconnect?.replayFirst ?? 0,
+    redial: (count) => host.redial(count),
+    changed: () => host.changed(),
+    overflow: () => joined?.close(TOO_MUCH),
+  });
+
+  function save(now: number, isDue = false): void {
+    if (store === undefined || hasEnded || resume.state === "over") return;
+    resume.setWaiting(client.arrived - upstream.passed, now);
+    const batch = isDue ? resume.takeFlush(now) : resume.flush(now);
+    if (batch !== undefined) store.write(batch, firsts);
+  }
+
+  /** What is due by now is written and acknowledged, in this order. */
+  function settle(now: number): void {
+    if (isPlain && resume.state === "live") return;
+    save(now, true);
+    const n = resume.takeAck(now);
+    if (n !== undefined) client.tell({ kind: "ack", n });
+    const at = resume.nextAt();
+    if (at === null || at >= timerAt) return;
+    clearTimeout(timer);
+    timerAt = at;
+    timer = setTimeout(wake, Math.max(1, at - now));
+  }
+
+  function wake(): void {
+    timerAt = Infinity;
+    const now = Date.now();
+    if (resume.state === "held" && resume.isExpired(now)) client.expire();
+    else settle(now);
+  }
+
+  const lines = {
+    client,
+    upstream,
+    state: () => (resume.state === "held" ? "held" : upstream.isAway ? "reconnecting" : "open"),
+    get resumes() {
+      return resumes;
+    },
+    get target() {
+      return upstream.target;
+    },
+    sendAway: (reason: string) => client.sendAway(reason),
+    announce(inMs: number) {
+      if (control) client.tell({ kind: "drain", inMs });
+    },
+  } as const;
+  const ended = (): void => {
+    clearTimeout(timer);
+    hasEnded = true;
+    // What has ended is not to be found again after a crash.
+    void store?.erase();
+    host.ended();
+  };
+  const opened = openSession({ opening, dialled, origin, lines }, { ...host, ended });
+  ({ joined } = opened);
+  return {
+    session: opened.session,
+    resume,
+    client,
+    save,
+    attach(socket, { connection, replay }) {
+      client.attach(socket, connection, replay);
+      settle(Date.now());
+    },
+    resumed({ validUntil }) {
+      resumes += 1;
+      if (store !== undefined) {
+        joined?.forgetWaiting();
+        upstream.forget(client.arrived);
+      }
+      opened.setValidUntil(validUntil);
+      host.changed();
+    },
+  };
+}

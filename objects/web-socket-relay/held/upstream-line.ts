@@ -1,0 +1,163 @@
+import { LOST, type Close } from "../close-codes.ts";
+import type { Dialled } from "../dial.ts";
+import { socketLine, type Line } from "../line.ts";
+import type { PassedMessage } from "../resume/ring.ts";
+import type { ReconnectTerms } from "./held-terms.ts";
+
+/** The upstream of a session that is held: one line over as many connections as it takes. */
+export interface UpstreamLine extends Line {
+  /** Drops the connection, and dials no more. */
+  cut(): void;
+  /** Forgets what waits for it; so many of the client's messages count as passed on then. */
+  forget(passed: number): void;
+  /** How many of the client's messages were passed on. */
+  readonly passed: number;
+  readonly isAway: boolean;
+  readonly target: string | null;
+}
+
+/** What came of a dial that was taken. */
+export type OpenDial = Dialled & { readonly kind: "open" };
+
+/** What an upstream's line needs of its session. */
+export interface UpstreamLineTerms {
+  readonly reconnect: ReconnectTerms | null;
+  /** The first messages that were passed on, to be said again; grows. */
+  readonly firsts: PassedMessage[];
+  readonly mostFirsts: number;
+  /** Dials for the nth time. */
+  redial(count: number): Promise<Dialled>;
+  /** It is away, or back. */
+  changed(): void;
+  /** More waits for it than may. */
+  overflow(): void;
+}
+
+/** Makes the line of a connection that is open, on which nothing was said yet. */
+export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): UpstreamLine {
+  const { reconnect, firsts, mostFirsts } = terms;
+  const protocol = first.headers.get("sec-websocket-protocol");
+  const queue: PassedMessage[] = [];
+  let queuedBytes = 0;
+  let passed = 0;
+  let current: { readonly line: Line; readonly dialled: OpenDial } | undefined;
+  let target = first.target;
+  let isCut = false;
+  let isTold = false;
+  /** What it is to be told when it is back. */
+  let last: Close | undefined;
+  let count = 0;
+  let attempt = 0;
+  let lostAt = 0;
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  let heard: Parameters<Line["open"]>[0] = () => undefined;
+  let over: Parameters<Line["open"]>[1] = () => undefined;
+
+  function join(dialled: OpenDial): void {
+    const line = socketLine(dialled.socket);
+    ({ target } = dialled);
+    current = { line, dialled };
+    line.open(
+      (data) => {
+        if (current?.line === line) heard(data);
+      },
+      (code, reason) => lost(line, code, reason),
+    );
+    for (const { data, bytes } of firsts) line.send(data, bytes);
+    for (const message of queue.splice(0)) pass(line, message);
+    queuedBytes = 0;
+    if (last !== undefined) tell(line, last);
+  }
+
+  function pass(line: Line, message: PassedMessage): void {
+    passed += 1;
+    if (firsts.length < mostFirsts) firsts.push(message);
+    line.send(message.data, message.bytes);
+  }
+
+  function tell(line: Line, close: Close): void {
+    isTold = true;
+    line.close(close);
+  }
+
+  function lost(line: Line, code: number, reason: string): void {
+    if (current?.line !== line) return;
+    if (isTold || isCut || reconnect === null || !reconnect.on.includes(code)) return over(code, reason);
+    if (code !== LOST) line.close({ code });
+    current = undefined;
+    lostAt = Date.now();
+    attempt = 0;
+    plan(reconnect);
+    terms.changed();
+  }
+
+  function plan(rules: ReconnectTerms): void {
+    const most = Math.min(rules.maxDelayMs, rules.minDelayMs * 2 ** Math.min(attempt, 30));
+    attempt += 1;
+    // Half of it is chance: all sessions of an upstream that fell were lost at once.
+    timer = setTimeout(() => void again(rules), (most * (1 + Math.random())) / 2);
+  }
+
+  async function again(rules: ReconnectTerms): Promise<void> {
+    count += 1;
+    const dialled = await terms.redial(count).catch(() => undefined);
+    const isOpen = dialled?.kind === "open";
+    if (isCut) return isOpen ? dialled.cut() : undefined;
+    // The client was told that one, and cannot be told another.
+    const fits = isOpen && dialled.headers.get("sec-websocket-protocol") === protocol;
+    if (fits) {
+      join(dialled);
+      return terms.changed();
+    }
+    if (isOpen) dialled.cut();
+    if (isOpen || refuses(dialled) || Date.now() - lostAt >= rules.giveUpMs) return over(LOST, "");
+    plan(rules);
+  }
+
+  return {
+    open(onMessage, onOver) {
+      heard = onMessage;
+      over = onOver;
+      join(first);
+    },
+    send(data, bytes) {
+      const message = { data, bytes };
+      if (current !== undefined) return pass(current.line, message);
+      queue.push(message);
+      queuedBytes += bytes;
+      const room = reconnect?.queue;
+      if (room !== undefined && (queue.length > room.messages || queuedBytes > room.bytes)) terms.overflow();
+    },
+    close(close) {
+      if (current === undefined) last = close;
+      else tell(current.line, close);
+    },
+    cut() {
+      isCut = true;
+      clearTimeout(timer);
+      current?.dialled.cut();
+    },
+    forget(count_) {
+      queue.length = 0;
+      queuedBytes = 0;
+      passed = count_;
+    },
+    get passed() {
+      return passed;
+    },
+    get isAway() {
+      return current === undefined;
+    },
+    get target() {
+      return target;
+    },
+  };
+}
+
+/** Whether the upstream itself does not want the session: anything but busy. */
+function refuses(dialled: Dialled | undefined): boolean {
+  if (dialled?.kind !== "answer") return false;
+  const { status, body } = dialled.answer;
+  void body?.cancel().catch(() => undefined);
+  return status < 500 && status !== 408 && status !== 429;
+}
