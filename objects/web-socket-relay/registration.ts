@@ -84,11 +84,16 @@ function byShard(
 }
 
 async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Promise<void> {
+  // A wait that goes on when all is done keeps an object awake that could sleep.
+  const done = new AbortController();
   try {
     const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
     const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
-    await Promise.race([stub.report(message), scheduler.wait(REPORT_MS)]);
+    const late = scheduler.wait(REPORT_MS, { signal: done.signal }).catch(() => undefined);
+    await Promise.race([stub.report(message), late]);
   } catch (error) {
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
+  } finally {
+    done.abort();
   }
 }

@@ -1,15 +1,16 @@
 import { sizeOf } from "../bridge.ts";
 import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { closeSocket } from "../close-socket.ts";
-import { admit, newFlow, type Flow } from "../flow.ts";
+import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
-import { OPENING, REFUSAL, type Opening } from "../opening.ts";
+import { REFUSAL, type Opening } from "../opening.ts";
 import { placesOf } from "../places.ts";
 import { createRegistration } from "../registration.ts";
-import type { SessionDescription } from "../session-control.ts";
 import { countsOf, logSession, type SessionEnd } from "../session-log.ts";
-import { EVENT, readReply, type EventReply } from "./event-reply.ts";
+import { readReply, type EventReply } from "./event-reply.ts";
+import { clientFields, createAskBackend } from "./ask-backend.ts";
+import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
 import { callbackStore, noCounts, type Counts, type StoredCallback } from "./stored-callback.ts";
 import { encodeEvents, EVENTS_TYPE } from "./websocket-events.ts";
 
@@ -19,28 +20,10 @@ export interface CallbackRelay {
   open(request: Request, opening: Opening, terms: CallbackTerms): Promise<Response>;
   /** The session, if there is one. */
   session(): LiveSession | undefined;
-  message(message: string | ArrayBuffer): Promise<void>;
+  message(from: WebSocket, message: string | ArrayBuffer): Promise<void>;
   /** The client has closed its connection, or lost it. */
-  closed(code: number, reason: string): Promise<void>;
+  closed(of: WebSocket, code: number, reason: string): Promise<void>;
   alarm(): Promise<void>;
-}
-
-interface Live {
-  stored: StoredCallback;
-  readonly terms: CallbackTerms;
-  /** Undefined: it was lost with the runtime. */
-  readonly socket: WebSocket | undefined;
-  readonly counts: Counts;
-  readonly inward: Flow;
-  readonly outward: Flow;
-  readonly queue: { readonly message: string | ArrayBuffer; readonly bytes: number }[];
-  queuedBytes: number;
-  undelivered: number;
-  isBusy: boolean;
-  /** Resolves when the client's connection has ended. */
-  readonly over: PromiseWithResolvers<void>;
-  /** What others are told of its end. */
-  farewell: Promise<unknown>;
 }
 
 const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
@@ -54,65 +37,32 @@ const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 /** A place lasts ten minutes without it, and so does the entry in the listing. */
 const RENEW_MS = 240_000;
 const OPERATION_MS = 600_000;
-const GRACE_MS = 1_000;
 const MAX_QUEUED = 256;
 /** The backend is told of an end this often, over five minutes. */
 const MAX_TRIES = 6;
 const RETRY_MS = 5_000;
 
-/** Of the handshake with the gateway, not of the client's request. */
-const HANDSHAKE_FIELDS = [
-  OPENING,
-  "connection",
-  "upgrade",
-  "sec-websocket-key",
-  "sec-websocket-version",
-  "sec-websocket-extensions",
-];
-
 /** Finds what an object remembers of its session, when it is first asked. */
 export function createCallbackRelay(ctx: DurableObjectState, env: Env): CallbackRelay {
   const id = ctx.id.toString();
+  const post = createAskBackend(ctx.exports, id);
   const store = callbackStore(ctx.storage);
   const registration = createRegistration(env, id);
-  let live: Live | undefined;
+  let live: LiveCallback | undefined;
 
-  function current(): Live | undefined {
+  /** @param closing one that is not among the object's any more. */
+  function current(closing?: WebSocket): LiveCallback | undefined {
     if (live !== undefined) return live;
     const stored = store.read();
     if (stored === undefined) return undefined;
-    const [socket] = ctx.getWebSockets();
+    const [socket = closing] = ctx.getWebSockets();
     const counts: Counts = socket?.deserializeAttachment() ?? noCounts();
-    live = begin(stored, socket, counts);
+    live = wake(stored, socket, counts);
     return live;
   }
 
-  function begin(stored: StoredCallback, socket: WebSocket | undefined, counts: Counts): Live {
-    const { fromClient, fromUpstream, callback } = stored.opening;
-    if (callback === undefined) throw new Error("an opening of another mode");
-    const now = Date.now();
-    const inward = newFlow({ ...fromClient, maxBuffered: 0 }, now);
-    const outward = newFlow({ ...fromUpstream, maxBuffered: 0 }, now);
-    Object.assign(inward, { messages: counts.messagesIn, bytes: counts.bytesIn });
-    return {
-      stored,
-      terms: callback,
-      socket,
-      counts,
-      inward,
-      outward,
-      queue: [],
-      queuedBytes: 0,
-      undelivered: 0,
-      isBusy: false,
-      over: Promise.withResolvers<void>(),
-      farewell: Promise.resolve(),
-    };
-  }
-
   async function open(request: Request, opening: Opening, { ping, pong }: CallbackTerms): Promise<Response> {
-    const headers = new Headers(request.headers);
-    for (const name of HANDSHAKE_FIELDS) headers.delete(name);
+    const headers = clientFields(request.headers);
     const asked: StoredCallback = {
       opening,
       url: request.url,
@@ -122,22 +72,26 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
       state: null,
       tries: 0,
     };
-    const counts = noCounts();
-    const answer = await post(asked, counts, { name: "connect", headers, body: null });
-    if (!answer.ok) {
-      answer.headers.delete(REFUSAL);
-      return answer;
+    const counts = { ...noCounts(), sequence: 1 };
+    const { maxMessage } = opening.fromUpstream;
+    const { answer, reply } = await post(asked, 1, { name: "connect", headers, body: null }, async (head) => ({
+      answer: head,
+      reply: head.ok ? await readReply(head, maxMessage) : undefined,
+    }));
+    if (reply === undefined) {
+      const refusal = new Response(answer.body, answer);
+      refusal.headers.delete(REFUSAL);
+      return refusal;
     }
-    const reply = await readReply(answer, opening.fromUpstream.maxMessage);
     const protocol = answer.headers.get("sec-websocket-protocol");
     const stored = { ...asked, protocol: protocol?.slice(0, 512) ?? null, state: reply.state };
     const { 0: outer, 1: socket } = new WebSocketPair();
     ctx.acceptWebSocket(socket);
     if (ping !== null) ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
-    live = begin(stored, socket, counts);
+    live = wake(stored, socket, counts);
     store.write(stored);
     plan(live);
-    ctx.waitUntil(registration.opened(describe(live)));
+    ctx.waitUntil(registration.opened(describeCallback(live)));
     act(live, reply);
     // The backend was told that it is there.
     if (request.signal.aborted) end(live, { by: "client", code: LOST }, { code: LOST });
@@ -149,34 +103,8 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     return new Response(null, { status: 101, webSocket: outer, headers: fields });
   }
 
-  interface Event {
-    readonly name: "connect" | "message" | "disconnect";
-    readonly headers?: Headers;
-    readonly body: string | ArrayBuffer | Blob | null;
-    readonly close?: string;
-  }
-
-  /** Asks the backend by the tail of the route, as any request. */
-  function post(stored: StoredCallback, counts: Counts, asked: Event): Promise<Response> {
-    const { name, headers = new Headers(), body, close } = asked;
-    const { route, requestId, client, placement, handshakeMs } = stored.opening;
-    counts.sequence += 1;
-    const event = {
-      [EVENT.name]: name,
-      [EVENT.session]: id,
-      [EVENT.sequence]: String(counts.sequence),
-      ...(stored.state !== null && { [EVENT.state]: stored.state }),
-      ...(close !== undefined && { [EVENT.close]: close }),
-    };
-    const props = { route, requestId, client, event, ...(placement !== undefined && { placement }) };
-    // What is compressed would come here as it is.
-    headers.set("accept-encoding", "identity");
-    const signal = AbortSignal.timeout(handshakeMs + GRACE_MS);
-    return ctx.exports.Origin({ props }).fetch(new Request(stored.url, { method: "POST", headers, body }), { signal });
-  }
-
-  async function message(said: string | ArrayBuffer): Promise<void> {
-    const own = current();
+  async function message(from: WebSocket, said: string | ArrayBuffer): Promise<void> {
+    const own = current(from);
     if (own === undefined || own.stored.end !== undefined) return;
     const now = Date.now();
     const bytes = sizeOf(said);
@@ -193,12 +121,12 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     await work(own);
   }
 
-  function refuse(own: Live, close: Close): void {
+  function refuse(own: LiveCallback, close: Close): void {
     end(own, { by: "gateway", code: close.code ?? null }, close);
   }
 
   /** One event after the other, in order; who comes while one is under way leaves what he has to it. */
-  async function work(own: Live): Promise<void> {
+  async function work(own: LiveCallback): Promise<void> {
     if (own.isBusy) return;
     own.isBusy = true;
     try {
@@ -210,10 +138,11 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     }
   }
 
-  async function deliver(own: Live): Promise<void> {
+  async function deliver(own: LiveCallback): Promise<void> {
     const { terms, counts, stored } = own;
     const batch = own.queue.splice(0, terms.batch);
     for (const { bytes } of batch) own.queuedBytes -= bytes;
+    counts.sequence += 1;
     own.socket?.serializeAttachment(counts);
     const messages = batch.map(({ message: one }) => one);
     const [first = ""] = messages;
@@ -222,15 +151,15 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     const body = terms.batch > 1 ? encodeEvents(messages) : first;
     try {
       const headers = new Headers({ "content-type": type });
-      const answer = await post(stored, counts, { name: "message", headers, body });
-      if (!answer.ok) {
+      const reply = await post(stored, counts.sequence, { name: "message", headers, body }, async (answer) => {
+        if (answer.ok) return readReply(answer, stored.opening.fromUpstream.maxMessage);
         await answer.body?.cancel();
         throw new Error(`the answer is ${answer.status}`);
-      }
-      act(own, await readReply(answer, stored.opening.fromUpstream.maxMessage));
+      });
+      act(own, reply);
     } catch (error) {
       own.undelivered += batch.length;
-      warn("web-socket-message-not-taken", {
+      warn(id, "web-socket-message-not-taken", {
         messages: batch.length,
         error: String(error),
         onFailure: terms.onFailure,
@@ -243,7 +172,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   }
 
   /** Does what the backend has answered. */
-  function act(own: Live, { messages, close, state }: EventReply): void {
+  function act(own: LiveCallback, { messages, close, state }: EventReply): void {
     if (state !== null && state !== own.stored.state) {
       own.stored = { ...own.stored, state };
       store.write(own.stored);
@@ -253,7 +182,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     if (close !== undefined) end(own, { by: "upstream", code: close.code ?? null }, close);
   }
 
-  function say(own: Live, said: string | ArrayBuffer): boolean {
+  function say(own: LiveCallback, said: string | ArrayBuffer): boolean {
     const { counts, outward, socket } = own;
     const now = Date.now();
     const bytes = sizeOf(said);
@@ -271,14 +200,17 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     return true;
   }
 
-  function end(own: Live, by: SessionEnd, close: Close): void {
+  function end(own: LiveCallback, by: SessionEnd, close: Close): void {
     if (own.stored.end !== undefined) return;
-    own.stored = { ...own.stored, end: { ...by, reason: close.reason ?? "" } };
+    // After the messages that wait; nobody knows how many there were of one whose counts are lost.
+    const left = Math.ceil(own.queue.length / own.terms.batch);
+    const sequence = own.socket === undefined ? null : own.counts.sequence + left + 1;
+    own.stored = { ...own.stored, end: { ...by, reason: close.reason ?? "", sequence } };
     store.write(own.stored);
     // Should the object die before the backend knows.
     store.wake(Date.now() + RETRY_MS);
     if (own.socket !== undefined && close.code !== LOST) closeSocket(own.socket, close);
-    const described = describe(own);
+    const described = describeCallback(own);
     const undelivered = own.undelivered === 0 ? {} : { undelivered: own.undelivered };
     logSession(own.stored.opening, described, by, { ...countsOf(described), ...undelivered });
     own.farewell = Promise.all([registration.closed(id), places(own).leave()]);
@@ -286,22 +218,20 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   }
 
   /** Tells the backend, until it has heard it, and forgets the session. */
-  async function tellEnd(own: Live): Promise<void> {
-    const { stored, counts, socket, over } = own;
-    const { by, code, reason } = stored.end ?? { by: "unseen", code: null, reason: "" };
-    const isHeard = await post(stored, counts, { name: "disconnect", body: reason, close: String(code ?? LOST) }).then(
-      async (answer) => {
-        await answer.body?.cancel();
-        return answer.status < 500;
-      },
-      () => false,
-    );
+  async function tellEnd(own: LiveCallback): Promise<void> {
+    const { stored, socket, over } = own;
+    const { by, code, reason, sequence } = stored.end ?? { by: "unseen", code: null, reason: "", sequence: null };
+    const said = { name: "disconnect", body: reason, close: String(code ?? LOST) } as const;
+    const isHeard = await post(stored, sequence, said, async (answer) => {
+      await answer.body?.cancel();
+      return answer.status < 500;
+    }).catch(() => false);
     if (!isHeard && stored.tries + 1 < MAX_TRIES) {
       own.stored = { ...stored, tries: stored.tries + 1 };
       store.write(own.stored);
       return store.wake(Date.now() + RETRY_MS * 2 ** stored.tries);
     }
-    if (!isHeard) warn("web-socket-end-not-told", { tries: MAX_TRIES });
+    if (!isHeard) warn(id, "web-socket-end-not-told", { tries: MAX_TRIES });
     if (by !== "client" && socket !== undefined) {
       await Promise.race([over.promise, scheduler.wait(stored.opening.closeMs)]);
     }
@@ -311,8 +241,8 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     if (by !== "client" && socket !== undefined) ctx.abort("the session has ended");
   }
 
-  async function closed(code: number, reason: string): Promise<void> {
-    const own = current();
+  async function closed(of: WebSocket, code: number, reason: string): Promise<void> {
+    const own = current(of);
     if (own === undefined) return;
     own.over.resolve();
     const { own: violated, other } = relayClose("client", code, reason);
@@ -334,47 +264,22 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     if (now >= own.stored.openedAt + maxLifetimeMs) return refuse(own, TOO_OLD);
     if (now >= lastAt(own) + idleMs) return refuse(own, IDLE);
     plan(own);
-    await Promise.all([registration.renew([describe(own)], now), places(own).keep(now)]);
+    await Promise.all([registration.renew([describeCallback(own)], now), places(own).keep(now)]);
   }
 
-  function plan(own: Live): void {
+  function plan(own: LiveCallback): void {
     const { validUntil, maxLifetimeMs, idleMs } = own.stored.opening;
     const lifetime = own.stored.openedAt + maxLifetimeMs;
     store.wake(Math.min(Date.now() + RENEW_MS, validUntil ?? Infinity, lifetime, lastAt(own) + idleMs));
   }
 
-  function lastAt({ socket, counts, stored }: Live): number {
+  function lastAt({ socket, counts, stored }: LiveCallback): number {
     const ponged = socket && ctx.getWebSocketAutoResponseTimestamp(socket);
     return Math.max(stored.openedAt, counts.lastInAt ?? 0, counts.lastOutAt ?? 0, ponged?.getTime() ?? 0);
   }
 
-  function places({ stored }: Live): ReturnType<typeof placesOf> {
+  function places({ stored }: LiveCallback): ReturnType<typeof placesOf> {
     return placesOf(stored.opening, env, { operationMs: OPERATION_MS, isHeld: true });
-  }
-
-  function describe({ stored, counts, queuedBytes }: Live): SessionDescription {
-    const { opening, openedAt, origin, protocol, end: over } = stored;
-    const { sequence: _sequence, ...passed } = counts;
-    return {
-      id,
-      route: opening.route,
-      principal: opening.principal,
-      address: opening.client.address,
-      origin,
-      protocol,
-      extensions: null,
-      mode: "callback",
-      state: over === undefined ? "open" : "closing",
-      openedAt,
-      ...passed,
-      queuedBytes,
-      resumes: 0,
-      upstream: null,
-    };
-  }
-
-  function warn(event: string, more: object): void {
-    console.warn(JSON.stringify({ level: "warn", event, session: id, ...more }));
   }
 
   return {
@@ -383,7 +288,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
       const own = current();
       if (own?.socket === undefined) return undefined;
       return {
-        describe: () => describe(own),
+        describe: () => describeCallback(own),
         close: (close) => end(own, { by: "gateway", code: close.code ?? null }, close),
         send: (said) => (own.stored.end !== undefined ? "gone" : say(own, said) ? "done" : "full"),
       };
@@ -392,4 +297,8 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     closed,
     alarm,
   };
+}
+
+function warn(session: string, event: string, more: object): void {
+  console.warn(JSON.stringify({ level: "warn", event, session, ...more }));
 }

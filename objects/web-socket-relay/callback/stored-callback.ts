@@ -11,7 +11,7 @@ export interface StoredCallback {
   /** What the backend wants to hear with every event. */
   readonly state: string | null;
   /** How it ended; undefined: it has not. What is stored until the backend knows. */
-  readonly end?: SessionEnd & { readonly reason: string };
+  readonly end?: SessionEnd & { readonly reason: string; readonly sequence: number | null };
   /** How often the backend was told in vain that it has ended. */
   readonly tries: number;
 }

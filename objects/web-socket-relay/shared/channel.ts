@@ -2,7 +2,7 @@ import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { sizeOf } from "../bridge.ts";
 import { closeSocket } from "../close-socket.ts";
 import type { Dialled } from "../dial.ts";
-import { admit, newFlow, release, waitMs, type Flow } from "../flow.ts";
+import { admit, newFlow, release, waitMs } from "../flow.ts";
 import type { Opening } from "../opening.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 
@@ -12,11 +12,11 @@ type Open = Dialled & { readonly kind: "open" };
 export interface ChannelTerms {
   readonly opening: Opening;
   readonly shared: SharedTerms;
-  dial(): Promise<Dialled>;
+  readonly dial: () => Promise<Dialled>;
   /** A message for everyone, of so many bytes. */
-  deliver(message: string | ArrayBuffer, bytes: number, now: number): void;
+  readonly deliver: (message: string | ArrayBuffer, bytes: number, now: number) => void;
   /** It is over, and what everyone is to be told. Called once, if it was ever open. */
-  ended(by: "upstream" | "gateway", code: number, close: Close): void;
+  readonly ended: (by: "upstream" | "gateway", code: number, close: Close) => void;
 }
 
 /** The one upstream connection of many clients. */
@@ -53,7 +53,7 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
   const flow = newFlow(opening.fromUpstream, Date.now());
   // The bytes of all clients together: one upstream reads them.
   const limits = { ...opening.fromClient, messagesPerSecond: null, maxBuffered: 0 };
-  const outward: Flow = newFlow(limits, Date.now());
+  const outward = newFlow(limits, Date.now());
   const queue: { readonly message: string | ArrayBuffer; readonly bytes: number }[] = [];
   const waiting: (string | ArrayBuffer)[] = [];
   let waitingBytes = 0;

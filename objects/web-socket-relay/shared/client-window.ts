@@ -47,7 +47,8 @@ export function offer(
 export function renewWindow(state: ClientWindow, window: number | null): readonly (string | ArrayBuffer)[] {
   state.unheard = 0;
   const going: (string | ArrayBuffer)[] = [];
-  while (window !== null && state.unheard < window) {
+  if (window === null) return going;
+  while (state.unheard < window) {
     const next = state.queue.shift();
     if (next === undefined) break;
     state.unheard += next.bytes;

@@ -2,7 +2,7 @@ import { sizeOf } from "../bridge.ts";
 import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { closeSocket } from "../close-socket.ts";
 import { dial, type Dialled, type Dialler } from "../dial.ts";
-import { admit, newFlow, type Flow } from "../flow.ts";
+import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
@@ -10,7 +10,8 @@ import { RENEW_MS } from "../registration.ts";
 import type { SessionDescription } from "../session-control.ts";
 import { countsOf, logSession, type SessionEnd } from "../session-log.ts";
 import { openChannel, type Channel } from "./channel.ts";
-import { newWindow, offer, renewWindow, type ClientWindow } from "./client-window.ts";
+import { offer, renewWindow } from "./client-window.ts";
+import { describeClient, dueAt, newClient, type SharedClient } from "./shared-client.ts";
 
 /** The object that the clients of an upstream live in. */
 export interface SharedHost {
@@ -44,27 +45,6 @@ interface Sharing {
   readonly origin: Dialler;
 }
 
-interface Client {
-  readonly opening: Opening;
-  readonly shared: SharedTerms;
-  readonly socket: WebSocket;
-  readonly origin: string | null;
-  readonly openedAt: number;
-  readonly flow: Flow;
-  readonly window: ClientWindow;
-  readonly protocol: string | null;
-  /** The target of when it came. */
-  readonly target: string | null;
-  lastInAt: number | null;
-  lastOutAt: number | null;
-  messagesOut: number;
-  bytesOut: number;
-  /** How it ends; undefined: it does not yet. */
-  end: SessionEnd | undefined;
-  /** When it is given up, having been told. */
-  closeBy: number;
-}
-
 const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
 const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
 const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
@@ -85,7 +65,7 @@ const LAST_WORD_MS = 1_000;
 
 /** Makes an empty one. */
 export function createSharedRelay(host: SharedHost): SharedRelay {
-  const clients = new Map<string, Client>();
+  const clients = new Map<string, SharedClient>();
   /** Those that were told and never answered: their connections cannot be dropped one by one. */
   const silent = new Set<WebSocket>();
   let channel: Channel | undefined;
@@ -141,28 +121,9 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     for (const name of ["set-cookie", "sec-websocket-extensions"]) headers.delete(name);
     const { 0: outer, 1: socket } = new WebSocketPair();
     const now = Date.now();
-    const { messagesPerSecond, messageBurst, maxMessage } = opening.fromClient;
-    const client: Client = {
-      opening,
-      shared,
-      socket,
-      origin: request.headers.get("origin")?.slice(0, 512) ?? null,
-      openedAt: now,
-      // Bytes are counted for all clients together.
-      flow: newFlow(
-        { messagesPerSecond, messageBurst, maxMessage, bytesPerSecond: null, byteBurst: 0, maxBuffered: 0 },
-        now,
-      ),
-      window: newWindow(),
-      protocol: headers.get("sec-websocket-protocol")?.slice(0, 512) ?? null,
-      target: dialled.target?.slice(0, 512) ?? null,
-      lastInAt: null,
-      lastOutAt: null,
-      messagesOut: 0,
-      bytesOut: 0,
-      end: undefined,
-      closeBy: Infinity,
-    };
+    const protocol = headers.get("sec-websocket-protocol");
+    const { target } = dialled;
+    const client = newClient(opening, { shared, socket, origin: request.headers.get("origin"), protocol, target }, now);
     listen(client, own);
     clients.set(opening.session, client);
     const session: LiveSession = {
@@ -178,7 +139,11 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     return { kind: "joined", session, socket: outer, headers };
   }
 
-  function listen(client: Client, own: Channel): void {
+  function describe(client: SharedClient): SessionDescription {
+    return describeClient(client, channel);
+  }
+
+  function listen(client: SharedClient, own: Channel): void {
     const { socket } = client;
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => heard(client, own, data));
@@ -189,7 +154,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     socket.accept({ allowHalfOpen: true });
   }
 
-  function heard(client: Client, own: Channel, message: string | ArrayBuffer): void {
+  function heard(client: SharedClient, own: Channel, message: string | ArrayBuffer): void {
     if (client.end !== undefined) return;
     const now = Date.now();
     const bytes = sizeOf(message);
@@ -208,7 +173,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   }
 
   /** False: it is closed instead. */
-  function send(client: Client, message: string | ArrayBuffer, bytes: number, now: number): boolean {
+  function send(client: SharedClient, message: string | ArrayBuffer, bytes: number, now: number): boolean {
     const { shared, opening } = client;
     if (shared.window !== null) {
       const { window, overflow } = shared;
@@ -221,7 +186,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     return true;
   }
 
-  function say(client: Client, message: string | ArrayBuffer, bytes: number, now: number): void {
+  function say(client: SharedClient, message: string | ArrayBuffer, bytes: number, now: number): void {
     client.messagesOut += 1;
     client.bytesOut += bytes;
     client.lastOutAt = now;
@@ -232,11 +197,11 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     }
   }
 
-  function refuse(client: Client, close: Close): void {
+  function refuse(client: SharedClient, close: Close): void {
     tell(client, close, { by: "gateway", code: close.code ?? null });
   }
 
-  function tell(client: Client, close: Close, end: SessionEnd): void {
+  function tell(client: SharedClient, close: Close, end: SessionEnd): void {
     if (client.end !== undefined) return;
     client.end = end;
     const now = Date.now();
@@ -246,7 +211,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   }
 
   /** Its connection is over, or it has closed it. */
-  function gone(client: Client, code: number, reason: string): void {
+  function gone(client: SharedClient, code: number, reason: string): void {
     silent.delete(client.socket);
     const { own, other } = relayClose("client", code, reason);
     if (client.end === undefined && code !== LOST) closeSocket(client.socket, own ?? other);
@@ -254,7 +219,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     forget(client);
   }
 
-  function forget(client: Client): void {
+  function forget(client: SharedClient): void {
     const { opening, end, window } = client;
     if (!clients.delete(opening.session)) return;
     const described = describe(client);
@@ -303,7 +268,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     plan(now, next);
   }
 
-  function judge(client: Client, now: number): void {
+  function judge(client: SharedClient, now: number): void {
     if (now < dueAt(client)) return;
     const { end, opening, openedAt } = client;
     if (end !== undefined) {
@@ -312,31 +277,6 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     }
     if (now >= (opening.validUntil ?? Infinity)) return refuse(client, EXPIRED);
     refuse(client, now >= openedAt + opening.maxLifetimeMs ? TOO_OLD : IDLE);
-  }
-
-  function describe(client: Client): SessionDescription {
-    const { opening, flow, window, protocol, target } = client;
-    return {
-      id: opening.session,
-      route: opening.route,
-      principal: opening.principal,
-      address: opening.client.address,
-      origin: client.origin,
-      protocol,
-      extensions: null,
-      mode: "shared",
-      state: client.end !== undefined ? "closing" : channel?.isLost === true ? "reconnecting" : "open",
-      openedAt: client.openedAt,
-      lastInAt: client.lastInAt,
-      lastOutAt: client.lastOutAt,
-      messagesIn: flow.messages,
-      messagesOut: client.messagesOut,
-      bytesIn: flow.bytes,
-      bytesOut: client.bytesOut,
-      queuedBytes: window.buffered,
-      resumes: 0,
-      upstream: channel?.target?.slice(0, 512) ?? target,
-    };
   }
 
   return { join };
@@ -352,11 +292,4 @@ function headOf({ status, headers }: Response): Response {
   const kept = new Headers(headers);
   for (const name of ["set-cookie", "content-length", "content-encoding", "content-type"]) kept.delete(name);
   return new Response(null, { status, headers: kept });
-}
-
-function dueAt({ closeBy, end, opening, openedAt, lastInAt, lastOutAt }: Client): number {
-  if (end !== undefined) return closeBy;
-  const { validUntil, maxLifetimeMs, idleMs } = opening;
-  const lastAt = Math.max(openedAt, lastInAt ?? 0, lastOutAt ?? 0);
-  return Math.min(validUntil ?? Infinity, openedAt + maxLifetimeMs, lastAt + idleMs);
 }

@@ -1,0 +1,97 @@
+import { newFlow, type Flow } from "../flow.ts";
+import type { SharedTerms } from "../mode-terms.ts";
+import type { Opening } from "../opening.ts";
+import type { SessionDescription } from "../session-control.ts";
+import type { SessionEnd } from "../session-log.ts";
+import type { Channel } from "./channel.ts";
+import { newWindow, type ClientWindow } from "./client-window.ts";
+
+/** One of the clients of an upstream. */
+export interface SharedClient {
+  readonly opening: Opening;
+  readonly shared: SharedTerms;
+  readonly socket: WebSocket;
+  readonly origin: string | null;
+  readonly openedAt: number;
+  readonly flow: Flow;
+  readonly window: ClientWindow;
+  readonly protocol: string | null;
+  /** The target of when it came. */
+  readonly target: string | null;
+  lastInAt: number | null;
+  lastOutAt: number | null;
+  messagesOut: number;
+  bytesOut: number;
+  /** How it ends; undefined: it does not yet. */
+  end: SessionEnd | undefined;
+  /** When it is given up, having been told. */
+  closeBy: number;
+}
+
+/** What is known of a client when it comes. */
+export interface ClientParts {
+  readonly shared: SharedTerms;
+  readonly socket: WebSocket;
+  readonly origin: string | null;
+  readonly protocol: string | null;
+  readonly target: string | null;
+}
+
+/** A client that has just come. */
+export function newClient(opening: Opening, parts: ClientParts, now: number): SharedClient {
+  const { messagesPerSecond, messageBurst, maxMessage } = opening.fromClient;
+  // Bytes are counted for all clients together.
+  const limits = { messagesPerSecond, messageBurst, maxMessage, bytesPerSecond: null, byteBurst: 0, maxBuffered: 0 };
+  const { shared, socket, origin, protocol, target } = parts;
+  return {
+    opening,
+    shared,
+    socket,
+    origin: origin?.slice(0, 512) ?? null,
+    openedAt: now,
+    flow: newFlow(limits, now),
+    window: newWindow(),
+    protocol: protocol?.slice(0, 512) ?? null,
+    target: target?.slice(0, 512) ?? null,
+    lastInAt: null,
+    lastOutAt: null,
+    messagesOut: 0,
+    bytesOut: 0,
+    end: undefined,
+    closeBy: Infinity,
+  };
+}
+
+/** What is known of it now. @param channel its upstream; undefined: it has none any more. */
+export function describeClient(client: SharedClient, channel: Channel | undefined): SessionDescription {
+  const { opening, flow, window, protocol, target } = client;
+  return {
+    id: opening.session,
+    route: opening.route,
+    principal: opening.principal,
+    address: opening.client.address,
+    origin: client.origin,
+    protocol,
+    extensions: null,
+    mode: "shared",
+    state: client.end !== undefined ? "closing" : channel?.isLost === true ? "reconnecting" : "open",
+    openedAt: client.openedAt,
+    lastInAt: client.lastInAt,
+    lastOutAt: client.lastOutAt,
+    messagesIn: flow.messages,
+    messagesOut: client.messagesOut,
+    bytesIn: flow.bytes,
+    bytesOut: client.bytesOut,
+    queuedBytes: window.buffered,
+    resumes: 0,
+    upstream: channel?.target?.slice(0, 512) ?? target,
+  };
+}
+
+/** When something is to be done about it. */
+export function dueAt({ closeBy, end, opening, openedAt, lastInAt, lastOutAt }: SharedClient): number {
+  if (end !== undefined) return closeBy;
+  const { validUntil, maxLifetimeMs, idleMs } = opening;
+  const lastAt = Math.max(openedAt, lastInAt ?? 0, lastOutAt ?? 0);
+  return Math.min(validUntil ?? Infinity, openedAt + maxLifetimeMs, lastAt + idleMs);
+}
