@@ -2,6 +2,8 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { RawClient } from "../support/raw-client.ts";
+import { request } from "../support/raw-request.ts";
 
 /** Log lines and figures come some time after the answers. */
 const PATIENCE = { timeout: 15_000 };
@@ -27,6 +29,7 @@ beforeAll(async () => {
         { id: "guide", prefix: "/api", backend: "plain" },
         { id: "tried", prefix: "/tried", backend: "tried" },
         { id: "hung", prefix: "/hung", backend: "hung" },
+        { id: "once", prefix: "/once", backend: "plain", idempotency: true },
         { id: "short", prefix: "/short", backend: "hung", timeouts: { total: "1s" } },
         {
           id: "limited",
@@ -269,6 +272,30 @@ describe("each request", () => {
         "batch-of-three-2 /limited/x ",
       ]);
     }, PATIENCE);
+  });
+
+  it("that has an idempotency key comes to its end though the client leaves", async () => {
+    const { opened, open } = latch();
+    origin.on("/pay", { after: opened, body: "paid" });
+    const part = { method: "POST", path: "/once/pay", headers: { "Idempotency-Key": "one" }, body: { n: 1 } };
+    const leaving = await RawClient.open(gateway.url);
+    const headers = ["Content-Type: application/json", "X-Request-ID: left-by-its-client"];
+    const body = JSON.stringify({ requests: [part] });
+    const { host } = new URL(gateway.url);
+    await leaving.send(request({ method: "POST", target: "/batch", host, headers, body }));
+    await origin.until("/pay", 1);
+    leaving.reset();
+    await vi.waitFor(() => {
+      expect(gateway.logs().filter(({ requestId }) => requestId === "left-by-its-client")).toHaveLength(1);
+    }, PATIENCE);
+    open();
+    const [again] = await vi.waitFor(async () => {
+      const answers = await batch([part]);
+      expect(answers[0]?.body).not.toMatchObject({ code: "idempotency-in-flight" });
+      return answers;
+    }, PATIENCE);
+    expect([again?.status, again?.body, again?.headers["idempotent-replayed"]]).toEqual([200, "paid", "true"]);
+    expect(origin.asked("/pay")).toHaveLength(1);
   });
 
   it.each([

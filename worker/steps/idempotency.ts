@@ -146,13 +146,17 @@ const NOTES = {
  */
 function outliving(exchange: Exchange, body: ArrayBuffer | undefined, { onUnknown }: IdempotencySettings): Exchange {
   const { url, method, headers, cf } = exchange.request;
+  // A batch stops what it holds with its client; who has a permit has to give it up.
+  const isBatchs =
+    exchange.pool !== undefined &&
+    exchange.route.route.rateLimits.every(({ algorithm }) => algorithm !== "concurrency");
   return {
     ...exchange,
     request: new Request(url, { method, headers, ...(cf === undefined ? {} : { cf }) }),
     ...(body === undefined ? {} : { body }),
     isSentOnce: onUnknown === "refuse",
     // Whoever has made one, to give up a permit, still ends the way to the origin by it.
-    stop: exchange.stop ?? new AbortController(),
+    stop: (isBatchs ? undefined : exchange.stop) ?? new AbortController(),
   };
 }
 
