@@ -76,6 +76,8 @@ export interface ExchangeNotes {
   degraded?: string[];
   /** How a streamed response body ended; the log line waits for it. Undefined when the body was all there. */
   body?: Promise<PumpEnd>;
+  /** For how long its client was waited for while its body was sent, as `OutgoingBody` says. Not in the log. */
+  clientMs?: (now: number) => number;
   /** Whether anything of it may have reached an origin. Not in the log. */
   isSent?: boolean;
   /** What was made of its idempotency key. */

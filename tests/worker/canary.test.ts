@@ -118,6 +118,21 @@ describe("a request that was drawn", () => {
       [0, 0, null],
     ],
     ["that the gateway refuses counts nowhere", () => fail("breaker-open"), [0, 0, null]],
+    [
+      "whose client was slow to send it counts with its backend's time",
+      (notes) => (sent(notes, { upstreamMs: 500, clientMs: () => 480 }), new Response("a")),
+      [1, 0, 22.627416997969522],
+    ],
+    [
+      "whose client left its backend next to no time counts nowhere",
+      (notes) => (sent(notes, { clientMs: () => 30_000 }), fail("upstream-timeout")),
+      [0, 0, null],
+    ],
+    [
+      "whose client may never have sent all of it counts nowhere",
+      (notes) => (sent(notes, { clientMs: () => Infinity }), new Response("a")),
+      [0, 0, null],
+    ],
     ["that its client doesn't finish counts nowhere", (notes) => (sent(notes), fail("request-timeout")), [0, 0, null]],
   ];
 

@@ -102,7 +102,7 @@ async function tried(view: RolloutView, trial: Trial, exchange: Exchange, next: 
     return response;
   } catch (error) {
     const isOurs = exchange.notes.isSent === true && originFailure(error) !== undefined;
-    ended(view, trial, exchange, isOurs ? ERROR : undefined);
+    ended(view, trial, exchange, isOurs && hadItsTime(exchange) ? ERROR : undefined);
     throw error;
   }
 }
@@ -119,5 +119,13 @@ function endOf({ notes }: Exchange, { status }: Response): TrialEnd | undefined 
   if (notes.fallback !== undefined || notes.isSent !== true) return undefined;
   // What is kept bridges a failure.
   if (notes.cache === "STALE" || status >= 500) return ERROR;
-  return notes.upstreamMs === undefined ? undefined : { kind: "answer", ms: notes.upstreamMs };
+  if (notes.upstreamMs === undefined) return undefined;
+  const ms = notes.upstreamMs - (notes.clientMs?.(Date.now()) ?? 0);
+  return ms === -Infinity ? undefined : { kind: "answer", ms: Math.max(0, ms) };
+}
+
+/** Clients that send their bodies slowly, or never whole, could have a release aborted that is sound. */
+function hadItsTime({ notes, receivedAt }: Exchange): boolean {
+  const now = Date.now();
+  return (notes.clientMs?.(now) ?? 0) <= (now - receivedAt) / 2;
 }

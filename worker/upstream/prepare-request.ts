@@ -27,7 +27,10 @@ export function prepareRequest(route: Route, send: Send): Handler {
     // Each await costs a turn of the microtask queue, and most requests have no body to wait for.
     if (request.body === null) return send(exchange, headers, NOTHING);
     const terms = { limits: sizeLimits, timeouts, receivedAt };
-    return outgoingBody(request, terms).then((body) => send(exchange, headers, body));
+    return outgoingBody(request, terms).then((body) => {
+      exchange.notes.clientMs = body.clientMs;
+      return send(exchange, headers, body);
+    });
   };
 }
 

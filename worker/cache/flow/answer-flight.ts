@@ -75,7 +75,12 @@ function said(answer: Response, says: OriginSays): Response {
   return answer;
 }
 
-function logged({ body: _body, isSent: _isSent, ...rest }: Exchange["notes"]): Readonly<Record<string, unknown>> {
+function logged({
+  body: _body,
+  clientMs: _clientMs,
+  isSent: _isSent,
+  ...rest
+}: Exchange["notes"]): Readonly<Record<string, unknown>> {
   return rest;
 }
 
