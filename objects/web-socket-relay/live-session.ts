@@ -1,4 +1,4 @@
-import { bridge, type Bridge, type BridgeEnd } from "./bridge.ts";
+import { bridge, type Bridge } from "./bridge.ts";
 import { LOST, type Close } from "./close-codes.ts";
 import type { Dialled } from "./dial.ts";
 import { forgetSplice, holdSplice } from "./held-splices.ts";
@@ -6,6 +6,7 @@ import type { Opening } from "./opening.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { RENEW_MS } from "./registration.ts";
 import { socketLine, type Line } from "./line.ts";
+import { countsOf, logSession, type SessionEnd } from "./session-log.ts";
 import type { ControlReply, SessionDescription, SessionState, TapOptions, TapReply } from "./session-control.ts";
 import { createSessionTap, type SessionTap } from "./session-tap.ts";
 
@@ -68,9 +69,6 @@ const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
 /** To be opened anew. */
 const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 
-/** Who ended a session; `unseen`: nobody can tell of a splice that others have displaced. */
-type EndedBy = BridgeEnd["by"] | "unseen";
-
 /** Begins a session. */
 export function openSession(parts: SessionParts, host: SessionHost): OpenedSession {
   const { opening, dialled, origin, lines } = parts;
@@ -96,7 +94,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       closeMs,
       drop: (side) => (side === "client" ? host.abort() : upstream.cut()),
       seen: (from, data, now) => tapping?.note(from === "client" ? "in" : "out", data, now),
-      ended: ({ by, code }) => finish(by, code),
+      ended: finish,
     });
     // Each leg has its own compression.
     dialled.headers.delete("sec-websocket-extensions");
@@ -110,12 +108,13 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
 
   function tick(): void {
     const now = Date.now();
-    if (held?.isLetGo === true) return finish("unseen", null);
+    if (held?.isLetGo === true) return finish({ by: "unseen", code: null });
     if (validUntil !== null && now >= validUntil) return close(EXPIRED);
     if (now >= openedAt + maxLifetimeMs) return close(TOO_OLD);
     if (joined !== undefined && now >= joined.lastAt() + idleMs) return close(IDLE);
     if (now >= renewAt) {
       renewAt = now + RENEW_MS;
+      tapping?.beat();
       host.renew(now);
     }
     plan(now);
@@ -130,40 +129,19 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   function close(said: Close): void {
     if (joined !== undefined) return joined.close(said);
     dialled.cut();
-    finish("gateway", said.code ?? null);
+    finish({ by: "gateway", code: said.code ?? null });
   }
 
-  function finish(by: EndedBy, code: number | null): void {
+  function finish(end: SessionEnd): void {
     if (isOver) return;
     isOver = true;
     clearTimeout(timer);
     if (held !== undefined) forgetSplice(held);
-    log(by, code);
-    tapping?.closed(code ?? LOST, "", Date.now());
+    // Of a splice nobody has counted any.
+    const session = describe();
+    logSession(opening, session, end, joined === undefined ? {} : countsOf(session));
+    tapping?.closed(end.code ?? LOST, "", Date.now());
     host.ended();
-  }
-
-  function log(by: EndedBy, code: number | null): void {
-    const { route, requestId, client } = opening;
-    const { messagesIn, messagesOut, bytesIn, bytesOut, protocol, upstream } = describe();
-    const line = {
-      level: "info",
-      message: "web-socket",
-      time: new Date(openedAt).toISOString(),
-      requestId,
-      session: id,
-      route,
-      mode,
-      endedBy: by,
-      closeCode: code,
-      durationMs: Date.now() - openedAt,
-      // Of a splice nobody has counted any.
-      ...(joined === undefined ? {} : { messagesIn, messagesOut, bytesIn, bytesOut }),
-      protocol: protocol ?? undefined,
-      target: upstream ?? undefined,
-      client: client.address,
-    };
-    console.log(JSON.stringify(line));
   }
 
   function describe(): SessionDescription {

@@ -5,6 +5,8 @@ export interface SessionTap {
   readonly events: ReadableStream<Uint8Array>;
   /** Shows a message, if it is one of those that are to be shown. Costs next to nothing once the tap is over. */
   note(direction: "in" | "out", message: string | ArrayBuffer, now: number): void;
+  /** Says nothing, now and then: it is noticed so that whoever looked has left. */
+  beat(): void;
   /** The session has ended. */
   closed(code: number, reason: string, now: number): void;
 }
@@ -74,6 +76,9 @@ export function createSessionTap(options: TapOptions, now: number, onOver: () =>
       if (dropped > 0) send("dropped", { at, messages: dropped });
       dropped = 0;
       send("message", { n: seen, at, direction, ...shown(message, options.maxBytes, hidden) });
+    },
+    beat() {
+      if ((target?.desiredSize ?? 0) > 0) target?.enqueue(encoder.encode(":\n\n"));
     },
     closed(code, reason, at) {
       end("closed", { at, code, reason });

@@ -66,9 +66,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
 
   function status(held: HeldTerms, now: number): Response {
     if (known !== undefined) {
+      const { session } = known;
       if (known.held.owner !== held.owner) return refused(NOT_YOURS);
-      known.session.save(now);
-      return document(known.session.resume.status());
+      if (session.resume.state === "over") return refused(UNKNOWN);
+      session.save(now);
+      return document(session.resume.status());
     }
     const stored = storeOf(held)?.load()?.session;
     if (stored === undefined) return refused(UNKNOWN);

@@ -29,8 +29,11 @@ export function resumeRequest(query: URLSearchParams, headers: Headers): ResumeR
 
 /** A raw query (without `?`) without what is the gateway's own in it, for the upstream. */
 export function withoutResume(query: string): string {
-  return query
-    .split("&")
-    .filter((part) => !part.startsWith(PREFIX))
-    .join("&");
+  return (
+    query
+      .split("&")
+      // Read as it was read above: a name may be escaped.
+      .filter((part) => ![...new URLSearchParams(part).keys()].some((name) => name.startsWith(PREFIX)))
+      .join("&")
+  );
 }

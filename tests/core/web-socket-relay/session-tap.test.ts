@@ -31,6 +31,12 @@ async function shown(text: string, changes: Partial<TapOptions>): Promise<unknow
 }
 
 describe("a tap", () => {
+  it("says nothing now and then, so that one who has left is noticed", async () => {
+    const { tap, reader } = tapped();
+    tap.beat();
+    expect((await reader.read()).value).toBe(":\n\n");
+  });
+
   it("shows texts as texts and what is binary in Base64, each cut at its length", async () => {
     const { tap, read } = tapped({ maxBytes: 4 });
     tap.note("in", "grüße", START);

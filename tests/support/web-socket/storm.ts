@@ -1,0 +1,110 @@
+import type { ResumableOptions } from "../../../clients/websocket/resumable-web-socket.ts";
+import { createRandom } from "../../simulation/random.ts";
+import { CutWire } from "./cut-wire.ts";
+import { openHeld } from "./held-client.ts";
+import type { Peer } from "./peer.ts";
+import type { Relayed } from "./relayed.ts";
+
+/** How much weather a session is to stand. */
+export interface StormOptions extends Pick<ResumableOptions, "control"> {
+  /** Each way. */
+  readonly messages: number;
+  readonly resets: number;
+  readonly takeovers: number;
+  readonly seed: number;
+}
+
+/** What came of it. */
+export interface StormEnd {
+  readonly toOrigin: readonly string[];
+  readonly toClient: readonly unknown[];
+  readonly told: readonly string[];
+  readonly resumeMs: readonly number[];
+}
+
+/** Messages under way each way: fewer than either side keeps. */
+const MOST_UNDER_WAY = 300;
+
+/** Sends numbered messages both ways through a session whose connection is reset and taken over at random. */
+export async function storm(relayed: Relayed, path: string, options: StormOptions): Promise<StormEnd> {
+  const { messages, resets, takeovers, seed, control = false } = options;
+  const random = createRandom(seed);
+  const wire = await CutWire.start(Number(new URL(relayed.gateway.url).port));
+  try {
+    const mark = `storm=${seed}.`;
+    const client = await openHeld(`ws://127.0.0.1:${wire.port}/${path}/held?${mark}`, { control });
+    const origin = listening(await relayed.origin.accept(mark));
+    const blows = shuffled(
+      [...Array<string>(resets).fill("reset"), ...Array<string>(takeovers).fill("takeover")],
+      random,
+    );
+    const every = messages / (blows.length + 1);
+    let sent = 0;
+    while (sent < messages) {
+      const burst = Math.min(random.integer(1, Math.max(1, Math.floor(every))), messages - sent);
+      for (let index = 0; index < burst; index += 1) {
+        sent += 1;
+        client.socket.send(`c${sent}`);
+        origin.peer.text(`s${sent}`);
+      }
+      if (sent >= every * (resets + takeovers - blows.length + 1)) {
+        const back = resets + takeovers - blows.length;
+        await client.until(() => client.told.filter((what) => what === "resumed").length >= back);
+        if (blows.pop() === "reset") wire.reset();
+        else client.socket.reconnect();
+      }
+      const due = sent - random.integer(0, MOST_UNDER_WAY);
+      if (client.got.length < due) await client.until(() => client.got.length >= due || client.socket.readyState !== 1);
+      if (origin.got.length < due) await origin.until(() => origin.got.length >= due);
+      if (client.socket.readyState !== 1) break;
+    }
+    await client.until(() => client.got.length >= messages || client.socket.readyState !== 1);
+    if (client.socket.readyState === 1) await origin.until(() => origin.got.length >= messages);
+    client.socket.close(1000);
+    await client.until(() => client.told.some((what) => what.startsWith("close")));
+    return { toOrigin: origin.got, toClient: client.got, told: client.told, resumeMs: client.resumeMs };
+  } finally {
+    await wire.stop();
+  }
+}
+
+/** An origin's side of a session: keeps texts, and answers as a sound endpoint does. */
+export function listening(peer: Peer): {
+  readonly peer: Peer;
+  readonly got: string[];
+  until(holds: () => boolean): Promise<void>;
+} {
+  const got: string[] = [];
+  let waiters: (() => void)[] = [];
+  const early = [...peer.frames];
+  peer.countOnly().behave();
+  const behave = peer.onFrame;
+  peer.onFrame = (frame) => {
+    behave?.(frame);
+    take(frame);
+  };
+  function take({ opcode, payload }: Peer["frames"][number]): void {
+    if (opcode === 1) got.push(payload.toString());
+    for (const waiter of waiters.splice(0)) waiter();
+  }
+  for (const frame of early) take(frame);
+  return {
+    peer,
+    got,
+    async until(holds) {
+      while (!holds()) await new Promise<void>((resolve) => waiters.push(resolve));
+    },
+  };
+}
+
+function shuffled(list: string[], random: ReturnType<typeof createRandom>): string[] {
+  return list
+    .map((item) => ({ item, at: random.next() }))
+    .toSorted((one, other) => one.at - other.at)
+    .map(({ item }) => item);
+}
+
+/** What should have come: `c1` to `c<count>`, or `s`. */
+export function numbered(prefix: "c" | "s", count: number): readonly string[] {
+  return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
+}
