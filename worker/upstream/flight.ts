@@ -171,14 +171,15 @@ export function land(outgoing: Outgoing, flight: Flight, end: CallEnd): void {
   turn();
   if (attempt !== undefined) target.breaker?.settle(exchange, attempt, end, now);
   const stream = end.kind === "response" ? exchange.notes.body : undefined;
+  const ms = timeAtTarget(outgoing, flight, now);
   if (visit !== undefined) {
-    visit.note(callTime(end));
+    // Of a body that nobody saw go it is not known how fast its target is.
+    visit.note(ms === -Infinity ? { kind: "nothing" } : callTime(end));
     if (stream === undefined) visit.leave();
     else void stream.then(() => visit.leave());
   }
   if (call === undefined) return;
   const { load } = target.state;
-  const ms = timeAtTarget(outgoing, flight, now);
   if (end.kind === "response" && end.status < 500 && ms > -Infinity) noteAnswer(load, end.durationMs, now);
   // How long it would have taken is not known, but so long at least.
   if (end.kind === "error" && end.error === "timeout") noteAnswer(load, ms, now);
