@@ -22,7 +22,7 @@ export interface FanOutStep {
   readonly cut: readonly number[];
 }
 
-/** A reader further behind than this is broken off once the body isn't kept whole. */
+/** A reader further behind the fastest than this is broken off once the body isn't kept whole. */
 export const MAX_LAG_BYTES = 4 << 20;
 
 /** A body of which nothing has come. */
@@ -63,8 +63,10 @@ function settle(fanOut: FanOut): FanOutStep {
   if (fanOut.isAdmitting) return { fanOut, cut: [] };
   const cut: number[] = [];
   const readers = new Map(fanOut.readers);
+  // Not behind what has come: one who reads alone is behind nobody.
+  const furthest = Math.max(0, ...readers.values());
   for (const [reader, read] of fanOut.readers) {
-    if (fanOut.isPatient || fanOut.total - read <= MAX_LAG_BYTES) continue;
+    if (fanOut.isPatient || furthest - read <= MAX_LAG_BYTES) continue;
     cut.push(reader);
     readers.delete(reader);
   }

@@ -68,16 +68,20 @@ it("lets nobody join once what all have read may go", async () => {
 it("breaks off who is too far behind while more is to come, and hurries nobody once all has come", async () => {
   for (const hasEnded of [false, true]) {
     const body = newSharedBody();
-    const slow = reader();
+    const [slow, fast] = [reader(), reader()];
     const delivered = Promise.allSettled([body.deliver(1, slow.write, HEAD)]);
+    const first = body.deliver(2, fast.write, HEAD);
     body.add(new Uint8Array(MAX_LAG_BYTES));
     body.add(new Uint8Array(1));
+    await fast.take(3);
     if (hasEnded) body.end(true);
     body.close();
     expect(body.kept()).toBe(hasEnded ? MAX_LAG_BYTES + 1 : 0);
     await slow.take(3);
     const [{ status }] = await delivered;
     expect(status).toBe(hasEnded ? "fulfilled" : "rejected");
+    body.end(true);
+    await first;
   }
 });
 
