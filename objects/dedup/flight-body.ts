@@ -88,6 +88,6 @@ export function giveUpUnread(state: FlightState, id: number): Step {
 }
 
 /** What of all bodies is kept; of those that are not kept whole only what their slowest reader still needs, which is bounded elsewhere. */
-function retained({ flights }: FlightState): number {
+export function retained({ flights }: FlightState): number {
   return flights.reduce((sum, flight) => sum + (flight.kind !== "undecided" && flight.isWhole ? flight.bytes : 0), 0);
 }

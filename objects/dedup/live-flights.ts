@@ -8,11 +8,13 @@ import {
   type OriginFailed,
   type OriginSays,
 } from "./flight-messages.ts";
+import { retained } from "./flight-body.ts";
 import { FLIGHT_RULES, type FlightRules } from "./flight-rules.ts";
 import { NO_FLIGHTS, streamingOf, type FlightEffect, type FlightState } from "./flight-state.ts";
 import { nextDue } from "./flight-time.ts";
 import { step, type FlightEvent } from "./flights.ts";
 import { newSharedBody, type SharedBody } from "./shared-body.ts";
+import { newSharedRoom } from "./shared-room.ts";
 import { advance, newSteadyClock } from "./steady-clock.ts";
 
 /** Asks the origin on behalf of a flight: the gateway's inner entrypoint, which says in a field of the response what it is. */
@@ -57,6 +59,9 @@ const BEAT_MS = 1_000;
 /** A follower waits no longer for another's request. */
 const { followerWaitMs } = FLIGHT_RULES;
 
+/** For what all objects of this isolate keep of bodies: it has 128 MB. */
+const room = newSharedRoom(64 << 20);
+
 /**
  * Does what the state machine of `flights.ts` says, with real requests and streams.
  *
@@ -65,7 +70,9 @@ const { followerWaitMs } = FLIGHT_RULES;
 export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
   const waiters = new Map<number, Waiting>();
   const requests = new Map<number, UnderWay>();
+  /** What is forgotten and still read by some. */
   const lingering = new Set<SharedBody>();
+  const share = room();
   /** What failed last, by code. */
   const failures = new Map<string, OriginFailed>();
   let state: FlightState = NO_FLIGHTS;
@@ -81,12 +88,25 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
   }
 
   function tell(event: FlightEvent): void {
-    const next = step(state, event, rules, now());
+    const maxObjectBytes = Math.min(rules.maxObjectBytes, retained(state) + takeRoom());
+    const next = step(state, event, { ...rules, maxObjectBytes }, now());
     state = next.state;
     for (const effect of next.effects) perform(effect);
+    takeRoom();
     if (timer !== null) clearTimeout(timer);
     const due = nextDue(state, rules);
     timer = due === Infinity ? null : setTimeout(() => tell({ kind: "tick" }), Math.max(0, due - now()));
+  }
+
+  /** Says what is kept, and gives what there is room for beside that. */
+  function takeRoom(): number {
+    let bytes = 0;
+    for (const { body } of requests.values()) bytes += body?.kept() ?? 0;
+    for (const one of lingering) {
+      if (one.kept() === 0) lingering.delete(one);
+      bytes += one.kept();
+    }
+    return share.take(bytes);
   }
 
   function perform(effect: FlightEffect): void {
@@ -114,23 +134,12 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
     }
   }
 
-  /** What is forgotten may still be read by some, in the room that there is for that: those who began first give way. */
+  /** What is forgotten may still be read by some. */
   function forget(request: number): void {
     const body = requests.get(request)?.body;
     requests.delete(request);
     body?.close();
     if (body !== undefined) lingering.add(body);
-    let kept = 0;
-    for (const one of lingering) {
-      if (one.kept() === 0) lingering.delete(one);
-      kept += one.kept();
-    }
-    for (const one of lingering) {
-      if (kept <= rules.maxObjectBytes) break;
-      kept -= one.kept();
-      one.end(false);
-      lingering.delete(one);
-    }
   }
 
   function failureOf(code: string): OriginFailed {
@@ -179,6 +188,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
       void writer.abort(error).catch(() => {});
       leave(id);
     }
+    takeRoom();
   }
 
   /** Whoever has gone shows it only when it is written to. Whoever takes nothing for too long is broken off. */

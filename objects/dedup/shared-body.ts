@@ -20,7 +20,7 @@ export interface SharedBody {
   end(isComplete: boolean): void;
   /** Nobody may join any more: what all have read is let go. While more is to come, whoever is too slow is broken off. */
   close(): void;
-  /** Bytes that are kept for somebody who still reads. */
+  /** Bytes that are kept for somebody who still reads, or may come. */
   kept(): number;
   /** Resolves once more may be taken from the origin: somebody has read enough, or everything is kept anyway. */
   room(): Promise<void>;
@@ -80,7 +80,7 @@ export function newSharedBody(): SharedBody {
     close() {
       tellAll(closeFanOut(fanOut, ended === "complete"));
     },
-    kept: () => (fanOut.readers.size === 0 ? 0 : fanOut.total - fanOut.freed),
+    kept: () => (fanOut.readers.size > 0 || fanOut.isAdmitting ? fanOut.total - fanOut.freed : 0),
     async room() {
       for (;;) {
         const furthest = Math.max(0, ...fanOut.readers.values());
