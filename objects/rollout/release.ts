@@ -76,12 +76,15 @@ export function orderRelease(state: ReleaseState, order: RolloutOrder, now: numb
   }
   const names = state.terms?.variants ?? [];
   if (!names.includes(variant)) {
-    const known = names.length === 0 ? "a release that somebody reported" : `one of ${names.join(", ")}`;
-    return { problem: `variant: got ${variant}, wanted ${known}` };
+    const known = names.map((name) => JSON.stringify(name)).join(", ");
+    const wanted = names.length === 0 ? "a release that somebody reported" : `one of ${known}`;
+    return { problem: `variant: got ${JSON.stringify(variant)}, wanted ${wanted}` };
   }
   if (kind === "abort") {
-    if (variant === names[0])
-      return { problem: `variant: got ${variant}, the control, which takes over; promote another one` };
+    if (variant === names[0]) {
+      const wanted = "another one: the control is who takes over; to take it from everybody promote a variant";
+      return { problem: `variant: got ${JSON.stringify(variant)}, wanted ${wanted}` };
+    }
     return state.aborted.includes(variant) ? state : abortVariant(state, { variant, cause: "operator", by }, now);
   }
   if (state.promoted === variant) return state;

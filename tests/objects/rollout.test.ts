@@ -157,12 +157,13 @@ describe("an order", () => {
     expect(await owner.order(order("abort", "control"))).toEqual({
       v: 1,
       kind: "refused",
-      problem: "variant: got control, the control, which takes over; promote another one",
+      problem:
+        'variant: got "control", wanted another one: the control is who takes over; to take it from everybody promote a variant',
     });
     expect(await owner.order(order("promote", "v9"))).toEqual({
       v: 1,
       kind: "refused",
-      problem: "variant: got v9, wanted one of control, next",
+      problem: 'variant: got "v9", wanted one of "control", "next"',
     });
     expect(await tablesOf(owner)).toEqual([]);
   });

@@ -48,7 +48,12 @@ export function check<Schema extends v.GenericSchema>(document: unknown, schema:
   const told = problems.map(
     ({ path, got, wanted }) => `${path === "" ? "the body" : path}: got ${got}, wanted ${wanted}`,
   );
-  throw new GatewayError("invalid-request", { detail: `${told.join("; ")}.`, members: { problems } });
+  const detail = told.join("; ");
+  // Some end by asking what was meant.
+  throw new GatewayError("invalid-request", {
+    detail: detail.endsWith("?") ? detail : `${detail}.`,
+    members: { problems },
+  });
 }
 
 async function textOf(request: Request, maxBytes: number): Promise<string> {
@@ -76,7 +81,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    const got = text === "" ? "nothing" : `${text.length} characters that are not JSON`;
+    const got = text === "" ? "nothing" : "text that is not JSON";
     throw new GatewayError("invalid-request", { detail: `the body: got ${got}, wanted a JSON object.` });
   }
 }

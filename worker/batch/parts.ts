@@ -50,6 +50,11 @@ const REPLACEABLE: ReadonlySet<string> = new Set(["accept", "accept-language", "
  */
 export function partRequest(batch: Request, fields: RequestFields, part: PartInput): Request {
   const { method = "GET", path, body } = part;
+  if (body !== undefined && /^(?:get|head)$/i.test(method)) {
+    throw new GatewayError("invalid-request", {
+      detail: `Got a ${method} with a body, wanted one without, or another "method", such as "POST".`,
+    });
+  }
   try {
     const headers = new Headers();
     for (const name of fields.names) if (isInherited(name, fields)) headers.set(name, fields.get(name) ?? "");
@@ -75,7 +80,7 @@ export function partRequest(batch: Request, fields: RequestFields, part: PartInp
     });
   } catch (cause) {
     throw new GatewayError("invalid-request", {
-      detail: `This is no request: ${method.slice(0, 64)} with the headers and the body that were given.`,
+      detail: `Got ${method} with headers of which no request can be made, wanted a method that is forwarded, names that are tokens and values without line breaks.`,
       cause,
     });
   }

@@ -192,9 +192,13 @@ describe("an order", () => {
   });
 
   it.each<[RolloutOrder, ReleaseState, string]>([
-    [order("abort", "v9"), known(), "variant: got v9, wanted one of control, canary"],
-    [order("abort", "control"), known(), "variant: got control, the control, which takes over; promote another one"],
-    [order("promote", "canary"), NEW_RELEASE, "variant: got canary, wanted a release that somebody reported"],
+    [order("abort", "v9"), known(), 'variant: got "v9", wanted one of "control", "canary"'],
+    [
+      order("abort", "control"),
+      known(),
+      'variant: got "control", wanted another one: the control is who takes over; to take it from everybody promote a variant',
+    ],
+    [order("promote", "canary"), NEW_RELEASE, 'variant: got "canary", wanted a release that somebody reported'],
   ])("%j that can't be is refused", (given, state, problem) => {
     expect(orderRelease(state, given, 0)).toEqual({ problem });
   });

@@ -30,7 +30,7 @@ export async function invalidateCache({ env, query, active }: AdminContext): Pro
   const isOne = named.length === 1 && name !== undefined && TARGETS.includes(name);
   if (!isOne || query.getAll("soft").length > 1) {
     throw invalid(
-      `query: got ${named.join(", ") || "nothing"}, wanted one of ${TARGETS.join(", ")}, and soft if need be`,
+      `query: got ${named.join(", ") || "nothing"}, wanted exactly one of ${TARGETS.join(", ")}, and "soft" beside it if need be`,
     );
   }
   const isSoft = flagOf("soft", query.get("soft") ?? "false");
@@ -55,12 +55,16 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
     case "prefix": {
       const prefix = parsePurgePrefix(value);
       if (prefix === undefined)
-        throw invalid(`prefix: got ${JSON.stringify(value)}, wanted METHOD:HOST:PATH, such as GET::/api`);
+        throw invalid(
+          `prefix: got ${JSON.stringify(value)}, wanted METHOD:HOST:PATH, such as GET::/api or GET:shop.example.com:/api, the method in capitals`,
+        );
       return { kind: "prefix", prefix: { ...prefix, path: pathOf(prefix.path) } };
     }
     case "route":
       if (active.routes.has(value)) return { kind: "route", value };
-      throw new GatewayError("not-found", { detail: `There is no route ${JSON.stringify(value)}.` });
+      throw new GatewayError("not-found", {
+        detail: `Got ${JSON.stringify(value)}, wanted the id of a route; GET ${active.config.admin.prefix}/config shows them.`,
+      });
     case "key":
       return { kind: "key", value: await resourceAt(value, active) };
     case "all":

@@ -21,8 +21,13 @@ export interface KeepingRoute {
  */
 export function keepingRoute(name: string, url: string, { matcher }: AdminContext["active"]): KeepingRoute {
   const parsed = parseCanonical("GET", url);
-  if (!parsed.ok)
-    throw invalid(`${name}: got ${JSON.stringify(url)}, wanted the URL of what is kept: ${parsed.detail}`);
+  if (!parsed.ok) {
+    const got = url === "" ? "nothing" : JSON.stringify(url);
+    const example = "https://shop.example.com/shoes?size=43";
+    throw invalid(
+      `${name}: got ${got}, wanted a whole URL of a route that keeps responses, such as ${example}: ${parsed.detail}`,
+    );
+  }
   const match = matcher.match({ ...parsed.request, headers: { get: () => null } });
   const policy = match.kind === "found" ? match.entry.route.cache : undefined;
   if (match.kind !== "found" || policy === undefined) {

@@ -17,6 +17,9 @@ import { json } from "../json.ts";
 const ADMIN = "admin";
 const VARIANT = 'the name of a variant, or "control"';
 
+const NO_VARIANT = "no variant: a reset is one of all of them";
+
+const ResetBody = closedObject({}, { elsewhere: { variant: NO_VARIANT } });
 const OrderBody = closedObject({ variant: v.optional(v.pipe(v.string(VARIANT), v.minLength(1, VARIANT))) });
 
 /** A route that tries something out. */
@@ -52,13 +55,12 @@ export async function readRelease(id: string, context: AdminContext): Promise<Re
  */
 export async function orderRelease(id: string, kind: RolloutOrderKind, context: AdminContext): Promise<Response> {
   const released = releaseOf(id, context);
-  const { variant } = await readOptionalBody(context.request, OrderBody);
   const order = {
     v: 1,
     ...termsOf(released.canary, context.active.version),
     kind,
     by: ADMIN,
-    ...(kind === "reset" ? {} : { variant: variant ?? onlyVariant(released.canary) }),
+    ...(await variantOf(kind, released.canary, context.request)),
   } as const;
   const [answer] = await askAll([id], (_, deadlineMs) =>
     callRollout<OrderReply>(context.env, id, (owner) => owner.order(order), deadlineMs),
@@ -86,10 +88,17 @@ function releaseOf(id: string, context: AdminContext): Released {
   });
 }
 
+async function variantOf(kind: RolloutOrderKind, canary: CanaryPolicy, request: Request) {
+  if (kind === "reset") return readOptionalBody(request, ResetBody);
+  const { variant } = await readOptionalBody(request, OrderBody);
+  return { variant: variant ?? onlyVariant(canary) };
+}
+
 function onlyVariant({ variants }: CanaryPolicy): string {
   const [variant, ...others] = variants;
   if (variant !== undefined && others.length === 0) return variant.name;
-  throw new GatewayError("invalid-request", { detail: `variant: got nothing, wanted ${VARIANT}.` });
+  const names = [CONTROL, ...variants.map(({ name }) => name)].map((name) => JSON.stringify(name)).join(", ");
+  throw new GatewayError("invalid-request", { detail: `variant: got nothing, wanted one of ${names}.` });
 }
 
 function view({ route, canary }: Released, answer: Answered<RolloutStatus | null> | undefined) {
