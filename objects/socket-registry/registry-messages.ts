@@ -1,5 +1,6 @@
 import { isText, wanted, type Unchecked } from "../message-checks.ts";
 import { isCount } from "../numbers.ts";
+import type { SocketCounts } from "./socket-counts.ts";
 import type {
   ControlReply,
   SessionDescription,
@@ -24,6 +25,8 @@ export interface ReportMessage {
   readonly sessions: readonly SessionDescription[];
   /** At most 1,000 ids. */
   readonly closed: readonly string[];
+  /** What was counted since the report before, of whatever sessions. */
+  readonly counts?: SocketCounts;
 }
 
 /** Which sessions are meant; null: whatever it is. */
@@ -61,6 +64,14 @@ export interface SessionPage {
   readonly unlisted: number;
 }
 
+/** What a shard has counted. */
+export interface SessionSummary {
+  readonly v: 1;
+  /** Since when, in ms since the epoch: when this shard began, or began again. */
+  readonly since: number;
+  readonly counts: SocketCounts;
+}
+
 /** Gives all sessions of a shard that match an order. */
 export interface OrderMessage {
   readonly v: 1;
@@ -91,11 +102,12 @@ const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const OBJECT = /^[0-9a-f]{64}$/;
 
 /** What is wrong with a report, in words for a log, or undefined. */
-export function reportProblem({ v, object, sessions, closed }: Unchecked<ReportMessage>): string | undefined {
+export function reportProblem({ v, object, sessions, closed, counts }: Unchecked<ReportMessage>): string | undefined {
   if (v !== 1) return wanted("v", v, VERSION_WANTED);
   if (typeof object !== "string" || !OBJECT.test(object)) return wanted("object", object, "the id of an object");
   if (!isListUpTo(sessions, MAX_REPORTED)) return wanted("sessions", sessions, `a list of at most ${MAX_REPORTED}`);
   if (!isListUpTo(closed, MAX_REPORTED)) return wanted("closed", closed, `a list of at most ${MAX_REPORTED}`);
+  if (counts !== undefined && !(counts instanceof Map)) return wanted("counts", counts, "a map");
   const [at, session] = [...sessions.entries()].find(([, one]) => !isDescription(one)) ?? [];
   if (at !== undefined)
     return wanted(`sessions[${at}]`, session, "id, route, openedAt and texts of at most 512 characters");

@@ -5,7 +5,9 @@ import type {
   SessionEntry,
   SessionFilter,
   SessionPage,
+  SessionSummary,
 } from "./registry-messages.ts";
+import { addCounts, count, countPassed, type SocketCounts } from "./socket-counts.ts";
 
 /** One shard's list of live sessions. In memory only: after a restart all tell of theirs again within 10 s. */
 export interface Registry {
@@ -16,6 +18,8 @@ export interface Registry {
   matching(filter: SessionFilter, now: number): readonly SessionEntry[];
   /** Undefined: it is not known here. */
   find(id: string, now: number): SessionEntry | undefined;
+  /** Of the sessions that are listed, and of those that were. */
+  summary(now: number): SessionSummary;
   /** Forgets whoever was not told of for a lease. */
   sweep(now: number): void;
   readonly size: number;
@@ -29,10 +33,11 @@ const SLEEPERS_LEASE_MS = 600_000;
 export const MAX_ENTRIES = 20_000;
 
 /** Makes an empty list. */
-export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
+export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
   const leases = new Map<string, { readonly entry: SessionEntry; readonly until: number }>();
   /** Those that found no room, until their leases would be over. */
   const turnedAway = new Map<string, number>();
+  const counts: SocketCounts = new Map();
 
   /** No lease ends before. */
   let firstEnd = Infinity;
@@ -40,9 +45,13 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
   function sweep(now: number): void {
     if (now >= firstEnd) {
       firstEnd = Infinity;
-      for (const [id, { until }] of leases) {
-        if (until <= now) leases.delete(id);
-        else firstEnd = Math.min(firstEnd, until);
+      for (const [id, { entry, until }] of leases) {
+        if (until <= now) {
+          leases.delete(id);
+          // Its object is gone, and with it what it would have told.
+          count(counts, entry.route, "closes.unseen.none");
+          countPassed(counts, entry);
+        } else firstEnd = Math.min(firstEnd, until);
       }
     }
     for (const [id, until] of turnedAway) {
@@ -58,8 +67,9 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
   }
 
   return {
-    report({ object, sessions, closed }, now) {
+    report({ object, sessions, closed, counts: more }, now) {
       sweep(now);
+      if (more !== undefined) addCounts(counts, more);
       for (const session of sessions) {
         const until = now + (session.mode === "callback" ? SLEEPERS_LEASE_MS : LEASE_MS);
         leases.delete(session.id);
@@ -84,6 +94,16 @@ export function createRegistry(maxEntries = MAX_ENTRIES): Registry {
     find(id, now) {
       sweep(now);
       return leases.get(id)?.entry;
+    },
+    summary(now) {
+      sweep(now);
+      const all: SocketCounts = new Map();
+      addCounts(all, counts);
+      for (const { entry } of leases.values()) {
+        count(all, entry.route, `sessions.${entry.mode}.${entry.state}`);
+        countPassed(all, entry);
+      }
+      return { v: 1, since, counts: all };
     },
     sweep,
     get size() {

@@ -12,21 +12,27 @@ import {
   type ReportMessage,
   type SessionEntry,
   type SessionPage,
+  type SessionSummary,
 } from "./registry-messages.ts";
+
+/** Counters stay for so long after the last session: operators who read them every few minutes miss none. */
+const COUNTS_MS = 900_000;
 
 /**
  * One shard of the list of live WebSocket sessions, for operators. It stores nothing: no session outlives the object that
  * holds it for long, and those objects tell of theirs again and again.
  */
 export class SocketRegistry extends DurableObject<Env> {
-  readonly #registry = createRegistry();
+  readonly #registry = createRegistry(undefined, Date.now());
+  #toldAt = 0;
   /** While anybody is listed it keeps the object in memory, which would forget all of them else. */
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** Takes in what a relay object tells of its sessions. Throws a TypeError on a malformed message. */
   report(message: ReportMessage): { readonly v: 1 } {
     insist("take the report", reportProblem(message));
-    this.#registry.report(message, Date.now());
+    this.#toldAt = Date.now();
+    this.#registry.report(message, this.#toldAt);
     this.#stay();
     return { v: 1 };
   }
@@ -42,6 +48,11 @@ export class SocketRegistry extends DurableObject<Env> {
     return this.#registry.find(id, Date.now()) ?? null;
   }
 
+  /** What was counted here since this object began. */
+  summary(): SessionSummary {
+    return this.#registry.summary(Date.now());
+  }
+
   /** Gives an order to all sessions that match. Throws a TypeError on a malformed message. */
   async order(message: OrderMessage): Promise<OrderReply> {
     insist("give the order", orderProblem(message));
@@ -50,7 +61,8 @@ export class SocketRegistry extends DurableObject<Env> {
   }
 
   #stay(): void {
-    if (this.#timer !== null || this.#registry.size === 0) return;
+    const isQuiet = this.#registry.size === 0 && Date.now() - this.#toldAt > COUNTS_MS;
+    if (this.#timer !== null || isQuiet) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
       this.#registry.sweep(Date.now());

@@ -24,6 +24,8 @@ export interface BridgeTerms {
 export interface BridgeEnd {
   readonly by: Side | "gateway";
   readonly code: number;
+  /** Which limit ended it, if one did. */
+  readonly why?: "rateLimited" | "budgetClosed";
 }
 
 /** Two lines that say to each other what they say. */
@@ -129,9 +131,9 @@ export function bridge(terms: BridgeTerms): Bridge {
       case "too-large":
         return refuse(from, to, TOO_LARGE, AWAY);
       case "too-many":
-        return refuse(from, to, TOO_MANY, AWAY);
+        return refuse(from, to, TOO_MANY, AWAY, "rateLimited");
       case "too-much":
-        return refuse(from, to, TOO_MUCH, TOO_MUCH);
+        return refuse(from, to, TOO_MUCH, TOO_MUCH, "budgetClosed");
     }
   }
 
@@ -176,12 +178,12 @@ export function bridge(terms: BridgeTerms): Bridge {
     if (from.last !== undefined) tell(to, from.last);
   }
 
-  function refuse(from: Leg, to: Leg, violator: Close, peer: Close): void {
-    shut(from.side === "client" ? violator : peer, from.side === "client" ? peer : violator);
+  function refuse(from: Leg, to: Leg, violator: Close, peer: Close, why?: BridgeEnd["why"]): void {
+    shut(from.side === "client" ? violator : peer, from.side === "client" ? peer : violator, why);
   }
 
-  function shut(toClient: Close, toUpstream: Close): void {
-    if (end === undefined) begin({ by: "gateway", code: toClient.code ?? 1005 });
+  function shut(toClient: Close, toUpstream: Close, why?: BridgeEnd["why"]): void {
+    if (end === undefined) begin({ by: "gateway", code: toClient.code ?? 1005, ...(why && { why }) });
     for (const leg of [client, upstream]) stopWaiting(leg);
     tell(client, toClient);
     tell(upstream, toUpstream);

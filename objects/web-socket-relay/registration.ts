@@ -4,6 +4,7 @@ import { MAX_REPORTED, type ReportMessage } from "../socket-registry/registry-me
 import { REGISTRY_SHARDS, shardOfSession } from "../socket-registry/registry-shards.ts";
 import type { SocketRegistry } from "../socket-registry/socket-registry.ts";
 import type { SessionDescription } from "./session-control.ts";
+import { keepCounts, takeCounts } from "./told-counts.ts";
 
 /**
  * A relay object's line to the registry of sessions, off the path of messages. No method throws or has to be awaited, but the
@@ -12,8 +13,12 @@ import type { SessionDescription } from "./session-control.ts";
 export interface Registration {
   /** A session has begun, or something about it has changed that operators look for: told at once. */
   opened(session: SessionDescription): Promise<void>;
-  /** A session has ended: told at once. */
-  closed(id: string): Promise<void>;
+  /**
+   * A session has ended: told at once; or later where many may end together, whose connections are to be closed before anything is told.
+   */
+  closed(id: string, afterMs?: number): Promise<void>;
+  /** Tells what was counted, within a second, where nothing else is to be told. */
+  counted(): Promise<void>;
   /** To be called every 10 s with all sessions: tells of those with new counters, and each 30 s of all. */
   renew(sessions: readonly SessionDescription[], now: number): Promise<void>;
 }
@@ -22,6 +27,8 @@ export interface Registration {
 export const RENEW_MS = 10_000;
 /** Half of a lease: one report may be lost. */
 const QUIET_MS = 30_000;
+/** What may wait, and is better told with that of others. */
+export const LATER_MS = 1_000;
 /** The registry is for operators: nothing waits for it longer. */
 const REPORT_MS = 2_000;
 
@@ -37,7 +44,12 @@ export function createRegistration(env: RegistryEnv, object: string): Registrati
 
   async function report(sessions: readonly SessionDescription[], closed: readonly string[]): Promise<void> {
     const messages = byShard(object, sessions, closed);
-    await Promise.all([...messages].map(([shard, message]) => tell(env, shard, message)));
+    const counts = messages.size === 0 ? undefined : takeCounts();
+    await Promise.all(
+      [...messages].map(([shard, message], index) =>
+        tell(env, shard, index === 0 && counts !== undefined ? { ...message, counts } : message),
+      ),
+    );
   }
 
   return {
@@ -45,9 +57,15 @@ export function createRegistration(env: RegistryEnv, object: string): Registrati
       told.set(session.id, { sum: sumOf(session), at: session.openedAt });
       return report([session], []);
     },
-    closed(id) {
+    async closed(id, afterMs = 0) {
       told.delete(id);
-      return report([], [id]);
+      if (afterMs > 0) await scheduler.wait(afterMs);
+      await report([], [id]);
+    },
+    async counted() {
+      await scheduler.wait(LATER_MS);
+      const counts = takeCounts();
+      if (counts !== undefined) await tell(env, 0, { v: 1, object, sessions: [], closed: [], counts });
     },
     async renew(sessions, now) {
       const news = sessions.filter((session) => {
@@ -92,6 +110,7 @@ async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Pr
     const late = scheduler.wait(REPORT_MS, { signal: done.signal }).catch(() => undefined);
     await Promise.race([stub.report(message), late]);
   } catch (error) {
+    if (message.counts !== undefined) keepCounts(message.counts);
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
   } finally {
     done.abort();

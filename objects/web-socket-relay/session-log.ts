@@ -1,5 +1,6 @@
 import type { Opening } from "./opening.ts";
 import type { SessionDescription } from "./session-control.ts";
+import { countEnd } from "./told-counts.ts";
 
 /** How a session ended. */
 export interface SessionEnd {
@@ -7,15 +8,14 @@ export interface SessionEnd {
   readonly by: "client" | "upstream" | "gateway" | "unseen";
   /** What was said first; null: nothing. */
   readonly code: number | null;
+  /** Which limit of the gateway ended it, if one did. */
+  readonly why?: "rateLimited" | "budgetClosed";
 }
 
-/** Writes the one line of a session that has ended. @param more what else is known of it. */
-export function logSession(
-  opening: Opening,
-  session: SessionDescription,
-  { by, code }: SessionEnd,
-  more: object,
-): void {
+/** Counts a session that has ended, and writes its one line. @param more what else is known of it. */
+export function logSession(opening: Opening, session: SessionDescription, end: SessionEnd, more: object): void {
+  countEnd(session, end);
+  const { by, code } = end;
   const { requestId, client } = opening;
   const { id, route, mode, openedAt, protocol, upstream } = session;
   const line = {

@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { dial } from "./dial.ts";
 import { openSession, type LiveSession } from "./live-session.ts";
-import { OPENING, readOpening, type Opening } from "./opening.ts";
+import { OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
 import { placesOf, type Places } from "./places.ts";
 import { createHeldRelay, type HeldRelay } from "./held/held-relay.ts";
 import { forgetHeld } from "./held/held-store.ts";
@@ -10,7 +10,8 @@ import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
 import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
-import { createRegistration } from "./registration.ts";
+import { createRegistration, LATER_MS } from "./registration.ts";
+import { countHandshake } from "./told-counts.ts";
 import type { SharedTerms } from "./mode-terms.ts";
 import type {
   CloseOrder,
@@ -37,6 +38,20 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
+    const { route } = opening;
+    const isHandshake = request.headers.has("upgrade");
+    try {
+      const answer = await this.#answer(request, opening);
+      if (isHandshake) countHandshake(route, outcomeOf(answer));
+      if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
+      return answer;
+    } catch (error) {
+      countHandshake(route, "internal-error");
+      throw error;
+    }
+  }
+
+  async #answer(request: Request, opening: Opening): Promise<Response> {
     if (opening.held !== undefined) return this.#held.fetch(request, opening, opening.held);
     const places = placesOf(opening, this.env);
     const refusal = await places.take();
@@ -152,7 +167,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
         this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: () => {
         this.#sessions.delete(id);
-        this.ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
+        this.ctx.waitUntil(Promise.all([registration.closed(id, LATER_MS), places.leave()]));
         resolve();
       },
     });
@@ -200,4 +215,13 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     headers.set("x-ws-session", id);
     return new Response(null, { status: 101, webSocket: socket, headers });
   }
+}
+
+/** How a handshake is counted. */
+function outcomeOf({ status, headers }: Response): string {
+  if (status === 101) return "open";
+  const refusal = headers.get(REFUSAL);
+  if (refusal === null) return "upstream-refused";
+  const { code }: Refusal = JSON.parse(refusal);
+  return code;
 }

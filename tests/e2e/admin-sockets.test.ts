@@ -164,6 +164,29 @@ describe("live sessions", () => {
     expect((await raw?.over)?.close).toBe("1006 ");
   });
 
+  it("are counted, by route and by how they ended", async () => {
+    const before = await countsOf("news");
+    const [first, second] = await open("news", 2);
+    first?.socket.send("hello");
+    await until(() => first?.got.length === 1);
+    expect((await countsOf("news"))["sessions.bridge.open"]).toBe(2);
+    first?.socket.close(4001);
+    second?.socket.close(1000);
+    const grown = (now: Record<string, number>, name: string) => (now[name] ?? 0) - (before[name] ?? 0);
+    await until(async () => grown(await countsOf("news"), "closes.client.1000") === 1);
+    await until(async () => grown(await countsOf("news"), "closes.client.4001") === 1);
+    const now = await countsOf("news");
+    const names = ["messages.in", "messages.out", "bytes.in", "bytes.out", "handshakes.open", "sessions.bridge.open"];
+    expect(names.map((name) => grown(now, name))).toEqual([1, 1, 5, 5, 2, 0]);
+    expect(now["sessionSeconds"]).toBeGreaterThan(before["sessionSeconds"] ?? 0);
+  });
+
+  async function countsOf(route: string): Promise<Record<string, number>> {
+    const { body } = await ask("GET", "?summary=true");
+    const told: { routes: Record<string, Record<string, number>> } = JSON.parse(JSON.stringify(body));
+    return told.routes[route] ?? {};
+  }
+
   it("are closed all at once by a filter", async () => {
     const chatting = await open("chat", 20);
     const [other] = await open("news", 1);

@@ -1,5 +1,11 @@
 import { inOrder } from "../../../objects/socket-registry/registry.ts";
-import { MAX_PAGE, type SessionCursor, type SessionPage } from "../../../objects/socket-registry/registry-messages.ts";
+import {
+  MAX_PAGE,
+  type SessionCursor,
+  type SessionPage,
+  type SessionSummary,
+} from "../../../objects/socket-registry/registry-messages.ts";
+import { addCounts, type SocketCounts } from "../../../objects/socket-registry/socket-counts.ts";
 import type { SessionDescription } from "../../../objects/web-socket-relay/session-control.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
@@ -12,9 +18,10 @@ const CURSOR = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/;
 /**
  * GET /admin/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=: live WebSocket sessions, the newest first, with
  * counters of the last ten seconds or so. What crashed is gone from it within a minute. `unlisted`: how many more there are,
- * since the registry has room for 80,000.
+ * since the registry has room for 80,000. With `summary=true`: what is open, and what was counted, by route.
  */
 export async function listSockets({ env, query }: AdminContext): Promise<Response> {
+  if (query.get("summary") === "true") return summarize(env);
   const limit = countOf("limit", query, { least: 1, most: MAX_PAGE, otherwise: 100 });
   const asked = { v: 1, filter: filterOf(query), limit, after: cursorOf(query.get("cursor")) } as const;
   const pages = await askShards<SessionPage>(env, (shard) => shard.list(asked));
@@ -27,6 +34,14 @@ export async function listSockets({ env, query }: AdminContext): Promise<Respons
     matched: sum(pages, "matched"),
     unlisted: sum(pages, "unlisted"),
   });
+}
+
+async function summarize(env: Env): Promise<Response> {
+  const parts = await askShards<SessionSummary>(env, (shard) => shard.summary());
+  const all: SocketCounts = new Map();
+  for (const { counts } of parts) addCounts(all, counts);
+  const routes = [...all].map(([route, names]) => [route, Object.fromEntries(names)] as const);
+  return json({ since: Math.max(...parts.map(({ since }) => since)), routes: Object.fromEntries(routes) });
 }
 
 /** GET /admin/sockets/{id}: one session as its relay knows it now. */
