@@ -323,6 +323,16 @@ it("judges each client's own condition by what came for all", async () => {
   expect(origin.asked(path).map(({ headers }) => headers["if-none-match"])).toEqual([undefined]);
 });
 
+it("tells who comes late how old it is", async () => {
+  const path = "/plain/aged";
+  origin.on(path, { headers: { ...FRESH, age: "100" } });
+  const first = await get(gateway.url, path);
+  const late = await get(gateway.urls[1] ?? "", path);
+  expect([first.headers.age, Number(late.headers.age) >= 100]).toEqual(["100", true]);
+  await new Promise((resolve) => setTimeout(resolve, 1_100));
+  expect(Number((await get(gateway.urls[2] ?? "", path)).headers.age)).toBeGreaterThanOrEqual(101);
+});
+
 it("answers who comes late within the window, and asks again where there is none", async () => {
   origin.on("/plain/late", { headers: FRESH });
   origin.on("/short/late", { headers: FRESH });

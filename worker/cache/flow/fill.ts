@@ -1,3 +1,4 @@
+import { ageOnArrival } from "../age.ts";
 import { credentialsOf } from "./credentials.ts";
 import { isNotModified, notModifiedFields } from "../conditional.ts";
 import { collectBody, fillBody } from "./fill-body.ts";
@@ -17,6 +18,7 @@ export async function fill(asking: Asking, answered: Answered): Promise<Response
   const { exchange, policy } = asking;
   const { answer, bind, flight } = answered;
   const keeping = keepingOf(asking, answered);
+  if (exchange.notes.flight === "joined") tellAge(answered);
   const confirmation = unmodified(asking, answer);
   if (policy.stripSetCookie) stripCookies(answer.headers);
   const { keep, detail } = keeping;
@@ -35,6 +37,12 @@ export async function fill(asking: Asking, answered: Answered): Promise<Response
   exchange.ctx.waitUntil(whole.then(keep));
   const { status, headers } = answer;
   return told(exchange, new Response(body, { status, headers, encodeBody: "manual" }), outcome);
+}
+
+/** What was made for another, and may have come long ago, says how old it is (RFC 9111, section 4). */
+function tellAge({ answer: { headers }, requestedAt, receivedAt }: Answered): void {
+  const ageMs = ageOnArrival(headers, { requestedAt, receivedAt }) + Math.max(0, Date.now() - receivedAt);
+  headers.set("age", String(Math.floor(ageMs / 1_000)));
 }
 
 /** What is to become of a response. */
