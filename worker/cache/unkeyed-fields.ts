@@ -8,6 +8,8 @@ import type { CachePolicy } from "../../schemas/cache-policy.ts";
 const UNKEYED: ReadonlySet<string> = new Set([
   "fastly-host",
   "forwarded",
+  "front-end-https",
+  "x-forwarded",
   "x-host",
   "x-http-host-override",
   "x-http-method",
@@ -16,13 +18,12 @@ const UNKEYED: ReadonlySet<string> = new Set([
   "x-middleware-prefetch",
   "x-middleware-subrequest",
   "x-nextjs-data",
-  "x-original-host",
-  "x-original-uri",
-  "x-original-url",
   "x-rewrite-url",
+  "x-scheme",
+  "x-url-scheme",
 ]);
 /** Whole families of them: what proxies say, and what Next.js tells itself. */
-const FAMILIES: readonly string[] = ["x-forwarded-", "x-invoke-", "x-matched-"];
+const FAMILIES: readonly string[] = ["x-envoy-", "x-forwarded-", "x-invoke-", "x-matched-", "x-original-"];
 
 /** Judged here, for each client by itself, once the whole response is there. */
 const CONDITIONS: readonly string[] = ["if-none-match", "if-modified-since", "if-range", "range"];
