@@ -23,3 +23,8 @@ export const CREDENTIAL_FIELDS: readonly string[] = [
   "x-user-id",
   "x-xsrf-token",
 ];
+
+/** The name as origins read it that follow CGI's rules: to them underscores are dashes. */
+export function dashed(name: string): string {
+  return name.replaceAll("_", "-");
+}

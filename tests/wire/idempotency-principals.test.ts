@@ -58,6 +58,7 @@ const PAIRS: readonly (readonly [name: string, first: Asker, second: Asker, fate
     { route: "account", headers: [`${TOKEN} b`] },
     "refused",
   ],
+  ["another API key that CGI reads", { headers: ["X_API_Key: a"] }, { headers: ["X_API_Key: b"] }, "refused"],
   [
     "another session",
     { route: "session", headers: ["Cookie: sid=a"] },

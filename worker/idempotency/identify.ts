@@ -2,11 +2,11 @@ import { addresses } from "../../objects/address.ts";
 import { fingerprintParts } from "../../objects/dedup/fingerprint.ts";
 import type { IdempotencySettings, LimitKey } from "../../schemas/index.ts";
 import { keyBytes } from "../cache/cache-key.ts";
-import { CREDENTIAL_FIELDS } from "../credential-fields.ts";
+import { CREDENTIAL_FIELDS, dashed } from "../credential-fields.ts";
 import type { Exchange } from "../exchange.ts";
 import { identityOf, namingSecret } from "../limits/client-address.ts";
 
-const CREDENTIALS = ["authorization", "cookie", ...CREDENTIAL_FIELDS];
+const CREDENTIALS: ReadonlySet<string> = new Set(["authorization", "cookie", ...CREDENTIAL_FIELDS]);
 /** Isolates of one machine differ by it, and are one gateway. */
 const PORT = /:\d+$/;
 
@@ -30,7 +30,8 @@ export async function identify(
   const { method, host, path, query } = canonical;
   const { parts, isProven } = principalOf(exchange, settings.by);
   const { endToEnd } = fields;
-  const told = isProven ? [] : CREDENTIALS.map((name) => endToEnd.get(name) ?? "");
+  const credentialsIn = fields.names.filter((name) => CREDENTIALS.has(dashed(name)));
+  const told = isProven ? [] : credentialsIn.flatMap((name) => [name, endToEnd.get(name) ?? ""]);
   const [owner, bodyDigest, credentials] = await Promise.all([
     addresses(namingSecret(env)).idempotency([route.route.id, String(parts.length), ...parts, key]),
     digest(body ?? new ArrayBuffer()),

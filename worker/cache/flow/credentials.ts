@@ -1,6 +1,6 @@
 import type { Route } from "../../../schemas/index.ts";
 import type { RequestFields } from "../../request-fields.ts";
-import { CREDENTIAL_FIELDS } from "../../credential-fields.ts";
+import { CREDENTIAL_FIELDS, dashed } from "../../credential-fields.ts";
 
 /**
  * Compiles whether a request says who asks in a field beside `Authorization` and `Cookie`: in one that is known to, or by which a limit,
@@ -13,9 +13,4 @@ export function credentialsOf({ rateLimits, idempotency, canary }: Route): (fiel
   const names = new Set([...CREDENTIAL_FIELDS, ...own].map(dashed));
   for (const name of ["authorization", "cookie"]) names.delete(name);
   return ({ names: given, endToEnd }) => given.some((name) => names.has(dashed(name)) && endToEnd.get(name) !== null);
-}
-
-/** Origins that read fields by CGI's rules know no difference. */
-function dashed(name: string): string {
-  return name.replaceAll("_", "-");
 }
