@@ -5,7 +5,8 @@ import { DEFAULT_TIMEOUTS } from "../../schemas/policies/timeouts.ts";
 import { targetState } from "../../worker/backends/target.ts";
 import type { TargetBreaker } from "../../worker/backends/target-breaker.ts";
 import { GatewayError } from "../../worker/errors.ts";
-import type { EgressQuota } from "../../worker/egress/egress-quota.ts";
+import { QUOTA_PRESETS } from "../../schemas/policies/backends/quota.ts";
+import { compileQuota, type EgressQuota } from "../../worker/egress/egress-quota.ts";
 import { compileRunway, type Done } from "../../worker/upstream/take-off.ts";
 import { compileTargetUrl } from "../../worker/upstream/target-url.ts";
 import { exchangeFor } from "./exchange.ts";
@@ -105,6 +106,40 @@ it("gives the slot of a request back whose client has left while its breaker was
   const taking = runwayBy(quota, slow).takeOff({ ...exchange(), stop }, { done: newDone(), isCuttable: false });
   await expect(taking).rejects.toBe(left);
   expect([back(), counts]).toEqual([1, { begun: 1, aborted: 1 }]);
+});
+
+it("gives a slot back whose client leaves before it begins", async () => {
+  const stop = new AbortController();
+  const left = new GatewayError("invalid-request", { detail: "left" });
+  const work: Promise<unknown>[] = [];
+  let back = 0;
+  const owner = {
+    ping: () => Promise.resolve({ v: 1 }),
+    acquire() {
+      void scheduler.wait(0).then(() => stop.abort(left));
+      const slots = [{ id: 1, inMs: 60_000, forMs: 60_000 }];
+      return Promise.resolve({ v: 1, kind: "granted", slots, heldMs: 0, epoch: 1, wantsSuccess: false });
+    },
+    release: () => Promise.resolve(void (back += 1)),
+  };
+  const namespace = { idFromName: () => "", get: () => owner };
+  const bindings: Env = { ...env, UPSTREAM_QUOTA: Object.assign(Object.create(env.UPSTREAM_QUOTA), namespace) };
+  const quota = compileQuota(
+    { priority: undefined },
+    {
+      name: "left",
+      policy: { ...QUOTA_PRESETS["60-per-minute"], maxQueue: 10, maxPauseMs: 1_000, backoff: { baseMs: 1, maxMs: 1 } },
+      maxWaitMs: 600_000,
+      by: [{ kind: "ip" }],
+      priority: undefined,
+      onError: "closed",
+    },
+  );
+  const waiting = exchangeFor({ prefix: "/" }, bindings, work);
+  const leave = quota?.leaveFor({ ...waiting, stop, deadline: Date.now() + 600_000 }, true);
+  await expect(leave).rejects.toBe(left);
+  await Promise.all(work);
+  expect(back).toBe(1);
 });
 
 describe("a request of a batch", () => {

@@ -85,7 +85,7 @@ export function compileQuota(
       unused = [];
       switch (answer.kind) {
         case "start":
-          if (await hasCome(exchange, answer.slot)) return leaveBy(visit, answer.slot);
+          if (await hasCome(visit, answer.slot)) return leaveBy(visit, answer.slot);
           unused = [answer.slot.id];
           break;
         case "refused":
@@ -107,11 +107,17 @@ export function compileQuota(
   return { leaveFor };
 }
 
-async function hasCome(exchange: Exchange, slot: HeldSlot): Promise<boolean> {
-  for (;;) {
-    const fate = startOf(slot, Date.now());
-    if (fate.kind !== "wait") return fate.kind === "start";
-    await pause(exchange, fate.ms);
+async function hasCome(visit: Visit, slot: HeldSlot): Promise<boolean> {
+  try {
+    for (;;) {
+      const fate = startOf(slot, Date.now());
+      if (fate.kind !== "wait") return fate.kind === "start";
+      await pause(visit.exchange, fate.ms);
+    }
+  } catch (error) {
+    // Its client has left: another one may have it.
+    leaveBy(visit, slot).giveBack();
+    throw error;
   }
 }
 
