@@ -4,7 +4,8 @@ import { judge, noJudgement } from "./judge.ts";
 import { abortVariant, enterEpoch, orderRelease, type OrderRefusal, type ReleaseState } from "./release.ts";
 import { createReporters, paceMs, type Reporters } from "./reporters.ts";
 import type { RolloutOrder, RolloutReply, RolloutReport, RolloutTerms } from "./rollout-messages.ts";
-import { addCounts, noneOf, slotsOf, type VariantCounts } from "./variant-counts.ts";
+import { addCounts, noCounts, noneOf, slotsOf, type VariantCounts } from "./variant-counts.ts";
+import { describeVariant } from "./variant-status.ts";
 
 /** What an owner has in memory alone: when it is lost, so is a round at most. Changed in place. */
 export interface RolloutMemory {
@@ -82,7 +83,10 @@ export function endRound(state: ReleaseState, memory: RolloutMemory, now: number
   for (const { variant, cause } of regressions) {
     const name = terms.variants[variant];
     if (name === undefined || state.promoted !== null || state.aborted.includes(name)) continue;
-    next = abortVariant(next, { variant: name, cause, by: "" }, now);
+    const figures = [0, variant].map((index) =>
+      describeVariant(terms.variants[index] ?? "", judgement.totals[index] ?? noCounts()),
+    );
+    next = abortVariant(next, { variant: name, cause, by: "", figures }, now);
   }
   begin(memory, next, now + lastsMs);
   return next;

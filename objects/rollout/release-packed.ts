@@ -7,6 +7,7 @@ import type { Case, Judgement } from "./judge.ts";
 import { isEvidence, NO_EVIDENCE, type Evidence, type Trials } from "./regression-evidence.ts";
 import type { ReleaseEvent, ReleaseState } from "./release.ts";
 import type { RolloutTerms } from "./rollout-messages.ts";
+import type { VariantStatus } from "./variant-status.ts";
 
 /** A release's state as one text: some 500 characters, and 500 for each variant. */
 export function packRelease({ epoch, terms, promoted, aborted, history, judgement }: ReleaseState): string {
@@ -16,7 +17,15 @@ export function packRelease({ epoch, terms, promoted, aborted, history, judgemen
     c: terms === null ? null : [terms.configVersion, terms.release, terms.variants, terms.policy],
     p: promoted,
     a: aborted,
-    h: history.map((one) => [one.at, one.epoch, one.kind, one.variant, one.cause, one.by]),
+    h: history.map((one) => [
+      one.at,
+      one.epoch,
+      one.kind,
+      one.variant,
+      one.cause,
+      one.by,
+      one.figures?.map(packFigures),
+    ]),
     t: totals.map(packCounts),
     u: packCounts({ ...noCounts(), requests: usual.total, times: usual }),
     f: packTrials(failed),
@@ -90,9 +99,27 @@ function unpackTerms(packed: unknown): RolloutTerms | undefined {
   return isPolicy(policy) ? { configVersion, release, variants, policy } : undefined;
 }
 
-function unpackEvent([at, epoch, kind, variant, cause, by]: readonly unknown[]): ReleaseEvent | undefined {
+function unpackEvent([at, epoch, kind, variant, cause, by, packed]: readonly unknown[]): ReleaseEvent | undefined {
   if (!isInteger(at) || !isCount(epoch) || !isKind(kind) || !isCause(cause)) return undefined;
-  return typeof variant === "string" && typeof by === "string" ? { at, epoch, kind, variant, cause, by } : undefined;
+  if (typeof variant !== "string" || typeof by !== "string") return undefined;
+  // Missing is undefined until it has been JSON, and null then.
+  if (packed === undefined || packed === null) return { at, epoch, kind, variant, cause, by };
+  const figures = unpackList(packed, unpackFigures);
+  return figures === undefined ? undefined : { at, epoch, kind, variant, cause, by, figures };
+}
+
+function packFigures({ name, requests, errors, p50Ms, p95Ms, p99Ms }: VariantStatus): readonly unknown[] {
+  return [name, requests, errors, p50Ms, p95Ms, p99Ms];
+}
+
+function unpackFigures([name, requests, errors, p50Ms, p95Ms, p99Ms]: readonly unknown[]): VariantStatus | undefined {
+  if (typeof name !== "string" || !isAmount(requests) || !isAmount(errors)) return undefined;
+  if (!isTime(p50Ms) || !isTime(p95Ms) || !isTime(p99Ms)) return undefined;
+  return { name, requests, errors, p50Ms, p95Ms, p99Ms };
+}
+
+function isTime(value: unknown): value is number | null {
+  return value === null || isAmount(value);
 }
 
 function unpackJudgement({ t, u, f, s, k }: Packed): Judgement | undefined {

@@ -1,5 +1,6 @@
 import { noJudgement, type Judgement } from "./judge.ts";
 import type { RolloutOrder, RolloutTerms } from "./rollout-messages.ts";
+import type { VariantStatus } from "./variant-status.ts";
 
 /** Why a release's state came to be. */
 export type ReleaseCause = "new-release" | "more-errors" | "slower" | "operator" | "state-lost";
@@ -14,6 +15,8 @@ export interface ReleaseEvent {
   readonly cause: ReleaseCause;
   /** Who ordered it; "" for nobody. */
   readonly by: string;
+  /** Of an abort that nobody ordered, what it was judged by: of the control and of the variant, since their epoch began. */
+  readonly figures?: readonly VariantStatus[];
 }
 
 /** Everything that the owner of a release stores. */
@@ -48,11 +51,11 @@ export type ReleaseChange = Omit<ReleaseEvent, "at" | "epoch">;
 /** Begins the next epoch: what was counted in this one says nothing of it. */
 export function enterEpoch(
   state: ReleaseState,
-  { kind, variant, cause, by }: ReleaseChange,
+  { kind, variant, cause, by, ...judged }: ReleaseChange,
   now: number,
 ): ReleaseState {
   const epoch = state.epoch + 1;
-  const history = [...state.history, { at: now, epoch, kind, variant, cause, by }].slice(-HISTORY);
+  const history = [...state.history, { at: now, epoch, kind, variant, cause, by, ...judged }].slice(-HISTORY);
   return { ...state, epoch, history, judgement: noJudgement(state.terms?.variants.length ?? 0) };
 }
 

@@ -94,7 +94,12 @@ describe("a release", () => {
     const owner = newObject();
     const reply = await seconds(owner, 20, [190, 2], [10, 5]);
     expect(reply).toMatchObject({ epoch: 2, aborted: ["next"] });
-    const event = { epoch: 2, variant: "next", cause: "more-errors", by: "" };
+    const times = { p50Ms: null, p95Ms: null, p99Ms: null };
+    const figures = [
+      { name: "control", requests: 950, errors: 10, ...times },
+      { name: "next", requests: 50, errors: 25, ...times },
+    ];
+    const event = { epoch: 2, variant: "next", cause: "more-errors", by: "", figures };
     expect(lines).toEqual([
       { level: "warn", event: "canary-aborted", release: "shop", at: expect.any(Number), ...event },
     ]);

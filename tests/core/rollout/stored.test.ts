@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { addTime, emptyHistogram } from "../../../objects/latency-histogram.ts";
 import { packCounts, unpackCounts } from "../../../objects/rollout/counts-packed.ts";
 import { packRelease, unpackRelease } from "../../../objects/rollout/release-packed.ts";
-import { NEW_RELEASE, orderRelease } from "../../../objects/rollout/release.ts";
+import { NEW_RELEASE, orderRelease, type ReleaseState } from "../../../objects/rollout/release.ts";
 import { order } from "./fixtures.ts";
 import { runRollout } from "./rollout-world.ts";
 
@@ -36,6 +36,34 @@ describe("what is stored", () => {
       { numRuns: 50 },
     );
     expect(unpackRelease(packRelease(NEW_RELEASE))).toEqual(NEW_RELEASE);
+  });
+
+  const times = { p50Ms: 1, p95Ms: 2.5, p99Ms: null };
+  const judged: ReleaseState = {
+    ...NEW_RELEASE,
+    history: [
+      {
+        at: 1,
+        epoch: 2,
+        kind: "aborted",
+        variant: "next",
+        cause: "slower",
+        by: "",
+        figures: [
+          { name: "control", requests: 7, errors: 0, ...times },
+          { name: "next", requests: 8, errors: 1, ...times },
+        ],
+      },
+    ],
+  };
+
+  it("is read back with what an abort was judged by, or without where that was not stored yet", () => {
+    const text = packRelease(judged);
+    expect(unpackRelease(text)).toEqual(judged);
+    const [known] = judged.history;
+    const { figures: _, ...before } = known ?? {};
+    expect(unpackRelease(text.replace(/,\[\["control".*?\]\]/, ""))).toEqual({ ...judged, history: [before] });
+    expect(unpackRelease(text.replace('["next",8,', '["next","8",'))).toBeUndefined();
   });
 
   it("is some kilobytes at most", () => {
