@@ -1,5 +1,6 @@
 import { readIdempotencyKey } from "../../objects/dedup/idempotency-key.ts";
 import type { IdempotencySettings } from "../../schemas/index.ts";
+import { fillBody } from "../cache/flow/fill-body.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
 import { identify } from "../idempotency/identify.ts";
@@ -66,16 +67,37 @@ async function watch(exchange: Exchange, next: Handler, { key, settings }: Keyed
   const { ttlMs, onUnknown } = settings;
   const deadlineMs = Math.max(1, exchange.deadline - Date.now()) + TO_SETTLE_MS;
   const reply = await asked.claim(fingerprint, { ttlMs, onUnknown, deadlineMs }).catch(() => undefined);
-  if (reply?.kind === "run") {
-    const quiet = {
-      ...asked,
-      settle: (...outcome: Parameters<KeyOwner["settle"]>) => asked.settle(...outcome).catch(() => {}),
-    };
-    return send(seen, next, { owner: quiet, settings });
-  }
+  if (reply?.kind === "run") return sendAndTell(seen, next, { owner: asked, settings });
   if (reply === undefined) (exchange.notes.degraded ??= []).push("idempotency");
   else note(exchange, reply.kind === "replay" ? "replayed" : refusalOf(reply).code);
   return next(seen);
+}
+
+/** Sends it, and tells behind the answer what came of it: the answer goes out as it comes, as it would without a key. */
+async function sendAndTell(
+  exchange: Exchange,
+  next: Handler,
+  { owner, settings: { maxAnswerSize } }: Pick<Claiming, "owner" | "settings">,
+): Promise<Response> {
+  const { ctx, notes } = exchange;
+  const settle = (...told: Parameters<KeyOwner["settle"]>) => owner.settle(...told).catch(() => {});
+  let answer: Response;
+  try {
+    answer = await next(exchange);
+  } catch (error) {
+    ctx.waitUntil(settle(notes.isSent === true ? "unknown" : "not-sent"));
+    throw error;
+  }
+  const { body, whole } = fillBody(answer, maxAnswerSize);
+  const tell = async () => {
+    const bytes = await whole;
+    if (bytes === undefined) return settle("unknown");
+    const { outcome, kept } = await outcomeOf(exchange, new Response(body && bytes, answer), maxAnswerSize);
+    return settle(outcome, kept);
+  };
+  ctx.waitUntil(tell().catch(() => {}));
+  const { status, statusText, headers } = answer;
+  return new Response(body, { status, statusText, headers, encodeBody: "manual" });
 }
 
 function note({ notes }: Exchange, what: string): void {
