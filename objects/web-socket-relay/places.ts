@@ -5,6 +5,8 @@ import type { Opening, Place, Refusal } from "./opening.ts";
 /** After a relay's death its places are free again within 110 s. */
 const LEASE_MS = 60_000;
 const OPERATION_MS = 50_000;
+/** One that sleeps is awake every four minutes. */
+const SLEEPERS_OPERATION_MS = 600_000;
 /** Three tries before a place is lost. */
 const KEEP_MS = 20_000;
 /** An owner that nobody has used before takes a few hundred milliseconds to come to life. */
@@ -23,13 +25,12 @@ export interface Places {
 /**
  * The places that a session is to have.
  *
- * @param how.operationMs how long a place lasts without its session. Default 50 s.
  * @param how.isHeld whether it has them already, as one that was asleep. Default false.
  */
 export function placesOf(
-  { places, configVersion, session: id }: Opening,
+  { places, configVersion, session: id, callback }: Opening,
   env: Env,
-  { operationMs = OPERATION_MS, isHeld = false }: { readonly operationMs?: number; readonly isHeld?: boolean } = {},
+  { isHeld = false }: { readonly isHeld?: boolean } = {},
 ): Places {
   let seq = 0;
   let askedAt = isHeld ? 0 : Date.now();
@@ -37,7 +38,11 @@ export function placesOf(
 
   async function ask(place: Place, keep: number, want: number): Promise<PermitMessageReply["items"][number]["reply"]> {
     const { owner, client, policy, most } = place;
-    const terms = { permits: most, leaseMs: LEASE_MS, operationTimeoutMs: operationMs };
+    const terms = {
+      permits: most,
+      leaseMs: LEASE_MS,
+      operationTimeoutMs: callback === undefined ? OPERATION_MS : SLEEPERS_OPERATION_MS,
+    };
     const message: PermitMessage = {
       v: 1,
       configVersion,

@@ -12,6 +12,12 @@ export interface SessionEnd {
   readonly why?: "rateLimited" | "budgetClosed";
 }
 
+/** How a session ends that the gateway closes for what a side has sent: 1008 says too many messages, 1013 too much data. */
+export function refusalEnd(code: number | undefined): SessionEnd {
+  const why = code === 1008 ? "rateLimited" : code === 1013 ? "budgetClosed" : undefined;
+  return { by: "gateway", code: code ?? null, ...(why !== undefined && { why }) };
+}
+
 /** Counts a session that has ended, and writes its one line. @param more what else is known of it. */
 export function logSession(opening: Opening, session: SessionDescription, end: SessionEnd, more: object): void {
   countEnd(session, end);

@@ -57,7 +57,7 @@ const LIMITS = {
 
 type Owner = Awaited<ReturnType<typeof open>>["owner"];
 
-async function open() {
+async function open(places: Opening["places"] = []) {
   const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId(), { retry: { maxRetries: 0 } });
   const id = owner.id.toString();
   const opening: Opening = {
@@ -77,7 +77,7 @@ async function open() {
     fromClient: LIMITS,
     fromUpstream: LIMITS,
     callback: { batch: 1, onFailure: "close", ping: null, pong: "pong" },
-    places: [],
+    places,
   };
   const headers = { upgrade: "websocket", [OPENING]: toField(opening) };
   const response = await owner.fetch("http://gateway.test/room", { headers });
@@ -193,4 +193,28 @@ it("gives up telling a backend that never hears", async () => {
 it("nothing is kept of a session that the backend refused", async () => {
   answer = () => new Response("no", { status: 401 });
   await expect(open()).rejects.toThrow("no session: 401");
+});
+
+it("holds its place while it sleeps, and leaves it when it ends", async () => {
+  const place = { owner: "owner of places", client: "client", policy: "web-socket:chat:ip", most: 1 };
+  const { owner, socket } = await open([place]);
+  const isRefused = () => expect(open([place])).rejects.toThrow("no session: 503");
+  await isRefused();
+  await evictDurableObject(owner);
+  vi.setSystemTime(Date.now() + 55_000);
+  socket.send("alive");
+  await until(() => events.length === 2);
+  await evictDurableObject(owner);
+  for (let minutes = 0; minutes < 14; minutes += 1) {
+    socket.send("alive");
+    await until(() => events.length === 3 + minutes);
+    vi.setSystemTime(Date.now() + 55_000);
+    if (minutes % 4 === 0) expect(await runDurableObjectAlarm(owner)).toBe(true);
+    await isRefused();
+  }
+  socket.close(1000);
+  await untilKept(owner, null);
+  const other = await open([place]);
+  other.socket.close();
+  await untilKept(other.owner, null);
 });

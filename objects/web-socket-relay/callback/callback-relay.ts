@@ -7,7 +7,7 @@ import type { CallbackTerms } from "../mode-terms.ts";
 import { REFUSAL, type Opening } from "../opening.ts";
 import { placesOf } from "../places.ts";
 import { createRegistration } from "../registration.ts";
-import { countsOf, logSession, type SessionEnd } from "../session-log.ts";
+import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
 import { clientFields, createAskBackend } from "./ask-backend.ts";
 import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
@@ -36,7 +36,6 @@ const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 
 /** A place lasts ten minutes without it, and so does the entry in the listing. */
 const RENEW_MS = 240_000;
-const OPERATION_MS = 600_000;
 const MAX_QUEUED = 256;
 /** The backend is told of an end this often, over five minutes. */
 const MAX_TRIES = 6;
@@ -122,7 +121,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   }
 
   function refuse(own: LiveCallback, close: Close): void {
-    end(own, { by: "gateway", code: close.code ?? null }, close);
+    end(own, refusalEnd(close.code), close);
   }
 
   /** One event after the other, in order; who comes while one is under way leaves what he has to it. */
@@ -279,7 +278,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   }
 
   function places({ stored }: LiveCallback): ReturnType<typeof placesOf> {
-    return placesOf(stored.opening, env, { operationMs: OPERATION_MS, isHeld: true });
+    return placesOf(stored.opening, env, { isHeld: true });
   }
 
   return {

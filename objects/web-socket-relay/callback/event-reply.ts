@@ -40,7 +40,7 @@ export async function readReply(answer: Response, maxBytes: number): Promise<Eve
 function oneOf(body: ArrayBuffer, type: string): (string | ArrayBuffer)[] {
   if (body.byteLength === 0) return [];
   const isText = type.startsWith("text/") || type.endsWith("json");
-  return [isText ? new TextDecoder().decode(body) : body];
+  return [isText ? new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(body) : body];
 }
 
 function closeOf(field: string | null): Close | undefined {

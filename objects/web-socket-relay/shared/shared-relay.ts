@@ -8,7 +8,7 @@ import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
 import { RENEW_MS } from "../registration.ts";
 import type { SessionDescription } from "../session-control.ts";
-import { countsOf, logSession, type SessionEnd } from "../session-log.ts";
+import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
 import { openChannel, type Channel } from "./channel.ts";
 import { offer, renewWindow } from "./client-window.ts";
 import { describeClient, dueAt, newClient, type SharedClient } from "./shared-client.ts";
@@ -198,7 +198,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   }
 
   function refuse(client: SharedClient, close: Close): void {
-    tell(client, close, { by: "gateway", code: close.code ?? null });
+    tell(client, close, refusalEnd(close.code));
   }
 
   function tell(client: SharedClient, close: Close, end: SessionEnd): void {
