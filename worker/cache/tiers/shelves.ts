@@ -181,10 +181,12 @@ export async function forgetResponse({ address }: KeptResponse, shelves: Shelves
 export async function invalidateResponses(keyed: Keyed, shelves: Shelves, now: number): Promise<void> {
   const since = now + 1;
   invalidated.set(keyed.resource, since);
-  const { address, root } = keyed;
-  // Word is left where it costs no storage: anybody may send a POST to any URL.
-  const end = (tier: Tier) => (tier.name === "colo" ? invalidateIn(tier, root, since) : tier.remove(address));
-  await Promise.all([...tiersOf(shelves)].map(({ tier }) => writing(tier, () => end(tier))));
+  await Promise.all([...tiersOf(shelves)].map(({ tier }) => writing(tier, () => endIn(tier, keyed, since))));
+}
+
+/** Word is left where it costs no storage: anybody may send a POST to any URL. */
+function endIn(tier: Tier, { address, root }: Keyed, since: number): Promise<unknown> {
+  return tier.name === "colo" ? invalidateIn(tier, root, since) : tier.remove(address);
 }
 
 interface Shelf {
@@ -214,6 +216,9 @@ async function keepInAll(
   const since = invalidated.get(keyed.resource) ?? 0;
   const tiers = shelves.flatMap((shelf) => (shelf === undefined ? [] : [shelf.tier]));
   await Promise.all(tiers.map((tier) => writing(tier, () => keepIn(tier, keyed, { ...keeping, since }))));
+  // What made it useless while it was being written may have been overwritten by it.
+  const later = invalidated.get(keyed.resource) ?? 0;
+  if (later > since) await Promise.all(tiers.map((tier) => writing(tier, () => endIn(tier, keyed, later))));
 }
 
 /** Nobody waits to hear that a tier fails. */
