@@ -5,6 +5,7 @@ import { adversaryChart, adversaryCurves } from "../tests/simulation/adversary-c
 import { measureBans } from "../tests/simulation/bans/measure-bans.ts";
 import { measureFuzzed } from "../tests/simulation/breaker/fuzzed-runs.ts";
 import { BREAKER_TABLE, measureBreaker } from "../tests/simulation/breaker/table.ts";
+import { measureEgressCost } from "../tests/simulation/egress/cost.ts";
 import { measureEgress } from "../tests/simulation/egress/fuzzed-runs.ts";
 import { measureFuzz } from "../tests/simulation/fuzzed-runs.ts";
 import { measurePermits } from "../tests/simulation/permits/measure-permits.ts";
@@ -24,7 +25,7 @@ const permits = measurePermits(FUZZED_RUNS);
 print("permits", permits);
 const bans = measureBans(FUZZED_RUNS);
 print("bans", bans);
-const egress = measureEgress(FUZZED_RUNS);
+const egress = [...measureEgress(FUZZED_RUNS), ...measureEgressCost()];
 print("egress quotas", egress);
 process.exitCode = [...leases, ...breaker, ...permits, ...bans, ...egress].every(({ pass }) => pass) ? 0 : 1;
 

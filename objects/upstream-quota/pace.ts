@@ -15,10 +15,11 @@ export interface Pace {
   readonly busyUntil: number;
 }
 
-/** An interval of the owner's time in which one request may start. */
+/** An interval of the owner's time in which one request may start, or several. */
 export interface Slot {
   readonly from: number;
   readonly until: number;
+  readonly count: number;
 }
 
 /** Up to so many requests a window each is counted by itself, to a thousandth of the window; more are counted in as many parts. */
@@ -49,25 +50,25 @@ export function nextSlotAt(pace: Pace, policy: QuotaPolicy, now: number, rules: 
   return at + Math.max(burstMs, windowMs);
 }
 
-/** Grants the slot that begins at `from`, which `nextSlotAt` has found or is later. */
+/** Grants the slot that begins at `from`, which `nextSlotAt` has found or is later; of more than one request what `leftOf` has at least. */
 export function takeSlot(
   pace: Pace,
   policy: QuotaPolicy,
-  { from, toleranceMs }: { readonly from: number; readonly toleranceMs: number },
+  { from, toleranceMs, count }: { readonly from: number; readonly toleranceMs: number; readonly count: number },
   rules: QuotaRules = QUOTA_RULES,
 ): { readonly pace: Pace; readonly slot: Slot } {
   const until = rules.slotEnd(from, toleranceMs);
-  const { window } = slidingWindow.take(pace.window, windowOf(policy, rules), 1, from, until);
-  const { bucket } = tokenBucket.take(pace.bucket, bucketOf(policy), 1, from);
+  const { window } = slidingWindow.take(pace.window, windowOf(policy, rules), count, from, until);
+  const { bucket } = tokenBucket.take(pace.bucket, bucketOf(policy), count, from);
   const busyUntil = Math.max(pace.busyUntil, until);
-  return { pace: { window, bucket, lastFrom: from, busyUntil }, slot: { from, until } };
+  return { pace: { window, bucket, lastFrom: from, busyUntil }, slot: { from, until, count } };
 }
 
-/** Takes back a slot in which nothing was started and nothing ever will be. Its place among the others stays empty. */
-export function returnSlot(pace: Pace, policy: QuotaPolicy, { until }: Slot, now: number): Pace {
+/** Takes back what of a slot was not started and never will be. Its place among the others stays empty. */
+export function returnSlot(pace: Pace, policy: QuotaPolicy, { until, count }: Slot, now: number): Pace {
   const at = Math.max(now, pace.lastFrom);
-  const window = slidingWindow.giveBack(pace.window, windowOf(policy), 1, { until, now: at });
-  return { ...pace, window, bucket: tokenBucket.giveBack(pace.bucket, bucketOf(policy), 1, at) };
+  const window = slidingWindow.giveBack(pace.window, windowOf(policy), count, { until, now: at });
+  return { ...pace, window, bucket: tokenBucket.giveBack(pace.bucket, bucketOf(policy), count, at) };
 }
 
 /** Carries what was granted to another policy: what was used stays used, and nothing is granted by the change. */

@@ -1,3 +1,5 @@
+import { NO_ARRIVALS, noteArrival, perMs, type Arrivals } from "./arrivals.ts";
+import { inOrder, recount, requestsOf, unusedOf, type HeldSlot } from "./held-slots.ts";
 import {
   MAX_LIST,
   MAX_SPARE,
@@ -5,32 +7,23 @@ import {
   MAX_WAIT_MS,
   type AcquireMessage,
   type AcquireReply,
+  type UnusedSlot,
 } from "./quota-messages.ts";
+import type { QuotaPolicy } from "./quota-policy.ts";
 import { QUOTA_RULES, type QuotaRules } from "./quota-rules.ts";
+import { isLent } from "./slots-ahead.ts";
 
 /** What an isolate knows of one quota. Times are its own. */
 export interface Borrower {
   /** What the last questions took on their way there and back, in ms; at most eight. */
   readonly trips: readonly number[];
-  /** Slots ahead, the earliest first. */
+  /** Slots ahead, the earliest first; none of them empty. */
   readonly ahead: readonly HeldSlot[];
-  /** When slots ahead were last asked for, until some come: within a second one question is enough, or each would bring them. */
-  readonly askedAheadAt: number | undefined;
-  /** Requests of this second, and of the one before it. */
-  readonly arrivals: { readonly second: number; readonly count: number; readonly before: number };
-}
-
-/** A slot that this isolate has, for one request. */
-export interface HeldSlot {
-  readonly id: number;
-  /** The first moment at which it has surely begun. */
-  readonly fromAt: number;
-  /** The last moment at which it has surely not ended. */
-  readonly latestAt: number;
-  /** To be said with what the upstream answers. */
-  readonly epoch: number;
-  /** Whether a success is to be reported. */
-  readonly wantsSuccess: boolean;
+  /** When slots ahead may be asked for again: one question is enough until it is answered, or each would bring them. */
+  readonly askAheadAt: number;
+  /** Until then requests that find no slot wait for that answer instead of asking too. */
+  readonly hopeUntil: number;
+  readonly arrivals: Arrivals;
 }
 
 /** What a request is to do that wants to call the upstream. */
@@ -38,6 +31,8 @@ export type Step =
   /** Start by this slot; see `startOf`. */
   | { readonly kind: "start"; readonly slot: HeldSlot }
   | { readonly kind: "ask"; readonly ask: Ask }
+  /** Slots are on their way: `lookAgain` then. */
+  | { readonly kind: "look-again"; readonly inMs: number; readonly until: number }
   /** Its deadline is too near for any answer. */
   | { readonly kind: "refuse" };
 
@@ -47,43 +42,107 @@ export type Ask = Pick<AcquireMessage, "waitMs" | "toleranceMs" | "spare" | "unu
 const TRIPS = 8;
 const UNKNOWN_TOLERANCE_MS = 250;
 const MIN_TOLERANCE_MS = 100;
-const SECOND_MS = 1_000;
+/** A question is lost that is not answered by then. */
+const LOST_MS = 1_000;
+/** Who was lent nothing asks ahead again then. */
+const POOR_MS = 20;
+/** Whoever waits for another's question looks so often, and for so long besides what a question takes: a crowd had better be one. */
+const LOOK_MS = 5;
+const HOPE_MS = 100;
+/** Slots ahead are asked for so long before they are used up, besides what a question takes. */
+const LEAD_MS = 20;
 /** A new owner meets its callers spread over this. */
 const AGAIN_MS = 100;
 
 /** Of a quota that this isolate has not asked for yet. */
 export function newBorrower(): Borrower {
-  return { trips: [], ahead: [], askedAheadAt: undefined, arrivals: { second: 0, count: 0, before: 0 } };
+  return { trips: [], ahead: [], askAheadAt: -Infinity, hopeUntil: -Infinity, arrivals: NO_ARRIVALS };
 }
 
-/** A request wants to call the upstream, and can wait until `deadlineAt`. Slots ahead whose time is over go back with the next question. */
-export function arrive(
-  borrower: Borrower,
-  { now, deadlineAt }: { readonly now: number; readonly deadlineAt: number },
-  rules: QuotaRules = QUOTA_RULES,
-): { readonly borrower: Borrower; readonly step: Step } {
-  const arrivals = counted(borrower.arrivals, now);
-  const ahead = borrower.ahead.filter(({ latestAt }) => latestAt >= now);
-  const [slot] = ahead;
-  if (slot !== undefined && slot.fromAt <= deadlineAt) {
-    const left = borrower.ahead.filter((one) => one !== slot);
-    return { borrower: { ...borrower, arrivals, ahead: left }, step: { kind: "start", slot } };
+/** When a request looks for a slot, until when it can wait, and for one of what quota. */
+export interface Wish {
+  readonly now: number;
+  readonly deadlineAt: number;
+  readonly policy: QuotaPolicy;
+}
+
+/** What a request is to do now. */
+export interface Arrived {
+  readonly borrower: Borrower;
+  readonly step: Step;
+  /** A question to put off the request's path, so that the next requests have slots too; `hearAhead` takes its answer. */
+  readonly renewal: Ask | undefined;
+}
+
+/** A request wants to call the upstream. Slots ahead whose time is over go back with the next question. */
+export function arrive(borrower: Borrower, wish: Wish, rules: QuotaRules = QUOTA_RULES): Arrived {
+  return lookAgain(
+    { ...borrower, arrivals: noteArrival(borrower.arrivals, wish.now) },
+    wish,
+    borrower.hopeUntil,
+    rules,
+  );
+}
+
+/** The same request again, after a step that was to look again: until when that said, or others would go first for ever. */
+export function lookAgain(borrower: Borrower, wish: Wish, until: number, rules: QuotaRules = QUOTA_RULES): Arrived {
+  const { now, deadlineAt } = wish;
+  const slot = borrower.ahead.find(({ latestAt }) => latestAt >= now);
+  if (slot === undefined || slot.fromAt > deadlineAt) {
+    if (now < Math.min(until, borrower.hopeUntil) && now + LOOK_MS <= deadlineAt) {
+      return { borrower, step: { kind: "look-again", inMs: LOOK_MS, until }, renewal: undefined };
+    }
+    const { borrower: asked, spare, unused } = askAhead(borrower, wish, rules);
+    return { borrower: asked, step: asking(borrower, { now, deadlineAt, spare, unused }), renewal: undefined };
   }
+  const step = { kind: "start", slot } as const;
+  const left = { ...borrower, ahead: recount(borrower.ahead, slot, -1) };
+  if (!isRunningOut(left, now)) return { borrower: left, step, renewal: undefined };
+  const { borrower: asked, spare, unused } = askAhead(left, wish, rules);
+  if (spare === 0) return { borrower: left, step, renewal: undefined };
+  // Its own slot is one of those, and now or not at all.
+  const renewal = { waitMs: 0, toleranceMs: toleranceMs(left), spare: spare - 1, unused };
+  return { borrower: asked, step, renewal };
+}
+
+/** A question is sent to the owner: with it goes what is over, and the wish for what this isolate expects to use beside what it has. */
+function askAhead(
+  borrower: Borrower,
+  { now, policy }: Wish,
+  rules: QuotaRules,
+): { readonly borrower: Borrower; readonly spare: number; readonly unused: readonly UnusedSlot[] } {
+  const ahead = borrower.ahead.filter(({ latestAt }) => latestAt >= now);
   const late = borrower.ahead.filter(({ latestAt }) => latestAt < now);
-  const unused = late.map(({ id }) => id).slice(0, MAX_LIST);
-  const { askedAheadAt = -Infinity } = borrower;
-  const isAsking = now < askedAheadAt + SECOND_MS;
-  const expected = Math.floor((arrivals.before * rules.aheadMs) / SECOND_MS) - ahead.length;
-  const spare = isAsking ? 0 : Math.min(MAX_SPARE, Math.max(0, expected));
-  const asked = { ...borrower, arrivals, ahead, askedAheadAt: spare > 0 ? now : borrower.askedAheadAt };
-  return { borrower: asked, step: asking(borrower, { now, deadlineAt, spare, unused }) };
+  const unused = unusedOf(late).slice(0, MAX_LIST);
+  const expected = Math.floor(perMs(borrower.arrivals) * rules.aheadMs) - requestsOf(ahead);
+  if (now < borrower.askAheadAt || expected < 1 || !isLent(policy, rules)) {
+    return { borrower: { ...borrower, ahead }, spare: 0, unused };
+  }
+  // With a spacing the next request had better be in the owner's queue.
+  const hopeUntil = policy.spacingMs > 0 ? -Infinity : now + HOPE_MS + leadMs(borrower);
+  const asked = { ...borrower, ahead, askAheadAt: now + LOST_MS, hopeUntil };
+  return { borrower: asked, spare: Math.min(MAX_SPARE, expected), unused };
+}
+
+/** Whether what is held would be used up, or over, before more could be here. */
+function isRunningOut(borrower: Borrower, now: number): boolean {
+  if (now < borrower.askAheadAt) return false;
+  const soonMs = leadMs(borrower);
+  const soon = perMs(borrower.arrivals) * soonMs;
+  // So few that the next will hardly come meanwhile.
+  if (soon < 1) return false;
+  return requestsOf(borrower.ahead.filter(({ latestAt }) => latestAt >= now + soonMs)) < soon;
+}
+
+function leadMs({ trips }: Borrower): number {
+  return LEAD_MS + Math.max(0, ...trips);
 }
 
 /** The same request again, whose slot came too late or whose owner was lost: with what is left of its time. */
 export function arriveAgain(
   borrower: Borrower,
   times: { readonly now: number; readonly deadlineAt: number },
-  unused: readonly number[],
+  unused: readonly UnusedSlot[],
 ): Step {
   return asking(borrower, { ...times, spare: 0, unused });
 }
@@ -97,22 +156,50 @@ export function againInMs(random: number): number {
 export function hearGrant(
   borrower: Borrower,
   { heldMs, slots, epoch, wantsSuccess }: Extract<AcquireReply, { kind: "granted" }>,
-  { sentAt, receivedAt }: { readonly sentAt: number; readonly receivedAt: number },
+  { sentAt, receivedAt, spare }: GrantTimes,
   rules: QuotaRules = QUOTA_RULES,
 ): { readonly borrower: Borrower; readonly slot: HeldSlot | undefined } {
   // An answer that took less than no time: this clock has stepped back, and nobody knows what the time is for the owner.
   const isLost = receivedAt - sentAt < heldMs * (1 - rules.drift) - rules.guardMs;
-  const [slot, ...ahead] = slots.map(({ id, inMs, forMs }): HeldSlot => {
+  const [slot, ...ahead] = slots.map(({ id, inMs, forMs, count }, index): HeldSlot => {
     const guardMs = inMs === 0 ? 0 : inMs * rules.drift + rules.guardMs;
     const elapsedMs = heldMs + inMs + forMs;
     const latestAt = rules.countedFrom(sentAt, receivedAt - heldMs) + elapsedMs * (1 - rules.drift) - rules.guardMs;
     const fromAt = receivedAt + inMs + guardMs;
-    return { id, fromAt, latestAt: isLost ? -Infinity : latestAt, epoch, wantsSuccess };
+    return { id, count, isAhead: index > 0, fromAt, latestAt: isLost ? -Infinity : latestAt, epoch, wantsSuccess };
   });
   const { trips } = hearTrip(borrower, receivedAt - sentAt - heldMs);
-  const held = [...borrower.ahead, ...ahead].toSorted((one, other) => one.fromAt - other.fromAt);
-  const askedAheadAt = ahead.length > 0 ? undefined : borrower.askedAheadAt;
-  return { borrower: { ...borrower, trips, ahead: held, askedAheadAt }, slot };
+  const held = inOrder([...borrower.ahead, ...ahead]);
+  return { borrower: { ...answered(borrower, ahead.length, { receivedAt, spare }), trips, ahead: held }, slot };
+}
+
+/** When a question was sent and answered, and how many slots ahead it asked for. */
+export interface GrantTimes extends Pick<Ask, "spare"> {
+  readonly sentAt: number;
+  readonly receivedAt: number;
+}
+
+/** Takes in what came of a renewal. */
+export function hearAhead(
+  borrower: Borrower,
+  reply: AcquireReply,
+  times: GrantTimes,
+  rules: QuotaRules = QUOTA_RULES,
+): Borrower {
+  // It asked for one more: its own.
+  const renewed = { ...times, spare: times.spare + 1 };
+  if (reply.kind === "refused") return answered(borrower, 0, renewed);
+  const { borrower: next, slot } = hearGrant(borrower, reply, renewed, rules);
+  return slot === undefined ? next : { ...next, ahead: inOrder([{ ...slot, isAhead: true }, ...next.ahead]) };
+}
+
+function answered(
+  borrower: Borrower,
+  got: number,
+  { receivedAt, spare }: Pick<GrantTimes, "receivedAt" | "spare">,
+): Borrower {
+  if (spare === 0) return borrower;
+  return { ...borrower, askAheadAt: got > 0 ? -Infinity : receivedAt + POOR_MS, hopeUntil: -Infinity };
 }
 
 /** Takes in what a question took on its way there and back, in ms. */
@@ -120,19 +207,21 @@ export function hearTrip(borrower: Borrower, ms: number): Borrower {
   return { ...borrower, trips: [...borrower.trips, Math.max(0, ms)].slice(-TRIPS) };
 }
 
-/** Whether a request may start by its slot now: so long to wait still, or its time is over and it is to be given back. */
-export function startOf(
-  { fromAt, latestAt }: HeldSlot,
-  now: number,
-  rules: QuotaRules = QUOTA_RULES,
-): { readonly kind: "start" } | { readonly kind: "wait"; readonly ms: number } | { readonly kind: "late" } {
-  if (!rules.mayStart(Math.max(now, fromAt), latestAt)) return { kind: "late" };
-  return now >= fromAt ? { kind: "start" } : { kind: "wait", ms: Math.ceil(fromAt - now) };
+/** What is to be told to the owner of slots. */
+export interface GivenUp {
+  readonly borrower: Borrower;
+  readonly unused: readonly UnusedSlot[];
 }
 
 /** Gives up all slots ahead, because the upstream has asked for a pause. */
-export function giveUpAhead(borrower: Borrower): { readonly borrower: Borrower; readonly unused: readonly number[] } {
-  return { borrower: { ...borrower, ahead: [] }, unused: borrower.ahead.map(({ id }) => id).slice(-MAX_LIST) };
+export function giveUpAhead(borrower: Borrower): GivenUp {
+  return { borrower: { ...borrower, ahead: [] }, unused: unusedOf(borrower.ahead).slice(-MAX_LIST) };
+}
+
+/** A request has not started by its slot, nor ever will. One of slots ahead is for the next request of this isolate. */
+export function giveBack(borrower: Borrower, slot: HeldSlot): GivenUp {
+  if (!slot.isAhead) return { borrower, unused: unusedOf([slot]) };
+  return { borrower: { ...borrower, ahead: recount(borrower.ahead, slot, 1) }, unused: [] };
 }
 
 /** How long slots have to be for this isolate to hit them: three times what its questions take on their way, and the guards. */
@@ -143,7 +232,7 @@ export function toleranceMs({ trips }: Borrower): number {
 
 function asking(
   borrower: Borrower,
-  from: { now: number; deadlineAt: number; spare: number; unused: readonly number[] },
+  from: { now: number; deadlineAt: number; spare: number; unused: readonly UnusedSlot[] },
 ): Step {
   const leftMs = Math.floor(from.deadlineAt - from.now);
   if (leftMs < 0) return { kind: "refuse" };
@@ -153,10 +242,4 @@ function asking(
   const waitMs = Math.min(MAX_WAIT_MS, leftMs - wayMs);
   const { spare, unused } = from;
   return { kind: "ask", ask: { waitMs, toleranceMs: toleranceMs(borrower), spare, unused } };
-}
-
-function counted({ second, count, before }: Borrower["arrivals"], now: number): Borrower["arrivals"] {
-  const current = Math.floor(now / SECOND_MS);
-  if (current === second) return { second, count: count + 1, before };
-  return { second: current, count: 1, before: current === second + 1 ? count : 0 };
 }

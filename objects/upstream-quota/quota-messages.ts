@@ -21,10 +21,10 @@ export interface AcquireMessage extends QuotaTerms {
   readonly waitMs: number;
   /** How long a slot has to be for this isolate to hit it. */
   readonly toleranceMs: number;
-  /** Slots ahead that the isolate has use for. */
+  /** How many requests the isolate expects in the half second after this one. */
   readonly spare: number;
-  /** Slots that it got and has not used, nor ever will. */
-  readonly unused: readonly number[];
+  /** What it got and has not used, nor ever will. */
+  readonly unused: readonly UnusedSlot[];
 }
 
 /** The answer to an `AcquireMessage`, which comes when its slot does. */
@@ -34,7 +34,7 @@ export type AcquireReply =
       readonly kind: "granted";
       /** How long the owner held the question. */
       readonly heldMs: number;
-      /** The first is the request's; the others are for the isolate's next. */
+      /** The first is the request's; the others are for the isolate's next requests. */
       readonly slots: readonly GrantedSlot[];
       /** To be said with what the upstream answers to them. */
       readonly epoch: number;
@@ -59,6 +59,15 @@ export interface GrantedSlot {
   readonly inMs: number;
   /** And lasts so long. */
   readonly forMs: number;
+  /** So many requests may start in it; never more than 1 where there is a spacing. */
+  readonly count: number;
+}
+
+/** A slot that will not be used any more, or not by as many as might. Told once: what is told again counts for nothing. */
+export interface UnusedSlot {
+  readonly id: number;
+  /** So many have not started by it, nor ever will. */
+  readonly count: number;
 }
 
 /** Says what the upstream's answer to a request that had a slot tells about its limits. */
@@ -82,15 +91,16 @@ export interface ReleaseMessage {
   readonly isolate: string;
   /** Requests that need not wait any more. */
   readonly withdrawn: readonly number[];
-  /** Slots that were not used, nor ever will be. */
-  readonly unused: readonly number[];
+  /** What was not used, nor ever will be. */
+  readonly unused: readonly UnusedSlot[];
 }
 
 /** Nothing waits longer for its slot. */
 export const MAX_WAIT_MS = 300_000;
 /** An isolate that needs longer slots is too far away to use any. */
 export const MAX_TOLERANCE_MS = 2_000;
-export const MAX_SPARE = 256;
+/** What half a second brings at the most that a quota can allow. */
+export const MAX_SPARE = 500_000;
 /** Of slots that come back in one message; the rest stays counted. */
 export const MAX_LIST = 256;
 const VERSION_WANTED = "1; deploy the Worker and its objects together";
@@ -108,7 +118,7 @@ export function acquireProblem(message: Unchecked<AcquireMessage>): string | und
     const value = message[field];
     if (!isCount(value) || value > most) return wanted(field, value, `an integer from 0 to ${most}`);
   }
-  return listProblem("unused", message.unused) ?? termsProblem(message);
+  return unusedProblem(message.unused) ?? termsProblem(message);
 }
 
 const ACQUIRE_COUNTS = [
@@ -146,13 +156,33 @@ function kindProblem(signal: { kind?: unknown; retryAfterMs?: unknown; resetMs?:
 export function releaseProblem({ v, isolate, withdrawn, unused }: Unchecked<ReleaseMessage>): string | undefined {
   if (v !== 1) return wanted("v", v, VERSION_WANTED);
   if (!isText(isolate, MAX_ID_LENGTH)) return wanted("isolate", isolate, "1 to 64 characters");
-  return listProblem("withdrawn", withdrawn) ?? listProblem("unused", unused);
+  return listProblem("withdrawn", withdrawn, isCount, "an integer >= 0") ?? unusedProblem(unused);
 }
 
-function listProblem(field: string, list: unknown): string | undefined {
+function unusedProblem(unused: unknown): string | undefined {
+  return listProblem("unused", unused, isUnused, "an id and a count");
+}
+
+function isUnused(entry: unknown): boolean {
+  return (
+    typeof entry === "object" &&
+    entry !== null &&
+    "id" in entry &&
+    "count" in entry &&
+    isCount(entry.id) &&
+    isCount(entry.count)
+  );
+}
+
+function listProblem(
+  field: string,
+  list: unknown,
+  isGood: (entry: unknown) => boolean,
+  each: string,
+): string | undefined {
   if (!Array.isArray(list)) return wanted(field, list, "a list");
   if (list.length > MAX_LIST) return wanted(`${field}.length`, list.length, `at most ${MAX_LIST}`);
   const entries: readonly unknown[] = list;
-  const at = entries.findIndex((entry) => !isCount(entry));
-  return at < 0 ? undefined : wanted(`${field}[${at}]`, entries[at], "an integer >= 0");
+  const at = entries.findIndex((entry) => !isGood(entry));
+  return at < 0 ? undefined : wanted(`${field}[${at}]`, entries[at], each);
 }

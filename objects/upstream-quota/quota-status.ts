@@ -38,7 +38,7 @@ export interface QuotaStatus {
 /** What has happened to requests and slots. */
 export interface QuotaCounts {
   readonly granted: number;
-  /** Slots that were granted ahead, beside those. */
+  /** Requests that were granted ahead, beside those. */
   readonly ahead: number;
   readonly queueFull: number;
   readonly deadline: number;
@@ -66,7 +66,8 @@ export function createQuotaTally(): QuotaTally {
         // A ring: the oldest gives way.
         waits[counts.granted % REMEMBERED] = heldMs;
         counts.granted += 1;
-        counts.ahead += slots.length - 1;
+        for (const { count } of slots) counts.ahead += count;
+        counts.ahead -= 1;
       }
       for (const { why } of refusals) counts[why === "queue-full" ? "queueFull" : "deadline"] += 1;
     },

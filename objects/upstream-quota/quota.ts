@@ -1,7 +1,8 @@
-import type { GrantedSlot, AcquireMessage, RefusalReason, SignalMessage } from "./quota-messages.ts";
+import type { AcquireMessage, GrantedSlot, RefusalReason, SignalMessage, UnusedSlot } from "./quota-messages.ts";
 import { leftOf, nextSlotAt, returnSlot, takeSlot } from "./pace.ts";
 import { heard } from "./pause.ts";
 import { QUOTA_RULES, type QuotaRules } from "./quota-rules.ts";
+import { aheadOf } from "./slots-ahead.ts";
 import type { QuotaState } from "./quota-state.ts";
 import type { SlotsOut } from "./slots-out.ts";
 import type { Waiter, WaitingRoom } from "./waiting-room.ts";
@@ -78,25 +79,23 @@ export function serve(
     if (gone !== undefined) refuse(gone, "queue-full");
   }
 
-  function take(from: number, toleranceMs: number): GrantedSlot {
-    const { pace, slot } = takeSlot(state.pace, policy, { from, toleranceMs }, rules);
+  function take(from: number, toleranceMs: number, count = 1): GrantedSlot {
+    const { pace, slot } = takeSlot(state.pace, policy, { from, toleranceMs, count }, rules);
     const id = state.lastSlot + 1;
     state = { ...state, pace, lastSlot: id };
     out.add(id, slot, now);
-    return { id, inMs: from - now, forMs: toleranceMs };
+    return { id, inMs: from - now, forMs: toleranceMs, count };
   }
 
-  /** Only what nobody would miss: nobody waits, and half of everything is free. */
-  function takeAhead({ spare, toleranceMs }: Waiter): GrantedSlot[] {
+  function takeAhead(waiter: Waiter): GrantedSlot[] {
     const slots: GrantedSlot[] = [];
-    if (policy.windowMs > policy.requests * rules.aheadFromMs) return slots;
-    const forMs = policy.spacingMs === 0 ? rules.aheadMs : toleranceMs;
-    while (slots.length < spare && room.queue.size === 0) {
-      const left = leftOf(state.pace, policy, now);
-      if (2 * left.requests <= policy.requests || 2 * left.burst <= policy.burst) break;
+    // Each is one request's where there is a spacing, else one slot is enough.
+    const most = policy.spacingMs === 0 ? 1 : waiter.spare;
+    while (slots.length < most && room.queue.size === 0) {
+      const { count, forMs } = aheadOf(leftOf(state.pace, policy, now), policy, waiter, rules);
       const from = nextAt(state, rules);
-      if (from > now + rules.aheadMs) break;
-      slots.push(take(from, forMs));
+      if (count === 0 || from > now + rules.aheadMs) break;
+      slots.push(take(from, forMs, count));
     }
     return slots;
   }
@@ -121,12 +120,14 @@ export function serve(
   }
 }
 
-/** Takes back slots in which nothing was started nor ever will be; those that are not known to be out count for nothing. */
-export function takeBack(state: QuotaState, out: SlotsOut, ids: readonly number[]): QuotaState {
+/** Takes back what was not started nor ever will be; slots that are not known to be out count for nothing. */
+export function takeBack(state: QuotaState, out: SlotsOut, unused: readonly UnusedSlot[]): QuotaState {
   let { pace } = state;
-  for (const id of ids) {
+  for (const { id, count } of unused) {
     const slot = out.claim(id);
-    if (slot !== undefined) pace = returnSlot(pace, state.policy, slot, state.clock.at);
+    if (slot === undefined) continue;
+    const back = { ...slot, count: Math.min(count, slot.count) };
+    pace = returnSlot(pace, state.policy, back, state.clock.at);
   }
   return pace === state.pace ? state : { ...state, pace };
 }

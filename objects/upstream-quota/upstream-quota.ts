@@ -9,6 +9,7 @@ import {
   type ReleaseMessage,
   type SignalMessage,
   type SignalReply,
+  type UnusedSlot,
 } from "./quota-messages.ts";
 import type { QuotaTerms } from "./quota-policy.ts";
 import { newState, stateAt, type QuotaState } from "./quota-state.ts";
@@ -54,7 +55,7 @@ export class UpstreamQuota extends DurableObject {
     insist("grant a slot", acquireProblem(message));
     const known = this.#at(message);
     const state = takeBack(known, this.#memory.out, message.unused);
-    this.#tally.left({ withdrawn: 0, returned: message.unused.length });
+    this.#tally.left({ withdrawn: 0, returned: requestsOf(message.unused) });
     const waiter = waiterOf(message, state.clock.at);
     return new Promise((answer, fail) => {
       this.#calls.set(waiter, { answer, fail });
@@ -78,7 +79,7 @@ export class UpstreamQuota extends DurableObject {
     const { isolate, withdrawn, unused } = message;
     const known = this.#at();
     if (known === undefined) return { v: 1 };
-    this.#tally.left({ withdrawn: withdrawn.length, returned: unused.length });
+    this.#tally.left({ withdrawn: withdrawn.length, returned: requestsOf(unused) });
     for (const seq of withdrawn) this.#withdraw(isolate, seq);
     this.#serve(takeBack(known, this.#memory.out, unused));
     return { v: 1 };
@@ -164,6 +165,10 @@ function tell(state: QuotaState): void {
   const { cause, throttles } = pause;
   const line = { level: "warn", event: "egress-paused", quota, cause, pausedMs: pausedMs(state), throttles };
   console.log(JSON.stringify(line));
+}
+
+function requestsOf(slots: readonly UnusedSlot[]): number {
+  return slots.reduce((sum, { count }) => sum + count, 0);
 }
 
 function insist(what: string, problem: string | undefined): void {

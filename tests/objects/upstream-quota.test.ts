@@ -11,6 +11,9 @@ const DAY_MS = 86_400_000;
 /** Two in any minute, nothing else. */
 const TWO: QuotaPolicy = { ...QUOTA_PRESETS["30-per-minute"], requests: 2, burst: 2, spacingMs: 0 };
 
+/** The first slot of an object, which nobody has used. */
+const ONE = { id: 1, count: 1 };
+
 let objects = 0;
 let seq = 0;
 
@@ -116,7 +119,7 @@ describe("the owner of a quota", () => {
       kind: "granted",
       heldMs,
       // Longer by what their clocks may have run apart.
-      slots: [{ id: 3, inMs: 0, forMs: 50 + Math.ceil(heldMs * 0.002) }],
+      slots: [{ id: 3, inMs: 0, forMs: 50 + Math.ceil(heldMs * 0.002), count: 1 }],
       epoch: 1,
       wantsSuccess: false,
     });
@@ -205,10 +208,10 @@ describe("the owner of a quota", () => {
     const owner = newObject();
     const { ask, answers, all } = asking(owner);
     for (const client of ["a", "b", "c"]) await ask(client);
-    await owner.release({ v: 1, isolate: "a", withdrawn: [], unused: [1, 1] });
+    await owner.release({ v: 1, isolate: "a", withdrawn: [], unused: [ONE, ONE] });
     await all();
     expect(answers["c"]).toBe("slot 3 after 0");
-    await ask("d", { unused: [2] });
+    await ask("d", { unused: [{ id: 2, count: 1 }] });
     await all();
     expect(answers["d"]).toBe("slot 4 after 0");
   });
@@ -217,7 +220,10 @@ describe("the owner of a quota", () => {
     const owner = newObject();
     const policy = { ...TWO, requests: 6_000, burst: 100 };
     const reply = await owner.acquire(message("a", { policy, spare: 3 }));
-    expect(wordOf(reply)).toBe("slot 1 2 3 4 after 0");
+    expect(reply).toMatchObject({ slots: [ONE, { id: 2, count: 3 }] });
+    expect((await owner.status())?.counts).toMatchObject({ granted: 1, ahead: 3 });
+    await owner.release({ v: 1, isolate: "a", withdrawn: [], unused: [{ id: 2, count: 2 }] });
+    expect(await owner.status()).toMatchObject({ tokens: { burst: 98 }, counts: { returned: 2 } });
   });
 });
 
@@ -278,7 +284,7 @@ describe("an eviction", () => {
     const owner = newObject();
     await owner.acquire(message("a"));
     await evictDurableObject(owner);
-    await owner.release({ v: 1, isolate: "a", withdrawn: [], unused: [1] });
+    await owner.release({ v: 1, isolate: "a", withdrawn: [], unused: [ONE] });
     expect(wordOf(await owner.acquire(message("b")))).toBe("slot 2 after 0");
     expect(wordOf(await owner.acquire(message("b", { waitMs: 0 })))).toBe("deadline");
   });

@@ -1,10 +1,5 @@
-import {
-  hearGrant,
-  hearTrip,
-  toleranceMs,
-  type Ask,
-  type HeldSlot,
-} from "../../objects/upstream-quota/quota-borrower.ts";
+import type { HeldSlot } from "../../objects/upstream-quota/held-slots.ts";
+import { hearGrant, hearTrip, toleranceMs, type Ask } from "../../objects/upstream-quota/quota-borrower.ts";
 import type { AcquireReply, RefusalReason } from "../../objects/upstream-quota/quota-messages.ts";
 import type { UpstreamQuota } from "../../objects/upstream-quota/upstream-quota.ts";
 import { unlessStopped } from "../unless-stopped.ts";
@@ -36,6 +31,7 @@ export async function askOwner(visit: Visit, ask: Ask): Promise<Answer> {
   const waiting: { grant?: Promise<AcquireReply> | undefined } = {};
   let sentAt = Date.now();
   try {
+    const who = await asker();
     if (desk.silentSince !== undefined || desk.borrower.trips.length === 0) await meetOwner(visit);
     const leftMs = Math.max(0, Math.floor(deadlineAt - Date.now()));
     const deadlineMs = Math.max(CALL_MS, leftMs);
@@ -46,7 +42,7 @@ export async function askOwner(visit: Visit, ask: Ask): Promise<Answer> {
         const how = { ...ask, waitMs: Math.min(ask.waitMs, leftMs), toleranceMs: toleranceMs(desk.borrower) };
         // As late as possible: a slot has to be longer than what passes from here until the owner hears of it.
         sentAt = Date.now();
-        const grant: Promise<AcquireReply> = owner.acquire({ v: 1, isolate, seq, ...asker, ...how, ...terms });
+        const grant: Promise<AcquireReply> = owner.acquire({ v: 1, isolate, seq, ...who, ...how, ...terms });
         waiting.grant = grant;
         return grant.finally(() => (waiting.grant = undefined));
       },
@@ -55,7 +51,7 @@ export async function askOwner(visit: Visit, ask: Ask): Promise<Answer> {
     const reply = await unlessStopped(call, stop?.signal);
     desk.silentSince = undefined;
     if (reply.kind === "refused") return reply;
-    const { borrower, slot } = hearGrant(desk.borrower, reply, { sentAt, receivedAt: Date.now() });
+    const { borrower, slot } = hearGrant(desk.borrower, reply, { sentAt, receivedAt: Date.now(), spare: ask.spare });
     desk.borrower = borrower;
     return slot === undefined ? { kind: "silent" } : { kind: "start", slot };
   } catch (error) {
@@ -86,7 +82,7 @@ async function meetOwner({ exchange: { env }, desk, terms: { quota } }: Visit): 
 function withdraw(visit: Visit, seq: number, grant: Promise<AcquireReply>): void {
   release(visit, { withdrawn: [seq], unused: [] });
   const crossed = grant.then((reply) => {
-    if (reply.kind === "granted") release(visit, { withdrawn: [], unused: reply.slots.map(({ id }) => id) });
+    if (reply.kind === "granted") release(visit, { withdrawn: [], unused: reply.slots });
   });
   visit.exchange.ctx.waitUntil(crossed.catch(() => {}));
 }

@@ -1,11 +1,13 @@
+import { startOf, type HeldSlot } from "../../objects/upstream-quota/held-slots.ts";
 import {
   againInMs,
   arrive,
   arriveAgain,
-  startOf,
-  type HeldSlot,
+  giveBack,
+  lookAgain,
   type Step,
 } from "../../objects/upstream-quota/quota-borrower.ts";
+import type { UnusedSlot } from "../../objects/upstream-quota/quota-messages.ts";
 import type { QuotaSettings, Route } from "../../schemas/index.ts";
 import { classOf } from "../backends/backend-gate.ts";
 import type { NoTarget } from "../backends/choice.ts";
@@ -16,6 +18,7 @@ import { stayToTheEnd } from "../stay-to-the-end.ts";
 import { askOwner } from "./ask-owner.ts";
 import { deskOf } from "./desk.ts";
 import { leaveBy, type Leave } from "./leave.ts";
+import { renewAhead } from "./renew-ahead.ts";
 import { release, type Visit } from "./visit.ts";
 
 /** A backend's part of a quota (docs/design/egress.md). */
@@ -53,16 +56,27 @@ export function compileQuota(
   async function leaveFor(exchange: Exchange, mayWait: boolean): Promise<Leave | NoTarget> {
     const { configVersion, deadline, notes } = exchange;
     const since = Date.now();
+    const desk = deskOf(quota);
+    const visit: Visit = {
+      exchange,
+      desk,
+      terms: { quota, configVersion, policy },
+      async asker() {
+        const { client } = await clientAddress(exchange, by, "pooled");
+        return { client, priority: priority ?? classOf(exchange, ofRoute) };
+      },
+      deadlineAt: Math.min(since + (mayWait ? maxWaitMs : 0), deadline),
+    };
+    const { borrower, step, renewal } = arrive(desk.borrower, { now: since, deadlineAt: visit.deadlineAt, policy });
+    desk.borrower = borrower;
+    if (renewal !== undefined) renewAhead(visit, renewal);
+    if (step.kind === "start" && startOf(step.slot, since).kind === "start") {
+      notes.egressMs ??= 0;
+      return leaveBy(visit, step.slot);
+    }
     const letGo = stayToTheEnd(exchange);
     try {
-      const { client } = await clientAddress(exchange, by, "pooled");
-      const leave = await wait({
-        exchange,
-        desk: deskOf(quota),
-        terms: { quota, configVersion, policy },
-        asker: { client, priority: priority ?? classOf(exchange, ofRoute) },
-        deadlineAt: Math.min(since + (mayWait ? maxWaitMs : 0), deadline),
-      });
+      const leave = await wait(visit, step);
       if (leave.kind === "leave") return leave;
       // One that could be done without is nothing to report.
       if (mayWait) notes.egress = leave.why;
@@ -73,20 +87,26 @@ export function compileQuota(
     }
   }
 
-  async function wait(visit: Visit): Promise<Leave | NoLeave> {
+  async function wait(visit: Visit, first: Step): Promise<Leave | NoLeave> {
     const { exchange, desk, deadlineAt } = visit;
-    const { borrower, step: first } = arrive(desk.borrower, { now: Date.now(), deadlineAt });
-    desk.borrower = borrower;
-    let step: Step = first;
-    let unused: readonly number[] = [];
+    let step = first;
+    let unused: readonly UnusedSlot[] = [];
     for (let failures = 0; ;) {
+      if (step.kind === "look-again") {
+        await pause(exchange, step.inMs);
+        const again = lookAgain(desk.borrower, { now: Date.now(), deadlineAt, policy }, step.until);
+        desk.borrower = again.borrower;
+        if (again.renewal !== undefined) renewAhead(visit, again.renewal);
+        ({ step } = again);
+        continue;
+      }
       const answer = step.kind === "ask" ? await askOwner(visit, step.ask) : step;
       if (answer.kind === "refuse" && unused.length > 0) release(visit, { withdrawn: [], unused });
       unused = [];
       switch (answer.kind) {
         case "start":
           if (await hasCome(visit, answer.slot)) return leaveBy(visit, answer.slot);
-          unused = [answer.slot.id];
+          ({ borrower: desk.borrower, unused } = giveBack(desk.borrower, answer.slot));
           break;
         case "refused":
           return answer;

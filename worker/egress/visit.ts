@@ -9,7 +9,8 @@ export interface Visit {
   readonly exchange: Exchange;
   readonly desk: Desk;
   readonly terms: QuotaTerms;
-  readonly asker: Pick<AcquireMessage, "client" | "priority">;
+  /** Who asks; only a question needs to know. */
+  readonly asker: () => Promise<Pick<AcquireMessage, "client" | "priority">>;
   /** How long it can wait, in ms since the epoch. */
   readonly deadlineAt: number;
 }

@@ -25,11 +25,12 @@ const policies = fc
     return policyOf({ requests, windowMs, burst, spacingMs: Math.min(spacingMs, windowMs) });
   });
 
-/** How long to wait before asking, how long the slot is to be, where in it the request starts, and whether it comes back. */
+/** How long to wait before asking, how long the slot is to be, for how many of what is left, where in it each starts, and whether it comes back. */
 const visits = fc.array(
   fc.record({
     waitMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 50_000 })),
     toleranceMs: fc.integer({ min: 0, max: 1_000 }),
+    share: fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1, noNaN: true })),
     within: fc.double({ min: 0, max: 1, noNaN: true }),
     isReturned: fc.boolean(),
   }),
@@ -42,12 +43,15 @@ it("never lets more than N start in any window, nor two without the spacing, whe
       let pace = newPace(policy, START);
       let now = START;
       const starts: number[] = [];
-      for (const { waitMs, toleranceMs, within, isReturned } of list) {
+      for (const { waitMs, toleranceMs, share, within, isReturned } of list) {
         now = Math.max(now + waitMs, nextSlotAt(pace, policy, now + waitMs));
-        const taken = takeSlot(pace, policy, { from: now, toleranceMs });
+        const most = policy.spacingMs > 0 ? 1 : leftOf(pace, policy, now).burst;
+        const count = Math.max(1, Math.floor(share * most));
+        const taken = takeSlot(pace, policy, { from: now, toleranceMs, count });
         pace = taken.pace;
-        if (isReturned) pace = returnSlot(pace, policy, taken.slot, now);
-        else starts.push(Math.floor(now + within * toleranceMs));
+        const used = isReturned ? Math.floor(within * count) : count;
+        if (isReturned) pace = returnSlot(pace, policy, { ...taken.slot, count: count - used }, now);
+        for (let one = 1; one <= used; one += 1) starts.push(Math.floor(now + (within * toleranceMs) / one));
       }
       starts.sort((a, b) => a - b);
       for (const [index, at] of starts.entries()) {
@@ -71,7 +75,7 @@ it("says the shortest wait: a slot a millisecond earlier would not be there", ()
         const at = nextSlotAt(pace, policy, now);
         if (at > now) expect(nextSlotAt(pace, policy, at - 1)).toBe(at);
         expect(nextSlotAt(pace, policy, at)).toBe(at);
-        ({ pace } = takeSlot(pace, policy, { from: at, toleranceMs }));
+        ({ pace } = takeSlot(pace, policy, { from: at, toleranceMs, count: 1 }));
         now = at;
       }
     }),
@@ -85,7 +89,7 @@ it("uses all of a window but for a thousandth that it is longer, and one that it
   let now = START;
   for (let count = 0; count < 300; count += 1) {
     now = nextSlotAt(pace, policy, now);
-    ({ pace } = takeSlot(pace, policy, { from: now, toleranceMs: 0 }));
+    ({ pace } = takeSlot(pace, policy, { from: now, toleranceMs: 0, count: 1 }));
   }
   expect(now - START).toBeLessThanOrEqual(9 * (60_060 + 61));
 });
@@ -103,7 +107,7 @@ it("grants nothing by changing the policy back and forth", () => {
   let pace = newPace(small, START);
   for (let count = 0; count < 2; count += 1) {
     const from = nextSlotAt(pace, small, START);
-    ({ pace } = takeSlot(pace, small, { from, toleranceMs: 0 }));
+    ({ pace } = takeSlot(pace, small, { from, toleranceMs: 0, count: 1 }));
   }
   const before = leftOf(pace, small, START + 200);
   for (let count = 0; count < 10; count += 1) {
@@ -116,7 +120,7 @@ it("grants nothing by changing the policy back and forth", () => {
 
 it("knows when it has nothing left to remember", () => {
   const policy = policyOf();
-  const { pace } = takeSlot(newPace(policy, START), policy, { from: START, toleranceMs: 500 });
+  const { pace } = takeSlot(newPace(policy, START), policy, { from: START, toleranceMs: 500, count: 1 });
   const at = wholeAt(pace, policy);
   expect(at - START).toBeGreaterThan(60_500);
   expect(leftOf(pace, policy, at)).toEqual({ requests: 30, burst: 10 });

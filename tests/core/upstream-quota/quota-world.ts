@@ -46,7 +46,7 @@ export class QuotaWorld {
   memory: QuotaMemory = { room: createWaitingRoom(), out: createSlotsOut() };
   readonly told: Told[] = [];
   /** Ids of slots, in the order of their granting, slots ahead included. */
-  readonly slots: { readonly id: number; readonly from: number; readonly forMs: number }[] = [];
+  readonly slots: { readonly id: number; readonly from: number; readonly forMs: number; readonly count: number }[] = [];
   #seq = 0;
   #wakeAt: number | null = null;
 
@@ -79,7 +79,8 @@ export class QuotaWorld {
 
   /** Slots come back. */
   giveBack(...ids: readonly number[]): void {
-    this.#serve(takeBack(this.#at(), this.memory.out, ids));
+    const unused = ids.map((id) => ({ id, count: 1 }));
+    this.#serve(takeBack(this.#at(), this.memory.out, unused));
   }
 
   /** Lets time pass, and the owner wake whenever it wants to. */
@@ -113,7 +114,7 @@ export class QuotaWorld {
     this.#wakeAt = served.wakeInMs === null ? null : this.now + served.wakeInMs;
     for (const { waiter, slots } of served.grants) {
       this.told.push({ at: this.now, client: waiter.client, got: "slot" });
-      for (const { id, inMs, forMs } of slots) this.slots.push({ id, from: this.now + inMs, forMs });
+      for (const { inMs, ...slot } of slots) this.slots.push({ ...slot, from: this.now + inMs });
     }
     for (const { waiter, why, retryAfterMs } of served.refusals) {
       this.told.push({ at: this.now, client: waiter.client, got: why, retryAfterMs });

@@ -90,15 +90,58 @@ describe("a slot", () => {
 describe("slots ahead", () => {
   const FAST = policyOf({ requests: 6_000, burst: 100, spacingMs: 0 });
 
-  it("are for who asks for them, as long as half a second where there is no spacing", () => {
+  it("are for who asks for them: one of half a second for all where there is no spacing", () => {
     const world = new QuotaWorld(FAST);
     world.ask(["a"], { spare: 3, toleranceMs: 60 });
-    expect(world.slots.map(({ from, forMs }) => [from, forMs])).toEqual([
-      [0, 60],
-      [0, 500],
-      [0, 500],
-      [0, 500],
+    expect(world.slots).toEqual([
+      { id: 1, from: 0, forMs: 60, count: 1 },
+      { id: 2, from: 0, forMs: 500, count: 3 },
     ]);
+    expect(world.state.pace.bucket.tokens).toBe(96);
+  });
+
+  it.each([
+    [1_000, 40, 250, 20],
+    [1_500, 40, 375, 30],
+    [1_000, 200, 250, 100],
+  ])(
+    "are no longer than a quarter of a window of %i ms, and for what is used in that time",
+    (windowMs, spare, forMs, count) => {
+      const world = new QuotaWorld({ ...FAST, requests: 1_000, windowMs, burst: 1_000 });
+      world.ask(["a"], { spare });
+      expect(world.slots[1]).toEqual({ id: 2, from: 0, forMs, count });
+    },
+  );
+
+  it("are shorter the less is left, down to what their isolate can hit", () => {
+    const world = new QuotaWorld({ ...FAST, requests: 1_000, windowMs: 1_000, burst: 1_000 });
+    world.ask(many(849));
+    world.ask(["a"], { spare: 100, toleranceMs: 90 });
+    world.ask(many(100));
+    world.ask(["a"], { spare: 10, toleranceMs: 90 });
+    expect(world.slots.filter(({ forMs }) => forMs > 0).map(({ forMs, count }) => [forMs, count])).toEqual([
+      [90, 1],
+      [150, 30],
+      [90, 1],
+      [90, 2],
+    ]);
+  });
+
+  it("that come back in part are given on in part, once", () => {
+    const world = new QuotaWorld({ ...FAST, burst: 20 });
+    world.ask(["a"], { spare: 9 });
+    world.ask(["b"], { unused: [{ id: 2, count: 6 }] });
+    expect(world.state.pace.bucket.tokens).toBe(15);
+    world.ask(["b"], { unused: [{ id: 2, count: 3 }] });
+    expect(world.state.pace.bucket.tokens).toBe(14);
+  });
+
+  it("come back as many as they were at most", () => {
+    const world = new QuotaWorld({ ...FAST, burst: 20 });
+    world.ask(["a"], { spare: 4 });
+    world.ask(["b", "b"]);
+    world.ask(["b"], { unused: [{ id: 2, count: 1_000 }] });
+    expect(world.state.pace.bucket.tokens).toBe(16);
   });
 
   it("follow one another where there is a spacing, within half a second", () => {
@@ -107,19 +150,18 @@ describe("slots ahead", () => {
     expect(world.slots.map(({ from }) => from)).toEqual([0, 101, 202, 303, 404]);
   });
 
-  it("are not lent out of the last half of a burst", () => {
+  it("are at most half of what is left, so that others find some too", () => {
     const world = new QuotaWorld(FAST);
-    world.ask(["a"], { spare: 200 });
-    expect(world.slots).toHaveLength(50);
+    world.ask(["a", "b", "c"], { spare: 200 });
+    expect(world.slots.map(({ count }) => count)).toEqual([1, 49, 1, 24, 1, 12]);
   });
 
   it("are not lent while somebody waits", () => {
     const world = new QuotaWorld({ ...FAST, burst: 4 });
     world.ask(many(6), { spare: 10 });
-    expect(world.slots.slice(0, 2).map(({ id }) => id)).toEqual([1, 2]);
-    expect(world.told).toHaveLength(3);
+    expect(world.slots.map(({ count }) => count)).toEqual([1, 1, 1, 1]);
     world.pass(10);
-    expect(world.slots).toHaveLength(5);
+    expect(world.slots.map(({ count }) => count)).toEqual([1, 1, 1, 1, 1]);
   });
 
   it.each([["30-per-minute"], ["10-per-minute"], ["5-per-minute"], ["60-per-minute"]] as const)(

@@ -105,7 +105,7 @@ describe("a status", () => {
       toleranceMs: 0,
       spare: 0,
     } as const;
-    const slot = { id: 1, inMs: 0, forMs: 1 };
+    const slot = { id: 1, inMs: 0, forMs: 1, count: 1 };
     const grant = (heldMs: number) => ({ waiter, slots: [slot, slot], heldMs, epoch: 1, wantsSuccess: false });
     tally.note([grant(90_000)], [{ waiter, why: "queue-full", retryAfterMs: 1 }]);
     tally.note(
@@ -141,8 +141,9 @@ describe("a message", () => {
     [{ seq: -1 }, `seq: got -1, wanted an integer from 0 to ${Number.MAX_SAFE_INTEGER}`],
     [{ waitMs: 300_001 }, "waitMs: got 300001, wanted an integer from 0 to 300000"],
     [{ toleranceMs: 2_001 }, "toleranceMs: got 2001, wanted an integer from 0 to 2000"],
-    [{ spare: 1.5 }, "spare: got 1.5, wanted an integer from 0 to 256"],
-    [{ unused: [1, "2"] }, "unused[1]: got 2, wanted an integer >= 0"],
+    [{ spare: 1.5 }, "spare: got 1.5, wanted an integer from 0 to 500000"],
+    [{ unused: [{ id: 1, count: 1 }, 2] }, "unused[1]: got 2, wanted an id and a count"],
+    [{ unused: [{ id: 1, count: -1 }] }, "unused[0]: got an object, wanted an id and a count"],
     [{ unused: 3 }, "unused: got 3, wanted a list"],
     [{ quota: "" }, "quota: got , wanted 1 to 256 characters"],
     [{ configVersion: -1 }, "configVersion: got -1, wanted an integer >= 0"],

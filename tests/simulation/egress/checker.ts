@@ -23,6 +23,9 @@ export class EgressChecker {
     this.#scenario = scenario;
   }
 
+  /** How long each waited that started, in ms. */
+  readonly waits: number[] = [];
+
   /** A request arrives. */
   came(client: string): void {
     this.#waiting.set(client, (this.#waiting.get(client) ?? 0) + 1);
@@ -39,8 +42,13 @@ export class EgressChecker {
   }
 
   /** A request is over. */
-  ended(at: number, { client, deadlineAt }: { client: string; deadlineAt: number }, end: End): void {
+  ended(
+    at: number,
+    { client, cameAt, deadlineAt }: { client: string; cameAt: number; deadlineAt: number },
+    end: End,
+  ): void {
     this.ends[end] += 1;
+    if (end === "started") this.waits.push(at - cameAt);
     this.#waiting.set(client, (this.#waiting.get(client) ?? 1) - 1);
     if (end !== "lost") this.latestMs = Math.max(this.latestMs, at - deadlineAt);
   }

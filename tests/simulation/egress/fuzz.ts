@@ -9,9 +9,10 @@ const PRESETS = Object.values(QUOTA_PRESETS);
 /** A scenario with everything that may go wrong, drawn from a seed. */
 export function fuzzedEgress(seed: number): EgressScenario {
   const random = createRandom(seed * 7_919);
-  const durationMs = 240_000;
   const policy = policyOf(random);
-  const from = random.between(10_000, 150_000);
+  // As many windows of a fast quota are over sooner.
+  const durationMs = Math.min(240_000, 40 * policy.windowMs + 20_000);
+  const from = random.between(10_000, durationMs * 0.6);
   const retryAfterMs = random.next() < 0.5 ? null : random.integer(1_000, 8_000);
   return egress({
     seed,
@@ -41,11 +42,13 @@ export function fuzzedEgress(seed: number): EgressScenario {
 }
 
 function policyOf(random: Random): QuotaPolicy {
-  const preset = PRESETS[random.integer(0, PRESETS.length)];
+  const preset = PRESETS[random.integer(0, PRESETS.length + 1)];
   if (preset !== undefined) return preset;
   // One that is fast enough to be lent.
   const spacingMs = random.next() < 0.5 ? 0 : random.integer(1, 30);
-  return { ...QUOTA_PRESETS["30-per-minute"], requests: 60, windowMs: 2_000, burst: random.integer(5, 60), spacingMs };
+  const requests = random.pick([60, 150]);
+  const windowMs = random.pick([1_000, 2_000, 3_000]);
+  return { ...QUOTA_PRESETS["30-per-minute"], requests, windowMs, burst: random.integer(5, requests), spacingMs };
 }
 
 function arrivalsOf(random: Random, policy: QuotaPolicy, durationMs: number): readonly Arrival[] {

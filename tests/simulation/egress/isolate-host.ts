@@ -1,21 +1,27 @@
+import { startOf, type HeldSlot } from "../../../objects/upstream-quota/held-slots.ts";
 import {
   againInMs,
   arrive,
   arriveAgain,
+  giveBack,
   giveUpAhead,
+  hearAhead,
   hearGrant,
+  lookAgain,
   newBorrower,
-  startOf,
+  type Arrived,
   type Ask,
   type Borrower,
-  type HeldSlot,
+  type GivenUp,
   type Step,
+  type Wish,
 } from "../../../objects/upstream-quota/quota-borrower.ts";
 import type {
   AcquireMessage,
   AcquireReply,
   ReleaseMessage,
   SignalMessage,
+  UnusedSlot,
 } from "../../../objects/upstream-quota/quota-messages.ts";
 import { signalOf } from "../../../objects/upstream-quota/upstream-signal.ts";
 import type { Random } from "../random.ts";
@@ -42,6 +48,7 @@ export interface EgressRequest {
   readonly priority: Arrival["priority"];
   readonly seq: number;
   /** By the world's clock. */
+  readonly cameAt: number;
   readonly deadlineAt: number;
   /** By the isolate's. */
   readonly localDeadline: number;
@@ -74,13 +81,13 @@ export class QuotaIsolateHost {
     const { clock, random, scenario } = this.#world;
     this.#seq += 1;
     const localDeadline = this.#now() + waitMs;
-    const request = { client, priority, seq: this.#seq, deadlineAt: clock.now + waitMs, localDeadline, isOver: false };
+    const { now: cameAt } = clock;
+    const deadlineAt = cameAt + waitMs;
+    const request = { client, priority, seq: this.#seq, cameAt, deadlineAt, localDeadline, isOver: false };
     this.#requests.add(request);
     if (scenario.mutation !== "has no deadline") this.#after(waitMs, () => this.#giveUp(request, "refused"));
     if (random.next() < scenario.leaving) this.#after(random.between(0, waitMs), () => this.#giveUp(request, "left"));
-    const { borrower, step } = arrive(this.#borrower, { now: this.#now(), deadlineAt: localDeadline }, scenario.rules);
-    this.#borrower = borrower;
-    this.#take(request, step);
+    this.#took(request, arrive(this.#borrower, this.#wish(request), scenario.rules));
   }
 
   /** The isolate is gone with all that it held. */
@@ -89,8 +96,24 @@ export class QuotaIsolateHost {
     for (const request of this.#requests) this.#end(request, "lost");
   }
 
+  #wish({ localDeadline: deadlineAt }: EgressRequest): Wish {
+    return { now: this.#now(), deadlineAt, policy: this.#world.scenario.policy };
+  }
+
+  #took(request: EgressRequest, { borrower, step, renewal }: Arrived): void {
+    this.#borrower = borrower;
+    if (renewal !== undefined) this.#renew(request, renewal);
+    this.#take(request, step);
+  }
+
   #take(request: EgressRequest, step: Step): void {
     switch (step.kind) {
+      case "look-again":
+        this.#after(step.inMs, () => {
+          if (this.isDead || request.isOver) return;
+          this.#took(request, lookAgain(this.#borrower, this.#wish(request), step.until, this.#world.scenario.rules));
+        });
+        return;
       case "start":
         this.#follow(request, step.slot);
         return;
@@ -119,14 +142,27 @@ export class QuotaIsolateHost {
         this.#end(request, "refused");
         return;
       }
-      const times = { sentAt, receivedAt: this.#now() };
+      const times = { sentAt, receivedAt: this.#now(), spare: ask.spare };
       const { borrower, slot } = hearGrant(this.#borrower, reply, times, scenario.rules);
       this.#borrower = borrower;
       if (slot !== undefined) this.#follow(request, slot);
     });
   }
 
-  #again(request: EgressRequest, unused: readonly number[]): void {
+  #renew({ client, priority }: EgressRequest, ask: Ask): void {
+    const { rules, policy } = this.#world.scenario;
+    const terms = { quota: "provider", configVersion: CONFIG_VERSION, policy };
+    this.#seq += 1;
+    const sentAt = this.#now();
+    const message = { v: 1, isolate: this.#name, seq: this.#seq, client, priority, ...ask, ...terms } as const;
+    this.#world.acquire(message, (reply) => {
+      if (this.isDead || reply === undefined) return;
+      const times = { sentAt, receivedAt: this.#now(), spare: ask.spare };
+      this.#borrower = hearAhead(this.#borrower, reply, times, rules);
+    });
+  }
+
+  #again(request: EgressRequest, unused: readonly UnusedSlot[]): void {
     if (this.isDead) return;
     const { localDeadline, isOver } = request;
     if (isOver) this.#giveBack(unused);
@@ -136,7 +172,7 @@ export class QuotaIsolateHost {
   #follow(request: EgressRequest, slot: HeldSlot): void {
     if (this.isDead) return;
     if (request.isOver) {
-      this.#giveBack([slot.id]);
+      this.#goOn(giveBack(this.#borrower, slot));
       return;
     }
     const fate = startOf(slot, this.#now(), this.#world.scenario.rules);
@@ -144,9 +180,12 @@ export class QuotaIsolateHost {
       case "wait":
         this.#after(fate.ms, () => this.#follow(request, slot));
         return;
-      case "late":
-        this.#again(request, [slot.id]);
+      case "late": {
+        const { borrower, unused } = giveBack(this.#borrower, slot);
+        this.#borrower = borrower;
+        this.#again(request, unused);
         return;
+      }
       case "start":
         this.#start(request, slot);
     }
@@ -154,16 +193,13 @@ export class QuotaIsolateHost {
 
   #start(request: EgressRequest, slot: HeldSlot): void {
     this.#end(request, "started");
-    if (this.#world.scenario.mutation === "starts by a slot that it has given back") this.#giveBack([slot.id]);
+    if (this.#world.scenario.mutation === "starts by a slot that it has given back")
+      this.#giveBack([{ id: slot.id, count: 1 }]);
     this.#world.call(request.client, (status, retryAfterMs) => {
       if (this.isDead) return;
       const signal = signalOf({ status, retryAfterMs, rateLimit: null });
       if (signal.kind === "ok" && !slot.wantsSuccess) return;
-      if (signal.kind !== "ok") {
-        const { borrower, unused } = giveUpAhead(this.#borrower);
-        this.#borrower = borrower;
-        this.#giveBack(unused);
-      }
+      if (signal.kind !== "ok") this.#goOn(giveUpAhead(this.#borrower));
       const { policy } = this.#world.scenario;
       this.#world.signal({ v: 1, epoch: slot.epoch, signal, quota: "provider", configVersion: CONFIG_VERSION, policy });
     });
@@ -175,7 +211,12 @@ export class QuotaIsolateHost {
     this.#world.release({ v: 1, isolate: this.#name, withdrawn: [request.seq], unused: [] });
   }
 
-  #giveBack(unused: readonly number[]): void {
+  #goOn({ borrower, unused }: GivenUp): void {
+    this.#borrower = borrower;
+    this.#giveBack(unused);
+  }
+
+  #giveBack(unused: readonly UnusedSlot[]): void {
     if (unused.length > 0) this.#world.release({ v: 1, isolate: this.#name, withdrawn: [], unused });
   }
 

@@ -17,6 +17,8 @@ export interface EgressOutcome {
   readonly latestMs: number;
   readonly inPause: number;
   readonly starts: readonly { readonly at: number; readonly client: string }[];
+  /** Of those that started. */
+  readonly waits: readonly number[];
   readonly calls: number;
   readonly rows: number;
 }
@@ -91,6 +93,16 @@ export function simulateEgress(scenario: EgressScenario): EgressOutcome {
     });
   }
   clock.runUntil(scenario.durationMs);
-  const { ends, starts, latestMs, inPause, unfairness } = checker;
-  return { ends, starts, latestMs, inPause, unfairness, ...checker.seen(), calls: owner.calls, rows: owner.rows };
+  const { ends, starts, waits, latestMs, inPause, unfairness } = checker;
+  return {
+    ends,
+    starts,
+    waits,
+    latestMs,
+    inPause,
+    unfairness,
+    ...checker.seen(),
+    calls: owner.calls,
+    rows: owner.rows,
+  };
 }
