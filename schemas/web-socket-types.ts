@@ -30,6 +30,10 @@ export interface WebSocketSettings {
   readonly maxLifetimeMs: number;
   /** How long a side may take to answer a close. Default 5 s. */
   readonly closeMs: number;
+  /** What happens to sessions when their route goes elsewhere, is set otherwise or vanishes. Default drain. */
+  readonly onRouteChange: "keep" | "drain" | "close";
+  /** Over which time they are drained. Default 30 s. */
+  readonly drainMs: number;
   readonly fromClient: MessageLimits;
   readonly fromUpstream: MessageLimits;
   /** Bytes that wait, each way, while `bytesPerSecond` is used up. Default 1 MiB. */
@@ -93,6 +97,8 @@ export interface ReconnectSettings {
   readonly queue: { readonly messages: number; readonly bytes: number };
   /** So many of the client's first messages are said again to the new connection. Default 0. */
   readonly replayFirst: number;
+  /** So many of the origin's answers to them, that the client has heard before, are not passed on. Default 1, if any is said again. */
+  readonly skipAnswers: number;
 }
 
 /** With mode `shared`. */

@@ -62,6 +62,11 @@ const reconnect = section(
         "So many of the client's first messages are said again to the new connection, at most 8: `1` for graphql-ws, MQTT and STOMP, which begin with who they are.",
       standard: `\`${replayFirst}\``,
     },
+    skipAnswers: {
+      meaning:
+        "So many messages of the new connection, within a second, are answers that the client has heard before, and not passed on. `0` where the origin does not answer the client's first messages.",
+      standard: "`1` with `replayFirst`, else `0`",
+    },
   },
 );
 

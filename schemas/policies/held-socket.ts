@@ -28,6 +28,7 @@ export const DEFAULT_RECONNECT: ReconnectSettings = {
   giveUpMs: 30_000,
   queue: { messages: 256, bytes: 262_144 },
   replayFirst: 0,
+  skipAnswers: 0,
 };
 
 /** An origin that is lost is dialled again. */
@@ -40,6 +41,7 @@ export const UpstreamReconnectSchema = closedObject({
   queueMessages: v.optional(integer(0, 10_000)),
   queueBytes: v.optional(byteSize(0)),
   replayFirst: v.optional(integer(0, 8)),
+  skipAnswers: v.optional(integer(0, 8)),
 });
 
 /** Sessions that outlive the connection of their client. */
@@ -81,6 +83,7 @@ function resolveReconnect(
   const standard = DEFAULT_RECONNECT;
   if (written === true) return standard;
   if (written === undefined || written === false || !isOn(written)) return undefined;
+  const replayFirst = written.replayFirst ?? standard.replayFirst;
   return {
     on: written.on ?? standard.on,
     minDelayMs: written.minDelay ?? standard.minDelayMs,
@@ -90,6 +93,7 @@ function resolveReconnect(
       messages: written.queueMessages ?? standard.queue.messages,
       bytes: written.queueBytes ?? standard.queue.bytes,
     },
-    replayFirst: written.replayFirst ?? standard.replayFirst,
+    replayFirst,
+    skipAnswers: written.skipAnswers ?? Math.min(1, replayFirst),
   };
 }

@@ -28,4 +28,6 @@ export interface ReconnectTerms {
   readonly queue: RingLimits;
   /** So many of the client's first messages are said again. */
   readonly replayFirst: number;
+  /** So many of the origin's answers to them are not passed on. */
+  readonly skipAnswers: number;
 }

@@ -33,6 +33,9 @@ export interface UpstreamLineTerms {
   overflow(): void;
 }
 
+/** Who is told again who a client is may take a message before its answer for an intruder's (graphql-ws: 4401), or never answer. */
+const ANSWER_MS = 1_000;
+
 /** Makes the line of a connection that is open, on which nothing was said yet. */
 export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): UpstreamLine {
   const { reconnect, firsts, mostFirsts } = terms;
@@ -41,6 +44,10 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   let queuedBytes = 0;
   let passed = 0;
   let current: { readonly line: Line; readonly dialled: OpenDial } | undefined;
+  /** Whether it was told the first messages again, and has not answered. */
+  let isGreeted = false;
+  /** Answers that the client has heard before. */
+  let toSkip = 0;
   let target = first.target;
   let isCut = false;
   let isTold = false;
@@ -59,11 +66,24 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     current = { line, dialled };
     line.open(
       (data) => {
-        if (current?.line === line) heard(data);
+        if (current?.line !== line) return;
+        const isKnown = isGreeted && toSkip > 0;
+        if (isKnown) toSkip -= 1;
+        else heard(data);
+        if (isGreeted && toSkip === 0) drain(line);
       },
       (code, reason) => lost(line, code, reason),
     );
     for (const { data, bytes } of firsts) line.send(data, bytes);
+    isGreeted = firsts.length > 0;
+    toSkip = reconnect?.skipAnswers ?? 0;
+    if (isGreeted) timer = setTimeout(drain, ANSWER_MS, line);
+    else drain(line);
+  }
+
+  function drain(line: Line): void {
+    clearTimeout(timer);
+    isGreeted = false;
     for (const message of queue.splice(0)) pass(line, message);
     queuedBytes = 0;
     if (last !== undefined) tell(line, last);
@@ -84,6 +104,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     if (current?.line !== line) return;
     if (isTold || isCut || reconnect === null || !reconnect.on.includes(code)) return over(code, reason);
     if (code !== LOST) line.close({ code });
+    clearTimeout(timer);
     current = undefined;
     lostAt = Date.now();
     attempt = 0;
@@ -122,14 +143,14 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     },
     send(data, bytes) {
       const message = { data, bytes };
-      if (current !== undefined) return pass(current.line, message);
+      if (current !== undefined && !isGreeted) return pass(current.line, message);
       queue.push(message);
       queuedBytes += bytes;
       const room = reconnect?.queue;
       if (room !== undefined && (queue.length > room.messages || queuedBytes > room.bytes)) terms.overflow();
     },
     close(close) {
-      if (current === undefined) last = close;
+      if (current === undefined || isGreeted) last = close;
       else tell(current.line, close);
     },
     cut() {

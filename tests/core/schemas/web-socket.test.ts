@@ -107,6 +107,7 @@ it("holds sessions where that is asked for, by its defaults where nothing else i
     giveUpMs: 30_000,
     queue: { messages: 256, bytes: 262_144 },
     replayFirst: 0,
+    skipAnswers: 0,
   };
   const heldBy = (webSocket: unknown) => {
     const { mode, held } = settingsOf(webSocket) ?? {};
@@ -142,6 +143,7 @@ it("holds sessions where that is asked for, by its defaults where nothing else i
         giveUpMs: 60_000,
         queue: { messages: 1, bytes: 2 },
         replayFirst: 3,
+        skipAnswers: 1,
       },
     },
   ]);

@@ -32,7 +32,7 @@ const subscription = new GraphQLObjectType({
 });
 
 /** Counts for whoever subscribes; refuses the token `wrong`, and whoever does not begin within 300 ms. */
-export async function graphqlPeer(): Promise<Peer> {
+export async function graphqlPeer(wanted = 0): Promise<Peer> {
   const http = createServer();
   const server = new WebSocketServer({ server: http });
   const graphql = useServer(
@@ -48,10 +48,12 @@ export async function graphqlPeer(): Promise<Peer> {
     },
     server,
   );
-  const port = await listening(http);
+  const port = await listening(http, wanted);
   return {
     port,
     stop: async () => {
+      // Killed: nobody is told 1001.
+      for (const socket of server.clients) socket.terminate();
       await graphql.dispose();
       await closed(http);
     },

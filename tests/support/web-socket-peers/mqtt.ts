@@ -12,12 +12,12 @@ import { closed, listening, portOf, type Peer } from "./peer.ts";
 const MOSQUITTO = ["mosquitto", "/usr/sbin/mosquitto"].find((path) => spawnSync(path, ["-h"]).error === undefined);
 
 /** A broker over WebSockets: Eclipse Mosquitto where it is installed, else aedes. */
-export function mqttPeer(): Promise<Peer> {
-  return MOSQUITTO === undefined ? aedesPeer() : mosquittoPeer(MOSQUITTO);
+export function mqttPeer(wanted = 0): Promise<Peer> {
+  return MOSQUITTO === undefined ? aedesPeer(wanted) : mosquittoPeer(MOSQUITTO, wanted);
 }
 
-async function mosquittoPeer(path: string): Promise<Peer> {
-  const port = await freePort();
+async function mosquittoPeer(path: string, wanted: number): Promise<Peer> {
+  const port = wanted === 0 ? await freePort() : wanted;
   const folder = mkdtempSync(join(tmpdir(), "sluice-mosquitto-"));
   const file = join(folder, "mosquitto.conf");
   // 2.0.11 gives up unless it has a listener that is no WebSocket's, too.
@@ -43,7 +43,7 @@ async function mosquittoPeer(path: string): Promise<Peer> {
   };
 }
 
-async function aedesPeer(): Promise<Peer> {
+async function aedesPeer(wanted: number): Promise<Peer> {
   const broker = await Aedes.createBroker();
   const http = createServer();
   const server = new WebSocketServer({
@@ -51,7 +51,7 @@ async function aedesPeer(): Promise<Peer> {
     handleProtocols: (offered) => (offered.has("mqtt") ? "mqtt" : false),
   });
   server.on("connection", (client, request) => broker.handle(createWebSocketStream(client), request));
-  const port = await listening(http);
+  const port = await listening(http, wanted);
   return {
     port,
     stop: async () => {

@@ -8,11 +8,11 @@ export interface Peer {
   stop(): Promise<void>;
 }
 
-/** Resolves to the port that a server has got on loopback. */
-export function listening(server: Server): Promise<number> {
+/** Resolves to the port that a server has got on loopback: any that is free, unless one is wanted. */
+export function listening(server: Server, wanted = 0): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => resolve(portOf(server)));
+    server.listen(wanted, "127.0.0.1", () => resolve(portOf(server)));
   });
 }
 
