@@ -1,6 +1,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
 import { isOutdated } from "../objects/config-version.ts";
+import type { RouteAnswer } from "../objects/web-socket-relay/route-watch.ts";
 import { answerFlight } from "./cache/flow/answer-flight.ts";
 import { parseCanonical } from "./canonical.ts";
 import { activeConfig } from "./config/active.ts";
@@ -10,6 +11,7 @@ import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
 import { checkHealth } from "./upstream/health-check.ts";
 import { dialUpstream } from "./web-socket/dial-upstream.ts";
+import { routeMark } from "./web-socket/route-mark.ts";
 import { isUpgrade } from "./web-socket/upgrade.ts";
 
 /** Under which route, and for whom, an object asks for an upstream. */
@@ -58,6 +60,13 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
     } catch (error) {
       return unknown(error instanceof Error ? error.message : String(error));
     }
+  }
+
+  /** This route as the active configuration has it, for sessions that outlive configurations. */
+  async routeNow(): Promise<RouteAnswer> {
+    const { version, config, routes } = await activeConfig(this.env, this.ctx);
+    const route = routes.get(this.ctx.props.route)?.route;
+    return { version, mark: route?.webSocket === undefined ? null : routeMark(route, config.backends) };
   }
 
   async #forward(

@@ -1,4 +1,5 @@
 import type { FlowLimits } from "./flow.ts";
+import type { RouteTerms } from "./route-watch.ts";
 import { isText, wanted } from "../message-checks.ts";
 import type { HeldTerms } from "./held/held-terms.ts";
 import type { CallbackTerms, SharedTerms } from "./mode-terms.ts";
@@ -38,6 +39,8 @@ export interface Opening {
   readonly shared?: SharedTerms;
   /** With mode `callback`. */
   readonly callback?: CallbackTerms;
+  /** What happens when its route changes; absent: nothing. */
+  readonly onChange?: RouteTerms;
   /** What has to count the session before it is dialled. */
   readonly places: readonly Place[];
 }

@@ -11,6 +11,7 @@ import { createCallbackRelay, type CallbackRelay } from "./callback/callback-rel
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
 import { createRegistration, LATER_MS } from "./registration.ts";
+import { createRouteWatch } from "./route-watch.ts";
 import { countHandshake } from "./told-counts.ts";
 import type { SharedTerms } from "./mode-terms.ts";
 import type {
@@ -29,6 +30,10 @@ import type {
 export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
   readonly #registration = createRegistration(this.env, this.ctx.id.toString());
+  readonly #routeWatch = createRouteWatch(
+    (route) => this.ctx.exports.Origin({ props: { route, requestId: "" } }).routeNow(),
+    (id) => this.#sessions.has(id),
+  );
   /** Of the clients that share a connection, while there are any. */
   readonly #places = new Map<string, Places>();
   #heldRelay: HeldRelay | undefined;
@@ -43,6 +48,8 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     try {
       const answer = await this.#answer(request, opening);
       if (isHandshake) countHandshake(route, outcomeOf(answer));
+      const session = this.#sessions.get(opening.session);
+      if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session);
       if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
       return answer;
     } catch (error) {

@@ -10,7 +10,7 @@ import { formatMs } from "../values/duration.ts";
 import { heldSocketSections } from "./held-socket.ts";
 import { enabled, section } from "./section.ts";
 
-const { handshakeMs, idleMs, maxLifetimeMs, closeMs, sessions, fromClient } = DEFAULT_WEB_SOCKET;
+const { handshakeMs, idleMs, maxLifetimeMs, closeMs, drainMs, sessions, fromClient } = DEFAULT_WEB_SOCKET;
 
 const webSocket = section(
   "WebSocket",
@@ -58,6 +58,12 @@ const webSocket = section(
       meaning: "How long a side may take to answer a close before its connection is dropped. Bridges.",
       standard: `\`"${formatMs(closeMs)}"\``,
     },
+    onRouteChange: {
+      meaning:
+        'What happens to open sessions when another configuration sends them elsewhere, sets them otherwise or has the route no more: `"keep"`, `"drain"` closes them with 1012 one by one, `"close"` at once. Noticed within 10 s.',
+      standard: '`"drain"`',
+    },
+    drainTime: { meaning: "Over which time they are drained.", standard: `\`"${formatMs(drainMs)}"\`` },
     fromClient: { meaning: "What the client may send. Bridges.", standard: "its defaults" },
     fromUpstream: { meaning: "What the origin may send. Bridges.", standard: "its defaults" },
     maxBuffered: {

@@ -1,6 +1,14 @@
-import worker from "../../worker/index.ts";
+import worker, { Origin as SoundOrigin } from "../../worker/index.ts";
+import type { OriginProps } from "../../worker/origin.ts";
 
 export * from "../../worker/index.ts";
+
+/** The inner entrypoint, configured alike. */
+export class Origin extends SoundOrigin {
+  constructor(ctx: ExecutionContext<OriginProps>, env: Env) {
+    super(ctx, withoutFile(env));
+  }
+}
 
 /**
  * The shipped Worker as a deployment configures it, from KV. A request with `X-Test-Config-Version` puts its body there as
@@ -8,7 +16,6 @@ export * from "../../worker/index.ts";
  */
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
-    const { SLUICE_CONFIG: _text, SLUICE_CONFIG_VERSION: _version, ...rest } = env;
     const kv = env.PROXY_CONFIG;
     if (kv === undefined) throw new Error("this entry needs the simulated KV");
     const version = request.headers.get("x-test-config-version");
@@ -16,6 +23,10 @@ export default {
       await kv.put("config", await request.text(), { metadata: { version: Number(version) } });
       return new Response(null, { status: 204 });
     }
-    return worker.fetch(request, rest, ctx);
+    return worker.fetch(request, withoutFile(env), ctx);
   },
 } satisfies ExportedHandler<Env>;
+
+function withoutFile({ SLUICE_CONFIG: _text, SLUICE_CONFIG_VERSION: _version, ...rest }: Env): Env {
+  return rest;
+}

@@ -4,6 +4,7 @@ import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
 import { relaySession } from "../web-socket/relay-session.ts";
+import { routeMark } from "../web-socket/route-mark.ts";
 import { SHARE_ALONE } from "../cache/share-alone.ts";
 import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
@@ -26,7 +27,7 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   if (route.webSocket !== undefined) {
     const { newSessions, held } = route.webSocket;
     const opened = newSessions.length === 0 ? undefined : limit(newSessions, limiter);
-    steps.push(webSocket(relaySession(route.webSocket), opened, held !== undefined));
+    steps.push(webSocket(relaySession(route.webSocket, routeMark(route, backends)), opened, held !== undefined));
   }
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
   if (route.cache !== undefined || route.deduplication !== undefined) {

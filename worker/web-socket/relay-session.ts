@@ -21,8 +21,12 @@ const relays = createDependency({ kind: "WebSocketRelay", remembers: 16 });
 /** The object keeps the handshake's deadline itself, and asks for places before. */
 const GRACE_MS = 3_000;
 
-/** Opens a session: an object of its own dials the upstream by the tail of this route, and relays from then on. */
-export function relaySession(settings: WebSocketSettings): Handler {
+/**
+ * Opens a session: an object of its own dials the upstream by the tail of this route, and relays from then on.
+ *
+ * @param mark of the route, by which the session learns of its change.
+ */
+export function relaySession(settings: WebSocketSettings, mark: string): Handler {
   const { mode, handshakeMs, idleMs, maxLifetimeMs, closeMs, fromClient, fromUpstream, maxBuffered } = settings;
   const terms = {
     mode,
@@ -33,7 +37,9 @@ export function relaySession(settings: WebSocketSettings): Handler {
     fromClient: flowLimits(fromClient, maxBuffered),
     fromUpstream: flowLimits(fromUpstream, maxBuffered),
   };
-  const { held, shared, callback } = settings;
+  const { held, shared, callback, onRouteChange, drainMs } = settings;
+  const changing =
+    onRouteChange === "keep" ? {} : { onChange: { mark, drainMs: onRouteChange === "drain" ? drainMs : 0 } };
   const sharing = shared === undefined ? {} : { shared: sharedTerms(shared) };
   const calling = callback === undefined ? {} : { callback: { ...callback, ping: callback.ping ?? null } };
   // Nobody sees the end of a splice, so nobody could count those that are open.
@@ -53,6 +59,7 @@ export function relaySession(settings: WebSocketSettings): Handler {
       ...(asked === undefined ? {} : { held: asked.terms }),
       ...sharing,
       ...calling,
+      ...changing,
       // A session that sleeps is found by its object, whatever has become of the listing.
       session: callback === undefined ? (asked?.session ?? crypto.randomUUID()) : id.toString(),
       route: route.route.id,

@@ -51,6 +51,8 @@ describe("what a route makes of WebSockets", () => {
       idle: "1m",
       maxLifetime: "1h",
       closeTimeout: 500,
+      onRouteChange: "close",
+      drainTime: "5s",
       fromClient: { maxMessage: "2KiB", messagesPerSecond: 7, bytesPerSecond: false },
       fromUpstream: { messagesPerSecond: 8, messageBurst: 9, bytesPerSecond: "3KiB", byteBurst: "4KiB" },
       maxBuffered: "5KiB",
@@ -70,6 +72,8 @@ describe("what a route makes of WebSockets", () => {
       idleMs: 60_000,
       maxLifetimeMs: 3_600_000,
       closeMs: 500,
+      onRouteChange: "close",
+      drainMs: 5_000,
       fromClient: {
         maxMessage: 2_048,
         messagesPerSecond: 7,

@@ -1,0 +1,80 @@
+import { isOutdated } from "../config-version.ts";
+import type { LiveSession } from "./live-session.ts";
+import type { Opening } from "./opening.ts";
+
+/** What is to happen to a session whose route changes. It travels as JSON. */
+export interface RouteTerms {
+  /** Of the route that it was opened by, as `routeMark` says. */
+  readonly mark: string;
+  /** Over which time sessions end; 0: at once. */
+  readonly drainMs: number;
+}
+
+/** A route as the active configuration has it; null: it has none, or no WebSockets there. */
+export interface RouteAnswer {
+  readonly version: number;
+  readonly mark: string | null;
+}
+
+/** Ends sessions whose route has changed. */
+export interface RouteWatch {
+  add(opening: Opening, session: LiveSession): void;
+}
+
+const LOOK_MS = 10_000;
+const COME_AGAIN = 1012;
+/** Who holds a session would find it again, with the upstream that it has. */
+const GO_AWAY = 1001;
+
+/**
+ * Looks every ten seconds for changes, once for all sessions of a route.
+ *
+ * @param ask what the active configuration says of a route.
+ * @param isLive whether a session has not ended.
+ */
+export function createRouteWatch(
+  ask: (route: string) => Promise<RouteAnswer>,
+  isLive: (id: string) => boolean,
+): RouteWatch {
+  const watched = new Map<string, { readonly opening: Opening; readonly session: LiveSession }>();
+  let timer: ReturnType<typeof setTimeout> | null = null;
+
+  async function look(): Promise<void> {
+    timer = null;
+    for (const id of watched.keys()) if (!isLive(id)) watched.delete(id);
+    const routes = new Set([...watched.values()].map(({ opening }) => opening.route));
+    await Promise.all([...routes].map(lookAt));
+    if (watched.size > 0) timer ??= setTimeout(() => void look(), LOOK_MS);
+  }
+
+  async function lookAt(route: string): Promise<void> {
+    try {
+      const { version, mark } = await ask(route);
+      for (const [id, { opening, session }] of watched) {
+        const { onChange, held } = opening;
+        if (opening.route !== route || onChange === undefined || mark === onChange.mark) continue;
+        // Whoever opened it knew more.
+        if (isOutdated(version, opening.configVersion)) continue;
+        watched.delete(id);
+        end(session, held === undefined ? COME_AGAIN : GO_AWAY, Math.random() * onChange.drainMs);
+      }
+    } catch {
+      // Nobody knows of a change, so there is none yet.
+    }
+  }
+
+  function end(session: LiveSession, code: number, afterMs: number): void {
+    const close = () => session.close({ code, reason: "route changed" });
+    if (afterMs === 0) close();
+    else setTimeout(close, afterMs);
+  }
+
+  return {
+    add(opening, session) {
+      // Who comes back to a session has what it was opened with.
+      if (watched.has(opening.session)) return;
+      watched.set(opening.session, { opening, session });
+      timer ??= setTimeout(() => void look(), LOOK_MS);
+    },
+  };
+}
