@@ -1,17 +1,22 @@
 import worker from "../../worker/index.ts";
 import { WebSocketRelay as SoundRelay } from "../../objects/index.ts";
-import { OPENING, readOpening } from "../../objects/web-socket-relay/opening.ts";
+import { OPENING, readOpening, toField } from "../../objects/web-socket-relay/opening.ts";
 
 export * from "../../worker/index.ts";
 
 /** Which object holds which session. All objects live in the first isolate, whose variable this is. */
 const holders = new Map<string, string>();
 
-/** The shipped relay, which can be aborted as the runtime aborts objects. */
+/** The shipped relay, which can be aborted as the runtime aborts objects; `X-Test-Valid-Ms` says when credentials end. */
 export class WebSocketRelay extends SoundRelay {
   override fetch(request: Request): Promise<Response> {
-    holders.set(readOpening(request.headers.get(OPENING)).session, this.ctx.id.toString());
-    return super.fetch(request);
+    const opening = readOpening(request.headers.get(OPENING));
+    holders.set(opening.session, this.ctx.id.toString());
+    const validMs = request.headers.get("x-test-valid-ms");
+    if (validMs === null) return super.fetch(request);
+    const headers = new Headers(request.headers);
+    headers.set(OPENING, toField({ ...opening, validUntil: Date.now() + Number(validMs) }));
+    return super.fetch(new Request(request.url, { headers }));
   }
 
   die(): void {

@@ -112,6 +112,16 @@ describe("how long a session may last", () => {
     await relayed.line("web-socket", (line) => line["route"] === route && line["closeCode"] === code);
   });
 
+  it("until the credentials of its client end: closed with 4401, also when something passes", async () => {
+    const { client, upstream } = await relayed.open("bridge", { headers: { "X-Test-Valid-Ms": "500" } });
+    client.behave().text("in time");
+    expect(await upstream.behave().hear()).toEqual({ kind: "text", text: "in time" });
+    expect([await client.ended(), await upstream.ended()]).toMatchObject([
+      { code: 4401, reason: "credentials expired", by: "fin" },
+      { code: 4401 },
+    ]);
+  });
+
   it("a splice is cut, without a Close frame", async () => {
     const { client, upstream } = await relayed.open("cut");
     expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
@@ -171,6 +181,19 @@ describe("what is left when something ends", () => {
     await upstream.next();
     await fetch(relayed.gateway.url, { headers: { "x-test-abort": await newest("bridge") } });
     expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
+  });
+
+  it("a splice whose peer reads nothing slows no other one in the same object", async () => {
+    const other = await relayed.open("splice");
+    const stalled = await relayed.open("splice");
+    stalled.upstream.socket.pause();
+    const flooding = stalled.client.flood(64 * MIB, MIB / 4);
+    for (let n = 0; n < 20; n++) {
+      other.client.text(String(n));
+      expect(await other.upstream.hear()).toEqual({ kind: "text", text: String(n) });
+    }
+    for (const peer of [stalled.client, stalled.upstream, other.client, other.upstream]) peer.destroy();
+    await flooding;
   });
 
   it("a splice outlives its object", async () => {
