@@ -47,3 +47,8 @@ export function logSession(opening: Opening, session: SessionDescription, end: S
 export function countsOf({ messagesIn, messagesOut, bytesIn, bytesOut }: SessionDescription): object {
   return { messagesIn, messagesOut, bytesIn, bytesOut };
 }
+
+/** Says that something of a session has come to nothing. */
+export function warn(session: string, event: string, more: object): void {
+  console.warn(JSON.stringify({ level: "warn", event, session, ...more }));
+}

@@ -1,4 +1,4 @@
-import type { TapOptions } from "./session-control.ts";
+import type { TapOptions, TapReply } from "./session-control.ts";
 
 /** What an operator sees of a session as it passes: a stream of server-sent events, for ten minutes at most. */
 export interface SessionTap {
@@ -84,6 +84,13 @@ export function createSessionTap(options: TapOptions, now: number, onOver: () =>
       end("closed", { at, code, reason });
     },
   };
+}
+
+/** Begins to show what passes to whoever asked first. @param holder of the tap, while there is one. */
+export function tapOnto(holder: { tap: SessionTap | undefined }, options: TapOptions): TapReply {
+  if (holder.tap !== undefined) return { kind: "busy" };
+  holder.tap = createSessionTap(options, Date.now(), () => (holder.tap = undefined));
+  return { kind: "tapped", events: holder.tap.events };
 }
 
 function shown(message: string | ArrayBuffer, most: number, hidden: ReadonlySet<string>): object {

@@ -240,6 +240,22 @@ describe("what operators do", () => {
   });
 });
 
+it("operators see what passes", async () => {
+  const { peer, id } = await open("/chat/tapped");
+  backend.answer = () => ({ body: "heard" });
+  const tap = (await admin("GET", `sockets/${id}/tap`)).body?.pipeThrough(new TextDecoderStream()).getReader();
+  peer.behave().text("said");
+  expect(await peer.hear()).toEqual({ kind: "text", text: "heard" });
+  peer.close(4000, "enough");
+  let shown = "";
+  for (let read = await tap?.read(); read?.done === false; read = await tap?.read()) shown += read.value;
+  expect([...shown.matchAll(/"(?:data|code)":("\w+"|\d+)/g)].map(([, value]) => value)).toEqual([
+    '"said"',
+    '"heard"',
+    "4000",
+  ]);
+});
+
 describe("what nobody has to ask for", () => {
   it("a ping is answered, and the backend hears nothing of it", async () => {
     const { peer, id } = await open("/chat/");

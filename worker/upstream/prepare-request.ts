@@ -38,7 +38,8 @@ export function prepareRequest(route: Route, send: Send): Handler {
 export function decidingFields(route: Route): ReadonlySet<string> {
   const { idempotency, canary } = route;
   const limits = [...route.rateLimits, ...(route.webSocket?.newSessions ?? [])];
-  const keys = [...limits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
+  const shared = route.webSocket?.shared?.by ?? [];
+  const keys = [...shared, ...limits.flatMap(({ by }) => by), ...(idempotency?.by ?? []), ...(canary?.by ?? [])];
   const identities = keys.map((key) => {
     if (key.kind === "cookie") return "cookie";
     return key.kind === "header" ? key.name : undefined;

@@ -5,10 +5,12 @@ import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
 import { REFUSAL, type Opening } from "../opening.ts";
+import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { placesOf } from "../places.ts";
 import { createRegistration } from "../registration.ts";
-import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
+import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
+import { tapOnto } from "../session-tap.ts";
 import { clientFields, createAskBackend } from "./ask-backend.ts";
 import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
 import { callbackStore, noCounts, type Counts, type StoredCallback } from "./stored-callback.ts";
@@ -26,13 +28,7 @@ export interface CallbackRelay {
   alarm(): Promise<void>;
 }
 
-const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
-const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
-const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
 const NOT_TAKEN: Close = { code: 1014, reason: "upstream failed" };
-const IDLE: Close = { code: 4408, reason: "idle" };
-const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
-const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 
 /** A place lasts ten minutes without it, and so does the entry in the listing. */
 const RENEW_MS = 240_000;
@@ -115,6 +111,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     const isFull = own.queue.length >= MAX_QUEUED || (own.queue.length > 0 && own.queuedBytes + bytes > maxBuffered);
     if (verdict === "too-much" || isFull) return refuse(own, TOO_MUCH);
     Object.assign(counts, { messagesIn: inward.messages, bytesIn: inward.bytes, lastInAt: now });
+    own.tap?.note("in", said, now);
     own.queue.push({ message: said, bytes });
     own.queuedBytes += bytes;
     await work(own);
@@ -190,6 +187,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     counts.messagesOut += 1;
     counts.bytesOut += bytes;
     counts.lastOutAt = now;
+    own.tap?.note("out", said, now);
     try {
       socket?.send(said);
       socket?.serializeAttachment(counts);
@@ -212,6 +210,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     const described = describeCallback(own);
     const undelivered = own.undelivered === 0 ? {} : { undelivered: own.undelivered };
     logSession(own.stored.opening, described, by, { ...countsOf(described), ...undelivered });
+    own.tap?.closed(by.code ?? LOST, close.reason ?? "", Date.now());
     own.farewell = Promise.all([registration.closed(id), places(own).leave()]);
     ctx.waitUntil(work(own));
   }
@@ -289,6 +288,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
       return {
         describe: () => describeCallback(own),
         close: (close) => end(own, { by: "gateway", code: close.code ?? null }, close),
+        tap: (options) => tapOnto(own, options),
         send: (said) => (own.stored.end !== undefined ? "gone" : say(own, said) ? "done" : "full"),
       };
     },
@@ -296,8 +296,4 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     closed,
     alarm,
   };
-}
-
-function warn(session: string, event: string, more: object): void {
-  console.warn(JSON.stringify({ level: "warn", event, session, ...more }));
 }

@@ -1,6 +1,7 @@
 import { newFlow, type Flow } from "../flow.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
 import type { SessionDescription } from "../session-control.ts";
+import type { SessionTap } from "../session-tap.ts";
 import type { Counts, StoredCallback } from "./stored-callback.ts";
 
 /** A session whose object is awake. */
@@ -16,6 +17,7 @@ export interface LiveCallback {
   queuedBytes: number;
   undelivered: number;
   isBusy: boolean;
+  tap: SessionTap | undefined;
   /** Resolves when the client's connection has ended. */
   readonly over: PromiseWithResolvers<void>;
   /** What others are told of its end. */
@@ -41,6 +43,7 @@ export function wake(stored: StoredCallback, socket: WebSocket | undefined, coun
     queuedBytes: 0,
     undelivered: 0,
     isBusy: false,
+    tap: undefined,
     over: Promise.withResolvers<void>(),
     farewell: Promise.resolve(),
   };

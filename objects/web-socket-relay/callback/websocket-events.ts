@@ -28,7 +28,9 @@ export function decodeEvents(body: ArrayBuffer): (string | ArrayBuffer)[] | unde
     const stop = start + Number.parseInt(size, 16);
     if (kind === undefined || !isBreak(bytes, at + end) || !isBreak(bytes, stop)) return undefined;
     const content = body.slice(start, stop);
-    messages.push(kind === "TEXT" ? new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(content) : content);
+    messages.push(
+      kind === "TEXT" ? new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(content) : content,
+    );
     at = stop + 2;
   }
   return messages;

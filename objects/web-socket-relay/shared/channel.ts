@@ -4,6 +4,7 @@ import { closeSocket } from "../close-socket.ts";
 import type { Dialled } from "../dial.ts";
 import { admit, newFlow, release, waitMs } from "../flow.ts";
 import type { Opening } from "../opening.ts";
+import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "../own-closes.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 
 type Open = Dialled & { readonly kind: "open" };
@@ -33,10 +34,6 @@ export interface Channel {
   leave(): void;
 }
 
-const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
-const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
-const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
-const AWAY: Close = { code: 1001, reason: "closed by the gateway" };
 const NOBODY: Close = { code: 1001, reason: "no client left" };
 const LOST_FOR_GOOD: Close = { code: 1014, reason: "upstream lost" };
 

@@ -3,6 +3,7 @@ import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
 import type { SessionDescription } from "../session-control.ts";
 import type { SessionEnd } from "../session-log.ts";
+import type { SessionTap } from "../session-tap.ts";
 import type { Channel } from "./channel.ts";
 import { newWindow, type ClientWindow } from "./client-window.ts";
 
@@ -26,6 +27,7 @@ export interface SharedClient {
   end: SessionEnd | undefined;
   /** When it is given up, having been told. */
   closeBy: number;
+  tap: SessionTap | undefined;
 }
 
 /** What is known of a client when it comes. */
@@ -59,6 +61,7 @@ export function newClient(opening: Opening, parts: ClientParts, now: number): Sh
     bytesOut: 0,
     end: undefined,
     closeBy: Infinity,
+    tap: undefined,
   };
 }
 

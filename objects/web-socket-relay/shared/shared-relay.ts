@@ -6,9 +6,11 @@ import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
+import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { RENEW_MS } from "../registration.ts";
 import type { SessionDescription } from "../session-control.ts";
 import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
+import { tapOnto } from "../session-tap.ts";
 import { openChannel, type Channel } from "./channel.ts";
 import { offer, renewWindow } from "./client-window.ts";
 import { describeClient, dueAt, newClient, type SharedClient } from "./shared-client.ts";
@@ -44,13 +46,6 @@ interface Sharing {
   readonly shared: SharedTerms;
   readonly origin: Dialler;
 }
-
-const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
-const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
-const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
-const IDLE: Close = { code: 4408, reason: "idle" };
-const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
-const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 
 interface Parts {
   readonly shared: SharedTerms;
@@ -129,6 +124,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const session: LiveSession = {
       describe: () => describe(client),
       close: (close) => tell(client, close, { by: "gateway", code: close.code ?? null }),
+      tap: (options) => tapOnto(client, options),
       send(message) {
         if (client.end !== undefined) return "gone";
         return send(client, message, sizeOf(message), Date.now()) ? "done" : "full";
@@ -162,6 +158,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const verdict = admit(client.flow, bytes, now);
     if (verdict === "too-large") return refuse(client, TOO_LARGE);
     if (verdict === "too-many") return refuse(client, TOO_MANY);
+    client.tap?.note("in", message, now);
     for (const next of renewWindow(client.window, client.shared.window)) say(client, next, sizeOf(next), now);
     if (client.shared.clientMessages === "forward" && !own.send(message, bytes)) refuse(client, TOO_MUCH);
   }
@@ -190,6 +187,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     client.messagesOut += 1;
     client.bytesOut += bytes;
     client.lastOutAt = now;
+    client.tap?.note("out", message, now);
     try {
       client.socket.send(message);
     } catch {
@@ -225,6 +223,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const described = describe(client);
     const dropped = window.dropped === 0 ? {} : { dropped: window.dropped };
     logSession(opening, described, end ?? { by: "unseen", code: null }, { ...countsOf(described), ...dropped });
+    client.tap?.closed(end?.code ?? LOST, "", Date.now());
     window.queue.length = 0;
     host.ended(opening.session);
     lingerIfEmpty();
@@ -263,6 +262,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     if (clients.size === 0) return;
     if (now >= renewAt) {
       renewAt = now + RENEW_MS;
+      for (const { tap } of clients.values()) tap?.beat();
       host.renew([...clients.values()].map(describe), now);
     }
     plan(now, next);

@@ -37,7 +37,7 @@ describe("several messages in one body", () => {
 });
 
 describe("what a backend answers", () => {
-  const reply = (body: BodyInit | null, headers: Record<string, string> = {}) =>
+  const reply = (body: string | null, headers: Record<string, string> = {}) =>
     readReply(new Response(body, { headers }), 100);
 
   it.each([
