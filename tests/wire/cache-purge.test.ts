@@ -24,6 +24,8 @@ beforeAll(async () => {
         route("/shop", { ttl: 600 }),
         route("/tagged", { ttl: 600, tags: ["catalogue"] }),
         route("/whole", { ttl: 600 }),
+        { ...route("/twice", { ttl: 600 }), id: "beta", headers: { "x-beta": "1" } },
+        route("/twice", { ttl: 600 }),
         route("/keyed", { ttl: 600, cookies: { key: ["lang"] } }),
         { id: "none", prefix: "/none", target: origin.url },
       ],
@@ -112,6 +114,14 @@ describe("a purge", () => {
     const since = Date.now();
     const after = await Promise.all(askings.map((asking) => gone(0, "/keyed/a", since, asking)));
     expect(after).toEqual(["MISS", "MISS", "MISS", "MISS"]);
+  });
+
+  it("of a key reaches what another route keeps of it", async () => {
+    const asking = { headers: { "x-beta": "1" } };
+    await client.get(base(0), "/twice/a", asking);
+    await client.kept(base(0), "/twice/a", asking);
+    await purge(`key=${encodeURIComponent("http://gateway.test/twice/a")}`);
+    expect(await gone(0, "/twice/a", Date.now(), asking)).toBe("MISS");
   });
 
   it("of a key knows what was asked for by another spelling of its path", async () => {

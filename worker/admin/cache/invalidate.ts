@@ -34,13 +34,15 @@ export async function invalidateCache({ env, query, active }: AdminContext): Pro
     );
   }
   const isSoft = flagOf("soft", query.get("soft") ?? "false");
-  const target = await targetOf(name, query.get(name) ?? "", active);
+  const targets = await targetsOf(name, query.get(name) ?? "", active);
   const { name: plane } = await addresses(namingSecret(env)).controlPlane();
   const stub = env.CONTROL_PLANE.get(env.CONTROL_PLANE.idFromName(plane), ONE_TRY);
   try {
     const late = () => new Error(`ControlPlane did not answer within ${PURGE_MS} ms`);
-    const { at } = await within<PurgeReply>(stub.purge({ v: 1, target, isSoft }), PURGE_MS, late);
-    return json({ purged: target, soft: isSoft, at: new Date(at).toISOString(), effectiveWithinMs: EFFECTIVE_MS });
+    const asked = targets.map((target): Promise<PurgeReply> => stub.purge({ v: 1, target, isSoft }));
+    const replies = await within(Promise.all(asked), PURGE_MS, late);
+    const at = Math.max(...replies.map((reply) => reply.at));
+    return json({ purged: targets[0], soft: isSoft, at: new Date(at).toISOString(), effectiveWithinMs: EFFECTIVE_MS });
   } catch (error) {
     throw new GatewayError("dependency-unavailable", {
       detail: "The purge is not known to have been noted; repeat it.",
@@ -50,7 +52,13 @@ export async function invalidateCache({ env, query, active }: AdminContext): Pro
   }
 }
 
-async function targetOf(name: string, value: string, active: AdminContext["active"]): Promise<PurgeTarget> {
+async function targetsOf(name: string, value: string, active: AdminContext["active"]): Promise<readonly PurgeTarget[]> {
+  if (name !== "key") return [targetOf(name, value, active)];
+  const resources = await resourcesAt(value, active);
+  return resources.map((resource) => ({ kind: "key", value: resource }));
+}
+
+function targetOf(name: string, value: string, active: AdminContext["active"]): PurgeTarget {
   switch (name) {
     case "prefix": {
       const prefix = parsePurgePrefix(value);
@@ -65,8 +73,6 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
       throw new GatewayError("not-found", {
         detail: `Got ${JSON.stringify(value)}, wanted the id of a route; GET ${active.config.admin.prefix}/config shows them.`,
       });
-    case "key":
-      return { kind: "key", value: await resourceAt(value, active) };
     case "all":
       if (flagOf("all", value)) return { kind: "all" };
       throw invalid("all: got false, wanted true");
@@ -76,9 +82,16 @@ async function targetOf(name: string, value: string, active: AdminContext["activ
   }
 }
 
-async function resourceAt(url: string, active: AdminContext["active"]): Promise<string> {
-  const { canonical, route, policy } = keepingRoute("key", url, active);
-  return resourceOf(canonical, route.route.id, policy);
+/** Of what a plain GET of the URL means, first, and of all other routes that might keep something of it: by a field, or a method. */
+async function resourcesAt(url: string, active: AdminContext["active"]): Promise<readonly string[]> {
+  const { canonical, route: first } = keepingRoute("key", url, active);
+  const others = [...active.routes.values()].filter(({ route: { cache, path } }) => {
+    return cache !== undefined && (path.kind === "pattern" || canonical.path.startsWith(path.value));
+  });
+  const keeping = [...new Set([first, ...others])].flatMap(({ route }) =>
+    route.cache === undefined ? [] : [resourceOf(canonical, route.id, route.cache)],
+  );
+  return Promise.all(keeping);
 }
 
 /** As what is kept knows it: a prefix in another spelling would reach nothing, and say that it had. */
