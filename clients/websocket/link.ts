@@ -37,7 +37,7 @@ export interface Link {
 }
 
 /** Close codes of the gateway. */
-const [COME_BACK, GONE, HOLD_OVERFLOW] = [1012, 4410, 4413] as const;
+const [COME_BACK, SUPERSEDED, GONE, HOLD_OVERFLOW] = [1012, 4409, 4410, 4413] as const;
 /** There was no Close frame. */
 const LOST = 1006;
 const SOCKET_CONNECTING = 0;
@@ -196,9 +196,11 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
 
   function closed(code: number, reason: string, wasClean: boolean): void {
     leave();
+    // The session's name is nobody else's: only a connection that was left, and came to the gateway after this one, takes over from it.
     if (closing !== undefined) end(code, reason, wasClean);
     else if (isOpen && (code === GONE || code === HOLD_OVERFLOW)) lose(code, reason);
-    else if (wasClean && code !== COME_BACK && code !== LOST) end(code, reason, true);
+    else if (wasClean && !(isOpen && code === SUPERSEDED) && code !== COME_BACK && code !== LOST)
+      end(code, reason, true);
     else if (isOpen && !isResumable) lose(LOST, "the connection is lost, and this route resumes none");
     else retry();
   }

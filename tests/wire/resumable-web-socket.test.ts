@@ -67,6 +67,13 @@ async function opened(options: ResumableOptions = {}) {
   return { ...made, session };
 }
 
+/** Nobody hears in time that it has been left. */
+class Unheard extends WebSocket {
+  override close(code?: number, reason?: string): void {
+    if (this.readyState !== WebSocket.CONNECTING) super.close(code, reason);
+  }
+}
+
 const LEVELS = [
   ["asked by plain GETs", {}],
   ["with control frames", { control: true }],
@@ -261,6 +268,25 @@ describe("a client", () => {
     expect(await first("lost")).toMatchObject(["lost", { code: 4410 }]);
     expect(got).toEqual(["one"]);
   });
+
+  it.each([{}, { control: true }])(
+    "goes on where a connection that it has left takes over, being slower: %j",
+    async (how) => {
+      const { client: made, got, told, until, first, session } = await opened({ ...how, WebSocket: Unheard });
+      let answer = () => {};
+      relay.beforeNext = new Promise((resolve) => (answer = resolve));
+      const asked = relay.asked.length;
+      made.reconnect();
+      await relay.until(() => relay.asked.length > asked);
+      made.reconnect();
+      await first("resumed");
+      answer();
+      await first("resumed", 1);
+      session.send("after");
+      await until(() => got.includes("after"));
+      expect(told.flat()).not.toContain("close");
+    },
+  );
 
   it("comes back before a drain is over, without a moment in which it has no connection", async () => {
     const { session, first, told } = await opened({ control: true });

@@ -45,6 +45,8 @@ export class ResumeRelay {
   refuses: number | undefined;
   /** Whether plain GETs are answered. */
   isKnown = true;
+  /** Before the next handshake is answered; the network may let another one overtake it. */
+  beforeNext: Promise<void> | undefined;
   onMessage: ((session: RelayedSession, data: string | ArrayBuffer) => void) | undefined;
   onSession: ((session: RelayedSession) => void) | undefined;
   readonly #rules: Partial<ResumeRules>;
@@ -83,7 +85,11 @@ export class ResumeRelay {
         raw.end(`HTTP/1.1 ${this.refuses ?? 400} Refused\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
         return;
       }
-      this.#sockets.handleUpgrade(request, raw, head, (socket) => this.#join(asked, socket, raw));
+      const answer = () => this.#sockets.handleUpgrade(request, raw, head, (socket) => this.#join(asked, socket, raw));
+      const waits = this.beforeNext;
+      this.beforeNext = undefined;
+      if (waits === undefined) answer();
+      else void waits.then(answer);
     });
   }
 
@@ -117,6 +123,7 @@ export class ResumeRelay {
   #read(request: IncomingMessage): ReturnType<typeof resumeRequest> {
     const { searchParams } = new URL(request.url ?? "/", "http://relay");
     this.asked.push(searchParams.toString());
+    this.#changed();
     return resumeRequest(searchParams, new Headers());
   }
 
