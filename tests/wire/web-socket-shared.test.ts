@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
+import { beginHandshake, shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
 import type { Peer } from "../support/web-socket/peer.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
@@ -16,6 +16,8 @@ beforeAll(async () => {
     newest: { ...free, maxBuffered: "4KiB", shared: { window: "8KiB", overflow: "drop-oldest", linger: 0 } },
     small: { ...free, fromClient: { maxMessage: 10 }, shared: { linger: 0 } },
     back: { ...free, shared: { reconnect: true, linger: 0 } },
+    slow: { ...free, handshakeTimeout: "800ms", shared: { linger: 0 } },
+    two: { sessionsPerAddress: 2, shared: { linger: 0 } },
     idle: { ...free, idle: "400ms", shared: { linger: 0 } },
   });
 });
@@ -233,6 +235,47 @@ describe("what one client may cost", () => {
   it("one that is silent while nothing is said to it is closed with 4408", async () => {
     const { join } = room("idle");
     expect((await (await join()).ended()).code).toBe(4408);
+  });
+});
+
+describe("clients that leave badly", () => {
+  it("one that answers no close is dropped when nobody else is left, with its object", async () => {
+    const { join, upstream } = room("small");
+    const [source, bad, good] = await Promise.all([upstream(), join(), join()]);
+    bad.onFrame = undefined;
+    bad.text("12345678901");
+    expect(await bad.hear()).toMatchObject({ kind: "close", code: 1009 });
+    await relayed.line("web-socket", ({ route, closeCode, durationMs }) => {
+      return route === "small" && closeCode === 1009 && Number(durationMs) >= 600;
+    });
+    expect(bad.isEnded).toBe(false);
+    source.behave();
+    good.close(1000);
+    await good.ended();
+    expect(await source.ended()).toMatchObject({ code: 1001 });
+    await bad.ended();
+  });
+
+  it("one that leaves while the upstream is dialled takes nothing from those that wait with it", async () => {
+    const { origin, gateway } = relayed;
+    const path = "/slow/hang";
+    const gone = await beginHandshake(gateway.url, { path });
+    await eventually("the dial", () => Promise.resolve(origin.hanging > 0 || undefined));
+    const others = [shakeHands(gateway.url, { path }), shakeHands(gateway.url, { path })];
+    gone.destroy();
+    const waiting = await Promise.all(others);
+    expect(waiting.map(({ status }) => status)).toEqual([504, 504]);
+    await eventually("no dial", () => Promise.resolve(origin.hanging === 0 || undefined));
+  });
+
+  it("no address has more of them than it may, and all places are free again", async () => {
+    const { join, upstream } = room("two");
+    const [source, one, other] = await Promise.all([upstream(), join(), join()]);
+    await expect(join()).rejects.toThrow(/refused: 429/);
+    for (const peer of [one, other]) peer.close(1000);
+    await Promise.all([one.ended(), other.ended(), source.behave().ended()]);
+    const again = await eventually("a place", () => join().catch(() => undefined));
+    again.destroy();
   });
 });
 
