@@ -143,7 +143,7 @@ function say(clients: readonly HeldClient[], text: string): void {
 
 async function heard(clients: readonly HeldClient[], text: string): Promise<void> {
   await Promise.all(
-    clients.map(({ got, socket, until }) => until(() => got.includes(text) || socket.readyState !== 1)),
+    clients.map((client) => client.until(() => client.got.includes(text) || client.socket.readyState !== 1)),
   );
 }
 
