@@ -19,6 +19,8 @@ export interface RouteAnswer {
 /** Ends sessions whose route has changed. */
 export interface RouteWatch {
   add(opening: Opening, session: LiveSession): void;
+  /** It has ended. */
+  drop(id: string): void;
 }
 
 const LOOK_MS = 10_000;
@@ -27,21 +29,16 @@ const COME_AGAIN = 1012;
 const GO_AWAY = 1001;
 
 /**
- * Looks every ten seconds for changes, once for all sessions of a route.
+ * Looks every ten seconds for changes, once for all sessions of a route; without sessions it has no timer, which would keep an object.
  *
  * @param ask what the active configuration says of a route.
- * @param isLive whether a session has not ended.
  */
-export function createRouteWatch(
-  ask: (route: string) => Promise<RouteAnswer>,
-  isLive: (id: string) => boolean,
-): RouteWatch {
+export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): RouteWatch {
   const watched = new Map<string, { readonly opening: Opening; readonly session: LiveSession }>();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   async function look(): Promise<void> {
     timer = null;
-    for (const id of watched.keys()) if (!isLive(id)) watched.delete(id);
     const routes = new Set([...watched.values()].map(({ opening }) => opening.route));
     await Promise.all([...routes].map(lookAt));
     if (watched.size > 0) timer ??= setTimeout(() => void look(), LOOK_MS);
@@ -75,6 +72,12 @@ export function createRouteWatch(
       if (watched.has(opening.session)) return;
       watched.set(opening.session, { opening, session });
       timer ??= setTimeout(() => void look(), LOOK_MS);
+    },
+    drop(id) {
+      watched.delete(id);
+      if (watched.size > 0) return;
+      clearTimeout(timer);
+      timer = null;
     },
   };
 }

@@ -30,9 +30,8 @@ import type {
 export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
   readonly #registration = createRegistration(this.env, this.ctx.id.toString());
-  readonly #routeWatch = createRouteWatch(
-    (route) => this.ctx.exports.Origin({ props: { route, requestId: "" } }).routeNow(),
-    (id) => this.#sessions.has(id),
+  readonly #routeWatch = createRouteWatch((route) =>
+    this.ctx.exports.Origin({ props: { route, requestId: "" } }).routeNow(),
   );
   /** Of the clients that share a connection, while there are any. */
   readonly #places = new Map<string, Places>();
@@ -114,6 +113,11 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     return session?.tap?.(options) ?? { kind: session === undefined ? "gone" : "unsupported" };
   }
 
+  #forget(id: string): void {
+    this.#sessions.delete(id);
+    this.#routeWatch.drop(id);
+  }
+
   #named(id: string): LiveSession | undefined {
     // Only a session that sleeps has its object's name, and only its object remembers it.
     return this.#sessions.get(id) ?? (id === this.ctx.id.toString() ? this.#callback.session() : undefined);
@@ -140,7 +144,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
       renew: (session, places, now) =>
         ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: (id, places) => {
-        this.#sessions.delete(id);
+        this.#forget(id);
         ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
         over?.resolve();
       },
@@ -173,7 +177,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
       renew: (now) =>
         this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: () => {
-        this.#sessions.delete(id);
+        this.#forget(id);
         this.ctx.waitUntil(Promise.all([registration.closed(id, LATER_MS), places.leave()]));
         resolve();
       },
@@ -200,7 +204,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     const registration = this.#registration;
     this.#shared ??= createSharedRelay({
       ended: (ended) => {
-        this.#sessions.delete(ended);
+        this.#forget(ended);
         this.ctx.waitUntil(Promise.all([registration.closed(ended), this.#places.get(ended)?.leave()]));
         this.#places.delete(ended);
       },

@@ -13,6 +13,8 @@ export interface Relayed {
   line(message: string, isIt: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   /** Asks the admin API. */
   admin(method: string, path: string, body?: unknown): Promise<unknown>;
+  /** Sends a text to the admin API. */
+  say(path: string, text: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -62,6 +64,10 @@ export async function startRelayed(
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
       });
       return response.json();
+    },
+    async say(path, text) {
+      const headers = { authorization: `Bearer ${gateway.adminToken}`, "content-type": "text/plain" };
+      await (await fetch(`${gateway.url}/admin/${path}`, { method: "POST", headers, body: text })).text();
     },
     async stop() {
       // SIGTERM waits for sessions that are open.
