@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
-import { partRequest, type PartInput } from "../../../worker/batch/parts.ts";
-import { GatewayError } from "../../../worker/errors.ts";
-import { readFields } from "../../../worker/request-fields.ts";
+import { partRequest, type PartInput } from "../../worker/batch/parts.ts";
+import { GatewayError } from "../../worker/errors.ts";
+import { readFields } from "../../worker/request-fields.ts";
 
 function refusalOf(part: PartInput): unknown {
   const batch = new Request("https://shop.example.com/batch", { method: "POST", body: "{}" });
