@@ -155,6 +155,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
           // Who was away is told of the end when it comes back.
           if (session.client.last === undefined) known = undefined;
           else setTimeout(forget, held.holdMs, session);
+          if (session.client.leaving > 0) setTimeout(dropLeft, opening.closeMs);
         },
       },
     );
@@ -165,6 +166,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
 
   function forget(session: HeldSession): void {
     if (known?.session === session) known = undefined;
+  }
+
+  /** Connections that were taken over and never closed: there is no way to drop them but with the object. */
+  function dropLeft(): void {
+    if (known === undefined && !isOpening) host.abort();
   }
 
   async function redial(count: number): Promise<Dialled> {

@@ -127,7 +127,13 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     void store?.erase();
     host.ended();
   };
-  const opened = openSession({ opening, dialled, origin, lines }, { ...host, ended });
+  const abort = (): void => {
+    hasEnded = true;
+    // Else who answers no close could come back to what has ended.
+    void Promise.resolve(store?.erase()).then(() => host.abort());
+  };
+  const renew = (now: number): void => host.renew(now);
+  const opened = openSession({ opening, dialled, origin, lines }, { abort, renew, ended });
   ({ joined } = opened);
   return {
     session: opened.session,

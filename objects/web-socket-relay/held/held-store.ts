@@ -16,7 +16,7 @@ export interface HeldStore {
 const FORGET_MS = 1_800_000;
 
 const CREATE =
-  "CREATE TABLE IF NOT EXISTS held_first (n INTEGER PRIMARY KEY, lengths TEXT NOT NULL, bytes BLOB NOT NULL) STRICT";
+  "CREATE TABLE IF NOT EXISTS held_first (n INTEGER PRIMARY KEY, lengths TEXT NOT NULL, bytes BLOB NOT NULL) STRICT; DELETE FROM held_first";
 const FIND = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'held_first'";
 const READ = "SELECT lengths, bytes FROM held_first ORDER BY n";
 
@@ -46,7 +46,10 @@ export function openHeldStore(storage: DurableObjectStorage): HeldStore {
       }
       session.write(flush);
     },
-    erase: () => session.erase(),
+    erase() {
+      known = undefined;
+      return session.erase();
+    },
   };
 }
 
