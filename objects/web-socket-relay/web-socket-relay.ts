@@ -25,7 +25,7 @@ import type {
 
 /**
  * Holds relayed sessions, one that is bridged or many that are spliced: dials their upstreams, joins the two sides, and ends both whatever happens to either (docs/design/web-socket.md).
- * It stores nothing. An object that is evicted or aborted takes a bridge with it, which both sides see at once; a splice goes on.
+ * It stores nothing but what a durable session needs to be resumed (docs/design/resumption.md). An object that is evicted or aborted takes a bridge with it, which both sides see at once; a splice goes on.
  */
 export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
