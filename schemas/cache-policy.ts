@@ -27,6 +27,8 @@ export interface CachePolicy {
   readonly maxBytes: number;
   /** What all of the route can be purged by, beside the tags that its origin names. */
   readonly tags: readonly string[];
+  /** Whether `Cache-Group-Invalidation` of its answers reaches what is kept of the same origin, and others' reach what is kept of it. */
+  readonly groupInvalidation: boolean;
   readonly tiers: CacheTiers;
 }
 
@@ -91,6 +93,8 @@ export const DEFAULT_CACHE: CachePolicy = {
   query: { kind: "all", isSorted: false },
   maxBytes: 8 * 2 ** 20,
   tags: [],
+  // Which routes of a host belong to one party only its operator knows: what one names would be confirmed at all others' cost.
+  groupInvalidation: false,
   tiers: {
     colo: { deadlineMs: 150, maxBytes: Infinity },
     kv: { deadlineMs: 100, maxBytes: 256 * 2 ** 10 },

@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { boundGroups } from "./group-purges.ts";
 import { MAX_RETENTION_MS, notePurge, prunePurges } from "./purge.ts";
 import {
   purgeProblem,
@@ -36,7 +37,7 @@ export class ControlPlane extends DurableObject {
     const now = Date.now();
     const before = this.#purges;
     const noted = notePurge(before.epochs, message.target, message.isSoft, now);
-    const after = { version: before.version + 1, epochs: prunePurges(noted, now, MAX_RETENTION_MS) };
+    const after = { version: before.version + 1, epochs: prunePurges(boundGroups(noted), now, MAX_RETENTION_MS) };
     this.#store.save(before, after);
     this.#purges = after;
     return { v: 1, at: now };

@@ -1,8 +1,9 @@
 import { isText, wanted, type Unchecked } from "../message-checks.ts";
 import type { CacheTally } from "./cache-tally.ts";
+import { isGroupTag, MAX_GROUPS_AT_ONCE } from "./group-purges.ts";
 import type { PurgeEpochs, PurgeTarget } from "./purge.ts";
 
-/** What an operator asks `ControlPlane` to forget. Every message has `v`; unknown fields are ignored. */
+/** What `ControlPlane` is asked to forget. Every message has `v`; unknown fields are ignored. */
 export interface PurgeMessage {
   readonly v: 1;
   readonly target: PurgeTarget;
@@ -48,11 +49,19 @@ export function purgeProblem({ v, target, isSoft }: Unchecked<PurgeMessage>): st
   if (v !== 1) return wanted("v", v, "1");
   if (typeof isSoft !== "boolean") return wanted("isSoft", isSoft, "true or false");
   if (typeof target !== "object" || target === null) return wanted("target", target, "an object");
-  const { kind, value, prefix }: { kind?: unknown; value?: unknown; prefix?: unknown } = target;
+  const { kind, value, values, prefix }: Partial<Record<"kind" | "value" | "values" | "prefix", unknown>> = target;
   if (kind === "all") return undefined;
   if (kind === "prefix") return prefixProblem(prefix);
+  if (kind === "groups") return groupsProblem(values);
   if (kind !== "key" && kind !== "route" && kind !== "tag") return wanted("target.kind", kind, "a kind of purge");
   return isText(value, MAX_VALUE) ? undefined : wanted("target.value", value, `1 to ${MAX_VALUE} characters`);
+}
+
+function groupsProblem(values: unknown): string | undefined {
+  const isGroup = (value: unknown) => isText(value, MAX_VALUE) && isGroupTag(value);
+  const list: readonly unknown[] | undefined = Array.isArray(values) ? values : undefined;
+  const isWell = list !== undefined && list.length <= MAX_GROUPS_AT_ONCE && list.every(isGroup);
+  return isWell ? undefined : wanted("target.values", values, `up to ${MAX_GROUPS_AT_ONCE} groups`);
 }
 
 function prefixProblem(prefix: unknown): string | undefined {

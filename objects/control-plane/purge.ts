@@ -1,3 +1,5 @@
+import { isGroupTag } from "./group-purges.ts";
+
 /** When something was last purged, in ms since the epoch; 0: never. */
 export interface Epoch {
   /** What began before is dead. */
@@ -25,10 +27,11 @@ export interface PurgePrefix {
   readonly path: string;
 }
 
-/** What an operator asks to forget. */
+/** What is to be forgotten: what an operator asks for, and groups that an origin ends (RFC 9875), which stand among the tags. */
 export type PurgeTarget =
   | { readonly kind: "all" }
   | { readonly kind: "key" | "route" | "tag"; readonly value: string }
+  | { readonly kind: "groups"; readonly values: readonly string[] }
   | { readonly kind: "prefix"; readonly prefix: PurgePrefix };
 
 /** What a stored response is known by. */
@@ -106,6 +109,11 @@ export function notePurge(epochs: PurgeEpochs, target: PurgeTarget, isSoft: bool
       return { ...epochs, routes: within(epochs.routes, target.value) };
     case "tag":
       return { ...epochs, tags: within(epochs.tags, target.value) };
+    case "groups": {
+      const tags = new Map(epochs.tags);
+      for (const tag of target.values) tags.set(tag, raised(tags.get(tag)));
+      return { ...epochs, tags };
+    }
     case "prefix": {
       const { method, host, path } = target.prefix;
       const name = `${method}:${host}:${path}`;
@@ -128,7 +136,9 @@ export function prunePurges(
   most: { readonly names: number; readonly prefixes: number } = MOST,
 ): PurgeEpochs {
   const over = now - retentionMs;
-  const names = [...epochs.keys.values(), ...epochs.routes.values(), ...epochs.tags.values()];
+  // Groups have a bound of their own.
+  const tags = [...epochs.tags].flatMap(([tag, epoch]) => (isGroupTag(tag) ? [] : [epoch]));
+  const names = [...epochs.keys.values(), ...epochs.routes.values(), ...tags];
   const surplus = [latestBeyond(names, most.names), latestBeyond([...epochs.prefixes.values()], most.prefixes)];
   const forgotten = Math.max(0, ...surplus.filter((at) => at > over));
   const kept = <E extends Epoch>(map: ReadonlyMap<string, E>) =>

@@ -73,6 +73,11 @@ const cache = section(
         "What all of the route can be purged by, beside `Cache-Tag`, `Surrogate-Key` and `Cache-Groups` of its responses.",
       standard: "`[]`",
     },
+    groupInvalidation: {
+      meaning:
+        "Whether `Cache-Group-Invalidation` (RFC 9875) in answers to unsafe requests counts: what is kept of the same scheme and host in a group that it names has to be confirmed. Routes that have it on invalidate one another's, so switch it on where all of them belong to one party.",
+      standard: `\`${DEFAULT_CACHE.groupInvalidation}\``,
+    },
     tiers: { meaning: "Which tiers are used, of those that are bound.", standard: "all" },
   },
 );

@@ -79,6 +79,7 @@ export const CacheSchema = closedObject({
   // Each is whole in memory while it is written.
   maxBodySize: v.optional(v.pipe(byteSize(1), v.maxValue(32 * 2 ** 20, "at most 32 MiB"))),
   tags: v.optional(listOf(tag, "an array of tags")),
+  groupInvalidation: v.optional(flag),
   tiers: v.optional(CacheTiersSchema),
 });
 
@@ -109,6 +110,7 @@ export function resolveCache(policy: CacheInput | undefined): CachePolicy | unde
     query: queryRule(input.query),
     maxBytes: input.maxBodySize ?? DEFAULT_CACHE.maxBytes,
     tags: input.tags ?? DEFAULT_CACHE.tags,
+    groupInvalidation: input.groupInvalidation ?? DEFAULT_CACHE.groupInvalidation,
     tiers: cacheTiers(input.tiers ?? {}),
   };
 }

@@ -86,11 +86,31 @@ it("forgets purges that nothing kept is older than", async () => {
   });
 });
 
+it("keeps groups apart from tags, softly and through an eviction", async () => {
+  atTime(NOW);
+  const plane = newPlane();
+  const values = ["https://a.test\ng", "https://b.test\ng"];
+  await plane.purge({ v: 1, target: { kind: "groups", values }, isSoft: true });
+  await plane.purge({ v: 1, target: tag("g"), isSoft: false });
+  await evictDurableObject(plane);
+  const soft = { hardAt: 0, softAt: NOW };
+  expect(await plane.epochs({ v: 1, version: 0 })).toEqual({
+    v: 1,
+    version: 2,
+    epochs: {
+      ...NO_PURGES,
+      tags: new Map([...values.map((value) => [value, soft] as const), ["g", { hardAt: NOW, softAt: 0 }]]),
+    },
+  });
+});
+
 it.each([
   ["another version", { v: 2, target: { kind: "all" }, isSoft: false }],
   ["no kind", { v: 1, target: { kind: "host", value: "a" }, isSoft: false }],
   ["no value", { v: 1, target: { kind: "tag", value: "" }, isSoft: false }],
   ["half a prefix", { v: 1, target: { kind: "prefix", prefix: { method: "", host: "" } }, isSoft: false }],
+  ["groups of no origin", { v: 1, target: { kind: "groups", values: ["g"] }, isSoft: true }],
+  ["more groups than 256", { v: 1, target: { kind: "groups", values: Array(257).fill("a\ng") }, isSoft: true }],
   ["neither hard nor soft", { v: 1, target: { kind: "all" } }],
 ])("refuses a purge of %s", async (_what, message) => {
   const plane = newPlane();

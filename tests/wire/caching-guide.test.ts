@@ -33,7 +33,7 @@ function documentOf(text: string): { routes: unknown[] } {
 }
 
 it("shows documents that load without a warning", () => {
-  expect(configs.length).toBe(3);
+  expect(configs.length).toBe(4);
   for (const text of configs) {
     const result = parseConfig({ allowPrivateTargets: true, ...documentOf(text) });
     expect(result).toMatchObject({ ok: true, warnings: [] });

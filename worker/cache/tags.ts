@@ -25,7 +25,8 @@ export function invalidatedGroups(method: string, status: number, fields: FieldR
   return isSafe || status < 200 || status > 399 ? [] : groupsOf(fields.get("cache-group-invalidation"));
 }
 
-function groupsOf(value: string | null): readonly string[] {
+/** The groups in a list of them; none where anything in it is no string. */
+export function groupsOf(value: string | null): readonly string[] {
   if (value === null) return [];
   const groups: string[] = [];
   for (const [item] of parse(value)) {

@@ -4,8 +4,10 @@ import { askOrigin } from "../cache/flow/ask-origin.ts";
 import { credentialsOf } from "../cache/flow/credentials.ts";
 import type { Asking } from "../cache/flow/asking.ts";
 import { invalidateAfter } from "../cache/flow/invalidate-after.ts";
+import { invalidatedHere } from "../cache/flow/group-invalidation.ts";
 import { keyRequest } from "../cache/flow/keyed-request.ts";
 import { keptAnswer } from "../cache/flow/kept-answer.ts";
+import { afterGroups, groupTagsOf } from "../cache/groups.ts";
 import { bypassOf } from "../cache/lookup.ts";
 import { refreshLater } from "../cache/flow/refresh.ts";
 import { requestRulesOf } from "../cache/request-rules.ts";
@@ -42,6 +44,16 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
     const freshness = storedFreshness(stored, policy);
     judgedBefore.set(stored, freshness);
     return freshness;
+  }
+
+  const groupsBefore = new WeakMap<StoredResponse, readonly string[]>();
+  // What is stored is of one key, and so of one origin.
+  function groupsOf(stored: StoredResponse, origin: string): readonly string[] {
+    const before = groupsBefore.get(stored);
+    if (before !== undefined) return before;
+    const groups = groupTagsOf(origin, stored.fields);
+    groupsBefore.set(stored, groups);
+    return groups;
   }
 
   return async function cacheStep(given: Exchange, next: Handler): Promise<Response> {
@@ -128,7 +140,12 @@ export function cache(policy: CachePolicy, route: Route, backends: ReadonlyMap<s
       const freshness = freshnessOf(stored);
       if (epochs === undefined) return { stored, freshness, purge: UNKNOWN };
       const purge = purgeVerdict({ ...known, tags: [...stored.tags, ...policy.tags] }, epochs);
-      return { stored, freshness, purge };
+      if (!policy.groupInvalidation) return { stored, freshness, purge };
+      const grouped = {
+        requestedAt: stored.requestedAt,
+        groups: groupsOf(stored, `${exchange.client.scheme}://${host}`),
+      };
+      return { stored, freshness, purge: afterGroups(purge, grouped, epochs, invalidatedHere) };
     }
   };
 }

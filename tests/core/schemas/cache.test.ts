@@ -55,6 +55,7 @@ describe("caching", () => {
       query: { without: ["utm_source"], sorted: true },
       maxBodySize: "1MiB",
       tags: ["shop"],
+      groupInvalidation: true,
       tiers: { colo: { deadline: 80 }, kv: { maxBodySize: "64KiB", deadline: "1s" }, r2: false },
     };
     expect(load({ routes: [{ ...ROUTE, cache }] }).caches).toEqual([
@@ -77,6 +78,7 @@ describe("caching", () => {
         query: { kind: "without", names: ["utm_source"], isSorted: true },
         maxBytes: 2 ** 20,
         tags: ["shop"],
+        groupInvalidation: true,
         tiers: {
           colo: { deadlineMs: 80, maxBytes: Infinity },
           kv: { deadlineMs: 1_000, maxBytes: 65_536 },

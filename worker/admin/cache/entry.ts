@@ -1,7 +1,9 @@
 import { purgeVerdict } from "../../../objects/control-plane/purge.ts";
 import { answerOf } from "../../cache/answer.ts";
 import { currentEpochs } from "../../cache/flow/epochs.ts";
+import { invalidatedHere } from "../../cache/flow/group-invalidation.ts";
 import { keyRequest } from "../../cache/flow/keyed-request.ts";
+import { afterGroups, groupTagsOf } from "../../cache/groups.ts";
 import { storedFreshness } from "../../cache/freshness.ts";
 import type { CacheRecord } from "../../cache/tiers/envelope.ts";
 import { drop } from "../../cache/tiers/kept-body.ts";
@@ -57,7 +59,15 @@ export async function readCacheEntry(context: AdminContext): Promise<Response> {
     const tags = [...stored.tags, ...policy.tags];
     const { host, path } = canonical;
     const known = { requestedAt, bytesRequestedAt, key: keyed.resource, route: route.route.id, method: "GET" };
-    const purge = epochs && purgeVerdict({ ...known, host, path, tags }, epochs);
+    const groups = policy.groupInvalidation ? groupTagsOf(`${exchange.client.scheme}://${host}`, fields) : [];
+    const purge =
+      epochs &&
+      afterGroups(
+        purgeVerdict({ ...known, host, path, tags }, epochs),
+        { requestedAt, groups },
+        epochs,
+        invalidatedHere,
+      );
     const freshness = storedFreshness(stored, policy);
     const how = purge && answerOf({ stored, freshness, purge }, Date.now());
     const state = requestedAt < since ? "dead" : how === undefined ? "unknown" : STATES[how.kind];

@@ -19,10 +19,12 @@ import { watched, type Watch } from "../../watch.ts";
 import type { Exchange } from "../../exchange.ts";
 import { answerOnFailure } from "../answer.ts";
 import { readerOf } from "../fields.ts";
+import { afterGroups, groupTagsOf } from "../groups.ts";
 import { isQuota } from "../stored-response.ts";
 import { tagsOf } from "../tags.ts";
 import { purgeableOf, type Answered, type Asking } from "./asking.ts";
 import { currentEpochs } from "./epochs.ts";
+import { invalidatedHere } from "./group-invalidation.ts";
 import { countFlight } from "./tally.ts";
 
 /** An object that nobody has used before takes a few hundred milliseconds to come to life. What then follows is the origin's time. */
@@ -260,7 +262,12 @@ async function isPurged(
   const guardMs = Date.now() - requestedAt < PURGE_MS ? 1_000 : 0;
   const tags = [...tagsOf(readerOf([...answer.headers])), ...policy.tags];
   const times = { requestedAt: requestedAt + guardMs, bytesRequestedAt: bytesRequestedAt + guardMs };
-  return purgeVerdict({ ...times, ...purgeableOf(asking), tags }, epochs).kind !== "alive";
+  const purge = purgeVerdict({ ...times, ...purgeableOf(asking), tags }, epochs);
+  if (!policy.groupInvalidation) return purge.kind !== "alive";
+  const groups = groupTagsOf(`${exchange.client.scheme}://${exchange.canonical.host}`, [...answer.headers]);
+  return (
+    afterGroups(purge, { requestedAt, groups, guardMs: 1_000 - guardMs }, epochs, invalidatedHere).kind !== "alive"
+  );
 }
 
 function errorOf({ code, detail, retryAfter, reason }: OriginFailed): GatewayError {

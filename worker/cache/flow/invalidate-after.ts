@@ -2,14 +2,17 @@ import { parseCanonical } from "../../canonical.ts";
 import type { Exchange } from "../../exchange.ts";
 import { placementsOf } from "../../placements.ts";
 import { invalidatedUrls } from "../invalidation.ts";
+import { invalidateGroups } from "./group-invalidation.ts";
 import { keyRequest, type KeyTerms } from "./keyed-request.ts";
 import { invalidateResponses } from "../tiers/shelves.ts";
 
 /**
  * Makes useless what a request with an unsafe method has made wrong: its own URL, and what its answer names of the same origin, where that
- * is of the same route, wherever requests of it are placed. This isolate knows at once; others of the same place once the tier does.
+ * is of the same route, wherever requests of it are placed. This isolate knows at once; others of the same place once the tier does. Where
+ * the route lets it, groups that its answer names too.
  */
 export async function invalidateAfter(exchange: Exchange, answer: Response, terms: KeyTerms): Promise<void> {
+  if (terms.policy.groupInvalidation) invalidateGroups(exchange, answer);
   const { placement: _placement, ...anywhere } = exchange;
   const { canonical, client } = exchange;
   const { method, host, path, query } = canonical;
