@@ -53,6 +53,28 @@ async function until(path: string, isSo: (told: Record<string, unknown>) => bool
 
 const entry = (path: string) => `/cache/entry?url=${encodeURIComponent(urlOf(path))}`;
 
+describe.each([
+  ["GET", "/cache-stats"],
+  ["POST", "/cache-invalidate?all=true"],
+  ["GET", `/cache/entry?url=${encodeURIComponent(urlOf("/kept/a"))}`],
+  ["POST", "/cache/warm"],
+  // Whoever has no token learns nothing of what there is.
+  ["GET", "/cache/nothing"],
+])("%s /admin%s", (method, path) => {
+  it.each<[string, Record<string, string>]>([
+    ["without a token", {}],
+    ["with a wrong token", { authorization: "Bearer wrong" }],
+    ["with a wrong key", { "x-admin-key": "wrong" }],
+  ])("is refused %s, as all of the admin API is", async (_what, headers) => {
+    const refused = await fetch(`${gateway.url}/admin${path}`, { method, headers });
+    expect([refused.status, refused.headers.get("www-authenticate"), await refused.json()]).toEqual([
+      401,
+      'Bearer realm="sluice admin"',
+      expect.objectContaining({ code: "unauthorized" }),
+    ]);
+  });
+});
+
 describe("the statistics", () => {
   // First: what others do counts too.
   it("are of all isolates, by tier, and tell how long it takes to find something", async () => {

@@ -112,6 +112,21 @@ describe("the admin API", () => {
     );
   });
 
+  test.each(["/cache-stats", "/cache-invalidate?all=true", "/cache/entry?url=a", "/cache/warm"])(
+    "has no %s where no token is configured, whatever comes",
+    async (path) => {
+      const headers = ["X-Test-No-Admin-Token: 1", `X-Admin-Key: ${gateway.adminToken}`];
+      const answers = [];
+      for (const method of ["GET", "POST"]) {
+        answers.push(problemOf(await ask(gateway.url, { method, target: `/admin${path}`, headers })));
+      }
+      expect(answers).toEqual([
+        { status: 404, code: "not-found" },
+        { status: 404, code: "not-found" },
+      ]);
+    },
+  );
+
   test("refuses the right token in the query", async () => {
     const answer = await ask(gateway.url, { target: `/admin/config?token=${gateway.adminToken}` });
     expect(problemOf(answer)).toEqual({ status: 401, code: "unauthorized" });
