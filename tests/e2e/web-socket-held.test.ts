@@ -141,7 +141,10 @@ describe("a gateway that is killed", () => {
       id: "live",
       prefix: "/live",
       target: origin.url,
-      webSocket: { held: { durable: true, ...RECONNECT }, fromClient: { messagesPerSecond: false } },
+      webSocket: {
+        held: { durable: true, upstreamReconnect: { ...RECONNECT.upstreamReconnect, skipAnswers: 0 } },
+        fromClient: { messagesPerSecond: false },
+      },
     };
     const config = { allowPrivateTargets: true, routes: [route] };
     let gateway = await startGateway({ config, state });

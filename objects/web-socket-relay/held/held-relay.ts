@@ -161,6 +161,8 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     );
     known = { held, session, protocol: dialled.headers.get("sec-websocket-protocol") };
     host.began(session.session);
+    // Behind the 101, and not with the first batch: whoever is killed in its first moments is to be found again too.
+    if (store !== undefined) setTimeout(() => session.save(Date.now()), 0);
     return admit(session, first, dialled.headers);
   }
 
