@@ -81,7 +81,11 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     const made = new settings.WebSocket(asked, protocols);
     made.binaryType = binaryType;
     socket = made;
-    timers.retry = setTimeout(retry, settings.handshakeTimeoutMs);
+    timers.retry = setTimeout(() => {
+      // Browsers shake hands with a host one at a time.
+      if (made.readyState === SOCKET_CONNECTING) made.close();
+      retry();
+    }, settings.handshakeTimeoutMs);
     made.addEventListener("open", () => {
       if (socket !== made || control) return;
       if (isOpen) void resume(made, asked);
@@ -97,14 +101,15 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     });
   }
 
-  /** Never with a Close frame, which would end the session: whoever connects next takes the connection over. */
+  /**
+   * Never with a Close frame, which would end the session: whoever connects next takes the connection over. Nor by giving up a handshake,
+   * for which Chromium sends a Close frame with 1001 if the answer is there already.
+   */
   function leave(): void {
-    const left = socket;
     socket = undefined;
     isReady = false;
     early = [];
     acks?.stop();
-    if (left?.readyState === SOCKET_CONNECTING) left.close();
   }
 
   function open(made: Socket, status: SessionStatus | undefined): void {

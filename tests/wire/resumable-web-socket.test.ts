@@ -67,13 +67,6 @@ async function opened(options: ResumableOptions = {}) {
   return { ...made, session };
 }
 
-/** Nobody hears in time that it has been left. */
-class Unheard extends WebSocket {
-  override close(code?: number, reason?: string): void {
-    if (this.readyState !== WebSocket.CONNECTING) super.close(code, reason);
-  }
-}
-
 const LEVELS = [
   ["asked by plain GETs", {}],
   ["with control frames", { control: true }],
@@ -272,7 +265,7 @@ describe("a client", () => {
   it.each([{}, { control: true }])(
     "goes on where a connection that it has left takes over, being slower: %j",
     async (how) => {
-      const { client: made, got, told, until, first, session } = await opened({ ...how, WebSocket: Unheard });
+      const { client: made, got, told, until, first, session } = await opened(how);
       let answer = () => {};
       relay.beforeNext = new Promise((resolve) => (answer = resolve));
       const asked = relay.asked.length;
