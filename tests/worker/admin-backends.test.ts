@@ -232,7 +232,7 @@ describe("an order", () => {
       /^target: got "https:\/\/other\.example", wanted the URL of a target of pair: one of "https:.*"\.$/,
     ],
     ["", { target: "" }, /^target: got .*, wanted the URL of a target, as the configuration writes it\.$/],
-    ["", { targets: [] }, /^targets: got .*, wanted a known key; did you mean "target"\?\.$/],
+    ["", { targets: [] }, /^targets: got .*, wanted a known key; did you mean "target"\?$/],
     ["target=x", { target: "y" }, /^target: got "x" in the query and "y" in the body, wanted one\.$/],
     // Taken for none, either would be an order for every target.
     ["tagret=x", undefined, /^query: got "tagret", wanted "target" alone\.$/],
