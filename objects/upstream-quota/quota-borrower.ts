@@ -42,6 +42,8 @@ export type Ask = Pick<AcquireMessage, "waitMs" | "toleranceMs" | "spare" | "unu
 const TRIPS = 8;
 const UNKNOWN_TOLERANCE_MS = 250;
 const MIN_TOLERANCE_MS = 100;
+/** Questions after which an isolate has met the owner, and been granted nothing yet. */
+const MET = 1;
 /** A question is lost that is not answered by then. */
 const LOST_MS = 1_000;
 /** Who was lent nothing asks ahead again then. */
@@ -224,10 +226,13 @@ export function giveBack(borrower: Borrower, slot: HeldSlot): GivenUp {
   return { borrower: { ...borrower, ahead: recount(borrower.ahead, slot, 1) }, unused: [] };
 }
 
-/** How long slots have to be for this isolate to hit them: three times what its questions take on their way, and the guards. */
+/**
+ * How long slots have to be for this isolate to hit them: three times what its questions take on their way, and the guards. Longer until
+ * it has been granted one: what an isolate sends first was seen to leave it up to 100 ms late, behind all who came with it.
+ */
 export function toleranceMs({ trips }: Borrower): number {
-  if (trips.length === 0) return UNKNOWN_TOLERANCE_MS;
-  return Math.min(MAX_TOLERANCE_MS, Math.max(MIN_TOLERANCE_MS, Math.ceil(3 * Math.max(...trips)) + 40));
+  const leastMs = trips.length <= MET ? UNKNOWN_TOLERANCE_MS : MIN_TOLERANCE_MS;
+  return Math.min(MAX_TOLERANCE_MS, Math.max(leastMs, Math.ceil(3 * Math.max(0, ...trips)) + 40));
 }
 
 function asking(

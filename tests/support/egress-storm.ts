@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Worker } from "node:worker_threads";
 import { startGateway, type Gateway } from "./gateway.ts";
 import { startQuotaUpstream, type Answering, type Arrival } from "./quota-upstream.ts";
 
@@ -52,9 +53,7 @@ export async function egressStorm(storm: EgressStorm): Promise<EgressOutcome> {
     gateway = await start();
     const first = gateway;
     const offers = clients.flatMap((client) => Array.from({ length: requests }, () => client));
-    const all = (urls: readonly string[], which: readonly string[]) =>
-      Promise.all(which.map((client, index) => ask(urls, client, index)));
-    const offered = all(gateway.urls, offers);
+    const offered = ask(gateway.urls, offers);
     const isKilled = killAfter !== undefined;
     if (isKilled) {
       await Promise.race([upstream.whenArrived("api", killAfter), offered]);
@@ -66,7 +65,7 @@ export async function egressStorm(storm: EgressStorm): Promise<EgressOutcome> {
       gateway = undefined;
       gateway = await start();
     }
-    const answers = [...told, ...(await all(gateway.urls, lost))].filter((answer) => answer !== undefined);
+    const answers = [...told, ...(await ask(gateway.urls, lost))].filter((answer) => answer !== undefined);
     return { arrivals: upstream.arrivals("api"), answers, lost: lost.length };
   } finally {
     await gateway?.stop();
@@ -75,17 +74,18 @@ export async function egressStorm(storm: EgressStorm): Promise<EgressOutcome> {
   }
 }
 
-/** Undefined: the connection was lost. */
-async function ask(urls: readonly string[], client: string, index: number): Promise<EgressAnswer | undefined> {
-  const began = performance.now();
+/**
+ * Offers requests at once, from a thread of its own: what two hundred connections take of this one would be counted as their way to the
+ * upstream, which is here. Undefined: the connection was lost.
+ */
+async function ask(
+  urls: readonly string[],
+  clients: readonly string[],
+): Promise<readonly (EgressAnswer | undefined)[]> {
+  const crowd = new Worker(new URL("egress-crowd.ts", import.meta.url), { workerData: { urls, clients } });
   try {
-    const response = await fetch(`${urls[index % urls.length]}/api`, { headers: { "x-client": client } });
-    const text = await response.text();
-    const { status, headers } = response;
-    const { code }: { code?: unknown } = status === 503 ? JSON.parse(text) : {};
-    const comeBackIn = Number(headers.get("retry-after") ?? Number.NaN);
-    return { status, code, comeBackIn, afterMs: performance.now() - began };
-  } catch {
-    return undefined;
+    return await new Promise((resolve, reject) => crowd.once("message", resolve).once("error", reject));
+  } finally {
+    await crowd.terminate();
   }
 }
