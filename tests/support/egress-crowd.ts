@@ -2,10 +2,9 @@ import { parentPort, workerData } from "node:worker_threads";
 import type { EgressAnswer } from "./egress-storm.ts";
 
 const { urls, clients }: { readonly urls: readonly string[]; readonly clients: readonly string[] } = workerData;
+const answers = await Promise.all(clients.map((client, index) => ask(`${urls[index % urls.length]}/api`, client)));
 // oxlint-disable-next-line unicorn/require-post-message-target-origin -- a port of Node's has no origin
-parentPort?.postMessage(
-  await Promise.all(clients.map((client, index) => ask(`${urls[index % urls.length]}/api`, client))),
-);
+parentPort?.postMessage(answers);
 
 async function ask(url: string, client: string): Promise<EgressAnswer | undefined> {
   const began = performance.now();
