@@ -45,9 +45,17 @@ export async function egressStorm(storm: EgressStorm): Promise<EgressOutcome> {
     allowPrivateTargets: true,
     timeouts: { total: totalMs },
     backends: { api: { targets: [{ url: `${upstream.url}/api` }], quota } },
-    routes: [{ id: "api", prefix: "/api", backend: "api" }],
+    routes: [
+      { id: "api", prefix: "/api", backend: "api" },
+      { id: "warm", prefix: "/warm", target: `${upstream.url}/warm` },
+    ],
   };
-  const start = () => startGateway({ isolates, state, config });
+  const start = async () => {
+    const started = await startGateway({ isolates, state, config });
+    // What the first request of a new isolate takes to leave it is no part of its quota.
+    await Promise.all(started.urls.map((url) => fetch(`${url}/warm`).then((answer) => answer.text())));
+    return started;
+  };
   let gateway: Gateway | undefined;
   try {
     gateway = await start();
