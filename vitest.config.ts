@@ -41,8 +41,8 @@ export default defineConfig({
           environment: "node",
           testTimeout: 60_000,
           hookTimeout: 60_000,
-          // Real sockets and child processes: two at once would starve each other on two cores.
-          fileParallelism: false,
+          // Real sockets and child processes, which mostly wait: more at once would starve each other on two cores.
+          maxWorkers: 2,
         },
       },
     ],
