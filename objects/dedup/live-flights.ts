@@ -1,18 +1,11 @@
 import type { Pool } from "../connection-pool/pool.ts";
-import {
-  NO_ANSWER_YET,
-  ORIGIN_SAYS,
-  sealAnswer,
-  type FlightAnswer,
-  type FlightMessage,
-  type OriginFailed,
-  type OriginSays,
-} from "./flight-messages.ts";
+import { ORIGIN_SAYS, type FlightMessage, type OriginFailed, type OriginSays } from "./flight-messages.ts";
 import { retained } from "./flight-body.ts";
 import { FLIGHT_RULES, type FlightRules } from "./flight-rules.ts";
 import { NO_FLIGHTS, streamingOf, type FlightEffect, type FlightState } from "./flight-state.ts";
 import { nextDue } from "./flight-time.ts";
 import { step, type FlightEvent } from "./flights.ts";
+import { newPassengers } from "./passengers.ts";
 import { newSharedBody, type SharedBody } from "./shared-body.ts";
 import { newSharedRoom } from "./shared-room.ts";
 import { advance, newSteadyClock } from "./steady-clock.ts";
@@ -30,16 +23,6 @@ export interface LiveFlights {
   isIdle(): boolean;
 }
 
-/** Somebody who waits, or reads. */
-interface Waiting {
-  readonly message: FlightMessage;
-  readonly writer: WritableStreamDefaultWriter<Uint8Array>;
-  /** Whether it has its answer, or is getting it. */
-  isServed: boolean;
-  /** Since when it has been taking what was last written; Infinity: it has taken it. */
-  writingSince: number;
-}
-
 /** A request that is under way to the origin, and what has come of it. */
 interface UnderWay {
   readonly stop: AbortController;
@@ -54,8 +37,6 @@ interface UnderWay {
 /** The first bite of a body, and those of one that fills it: each bite of each reader leaves garbage. */
 const CHUNK_BYTES = 65_536;
 const LARGE_CHUNK_BYTES = 524_288;
-/** How often those who wait are looked after. */
-const BEAT_MS = 1_000;
 /** A follower waits no longer for another's request. */
 const { followerWaitMs } = FLIGHT_RULES;
 
@@ -68,7 +49,7 @@ const room = newSharedRoom(64 << 20);
  * @param pool of the object: the platform lets it wait for six heads at once.
  */
 export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
-  const waiters = new Map<number, Waiting>();
+  const passengers = newPassengers(now, (id) => tell({ kind: "leave", waiter: id }));
   const requests = new Map<number, UnderWay>();
   /** What is forgotten and still read by some. */
   const lingering = new Set<SharedBody>();
@@ -78,9 +59,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
   let state: FlightState = NO_FLIGHTS;
   let clock = newSteadyClock(Date.now());
   let rules: FlightRules = FLIGHT_RULES;
-  let lastWaiter = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
-  let beat: ReturnType<typeof setInterval> | null = null;
 
   function now(): number {
     clock = advance(clock, Date.now());
@@ -119,11 +98,11 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
         for (const id of effect.waiters) void serve(id, effect.request, effect.role);
         return;
       case "release":
-        return answerAll(effect.waiters, { kind: "alone", forMs: Math.max(0, effect.until - now()) });
+        return passengers.answer(effect.waiters, { kind: "alone", forMs: Math.max(0, effect.until - now()) });
       case "stale":
-        return answerAll(effect.waiters, { kind: "stale" });
+        return passengers.answer(effect.waiters, { kind: "stale" });
       case "refuse":
-        return answerAll(effect.waiters, { kind: "failed", failure: failureOf(effect.code) });
+        return passengers.answer(effect.waiters, { kind: "failed", failure: failureOf(effect.code) });
       case "cut":
         return requests.get(effect.request)?.body?.end(false);
       case "forget":
@@ -147,63 +126,17 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
     return failures.get(code) ?? { code, detail, wasSent: true, ...(code === "upstream-error" && { retryAfter: "1" }) };
   }
 
-  function answerAll(ids: readonly number[], answer: FlightAnswer): void {
-    for (const id of ids) {
-      const waiting = waiters.get(id);
-      waiters.delete(id);
-      const { writer } = waiting ?? {};
-      void writer
-        ?.write(sealAnswer(answer))
-        .then(
-          () => writer.close(),
-          () => {},
-        )
-        .catch(() => {});
-    }
-  }
-
   async function serve(id: number, request: number, role: "leader" | "follower"): Promise<void> {
-    const waiting = waiters.get(id);
+    const place = passengers.messageOf(id)?.place;
     const { says, response, body, places } = requests.get(request) ?? {};
-    if (waiting === undefined || says === undefined || response === undefined || body === undefined) return;
-    const { place } = waiting.message;
+    if (place === undefined || says === undefined || response === undefined || body === undefined) return;
     const isKeeper = places?.has(place) === false;
     places?.add(place);
     const { kind: _kind, facts: _facts, ...fetched } = says;
     const { status, headers } = response;
     const fields = [...headers].filter(([name]) => name !== ORIGIN_SAYS);
-    const answer = { kind: "served", role, isKeeper, status, fields, ...fetched } as const;
-    const { writer } = waiting;
-    waiting.isServed = true;
-    const write = async (chunk: Uint8Array) => {
-      waiting.writingSince = now();
-      await writer.write(chunk);
-      waiting.writingSince = Infinity;
-    };
-    try {
-      await body.deliver(id, write, sealAnswer(answer));
-      await writer.close();
-      waiters.delete(id);
-    } catch (error) {
-      void writer.abort(error).catch(() => {});
-      leave(id);
-    }
+    await passengers.deliver(id, body, { kind: "served", role, isKeeper, status, fields, ...fetched });
     takeRoom();
-  }
-
-  /** Whoever has gone shows it only when it is written to. Whoever takes nothing for too long is broken off. */
-  function askWhoIsThere(): void {
-    for (const { writer, isServed, writingSince, message } of waiters.values()) {
-      if (!isServed) void writer.write(NO_ANSWER_YET).catch(() => {});
-      else if (now() - writingSince > message.idleMs) void writer.abort(new Error("idle")).catch(() => {});
-    }
-    if (waiters.size > 0 || beat === null) return;
-    clearInterval(beat);
-    beat = null;
-  }
-
-  function leave(id: number): void {
-    if (waiters.delete(id)) tell({ kind: "leave", waiter: id });
   }
 
   function abandon(request: number): void {
@@ -216,7 +149,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
 
   /** Makes a request to the origin, and tells what comes of it. */
   async function fly(request: number, owner: number): Promise<void> {
-    const message = waiters.get(owner)?.message;
+    const message = passengers.messageOf(owner);
     if (message === undefined) return;
     const underWay: UnderWay = { stop: new AbortController(), askedAt: Date.now(), places: new Set([""]) };
     requests.set(request, underWay);
@@ -299,17 +232,12 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
         followerWaitMs: Math.min(totalMs, followerWaitMs),
       };
       if (isOutdated(freshAfter)) tell({ kind: "purged" });
-      const { readable, writable } = new IdentityTransformStream();
-      const writer = writable.getWriter();
-      const id = (lastWaiter += 1);
-      waiters.set(id, { message, writer, isServed: false, writingSince: Infinity });
-      beat ??= setInterval(askWhoIsThere, BEAT_MS);
-      writer.closed.catch(() => leave(id));
+      const { id, readable } = passengers.board(message);
       tell({ kind: "join", waiter: id, fields: Object.fromEntries(message.fields), hasStale: message.hasStale });
       return new Response(readable);
     },
     noteShareable: () => tell({ kind: "shareable" }),
-    isIdle: () => waiters.size === 0 && state.flights.length === 0,
+    isIdle: () => passengers.isEmpty() && state.flights.length === 0,
   };
 
   /** Whether something in the air was asked for too early for somebody. Once fenced it is not joined. */
