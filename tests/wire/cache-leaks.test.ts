@@ -3,6 +3,7 @@ import * as client from "../support/cache-client.ts";
 import type { Asking } from "../support/cache-client.ts";
 import { startCountingOrigin, type CountingOrigin, type Reply } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { routesTo } from "../support/routes-to.ts";
 import { ALICE, APART, NOBODY, type Fields } from "./principals.table.ts";
 
 let origin: CountingOrigin;
@@ -10,12 +11,8 @@ let gateway: Gateway;
 
 beforeAll(async () => {
   origin = await startCountingOrigin();
-  const route = (prefix: string, cache: object) => ({
-    id: prefix.slice(1),
-    prefix,
-    target: origin.url + prefix,
-    cache,
-  });
+  const to = routesTo(origin);
+  const route = (prefix: string, cache: object) => to(prefix, { cache });
   // The same once more where requests may share the answer to one of them.
   const withShared = <R extends { readonly id: string; readonly prefix: string }>(routes: readonly R[]) => [
     ...routes,

@@ -3,18 +3,15 @@ import * as client from "../support/cache-client.ts";
 import type { Asking } from "../support/cache-client.ts";
 import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { routesTo } from "../support/routes-to.ts";
 
 let origin: CountingOrigin;
 let gateway: Gateway;
 
 beforeAll(async () => {
   origin = await startCountingOrigin();
-  const route = (prefix: string, cache: object) => ({
-    id: prefix.slice(1),
-    prefix,
-    target: origin.url + prefix,
-    cache,
-  });
+  const to = routesTo(origin);
+  const route = (prefix: string, cache: object) => to(prefix, { cache });
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,

@@ -3,6 +3,7 @@ import * as client from "../support/cache-client.ts";
 import type { Asking } from "../support/cache-client.ts";
 import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { routesTo } from "../support/routes-to.ts";
 
 let origin: CountingOrigin;
 let gateway: Gateway;
@@ -10,12 +11,8 @@ let gateway: Gateway;
 /** Two isolates, which have no memory in common. */
 beforeAll(async () => {
   origin = await startCountingOrigin();
-  const route = (prefix: string, cache: object) => ({
-    id: prefix.slice(1),
-    prefix,
-    target: origin.url + prefix,
-    cache,
-  });
+  const to = routesTo(origin);
+  const route = (prefix: string, cache: object) => to(prefix, { cache });
   gateway = await startGateway({
     isolates: 2,
     config: {

@@ -2,18 +2,14 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import { get, kept, type Asking, type Got } from "../support/cache-client.ts";
 import { startCountingOrigin, type CountingOrigin } from "../support/counting-origin.ts";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { routesTo } from "../support/routes-to.ts";
 
 let origin: CountingOrigin;
 let gateway: Gateway;
 
 beforeAll(async () => {
   origin = await startCountingOrigin();
-  const route = (prefix: string, rest: object) => ({
-    id: prefix.slice(1),
-    prefix,
-    target: origin.url + prefix,
-    ...rest,
-  });
+  const route = routesTo(origin);
   gateway = await startGateway({
     isolates: 4,
     entry: "tests/support/flights-entry.ts",
