@@ -17,6 +17,15 @@ const WINDOW_MS = 2_000 - 500;
 const PAUSE_S = 4;
 const CLIENTS = ["a", "b", "c", "d", "e"];
 const HOUR = { window: "1h" };
+/** As their names say; what each waits for is over before its next token comes. */
+const PRESETS = [
+  { preset: "30-per-minute", requests: 30, burst: 10, spacingMs: 100, maxWait: "1500ms" },
+  { preset: "10-per-minute", requests: 10, burst: 3, spacingMs: 1_000, maxWait: "3s" },
+  { preset: "5-per-minute", requests: 5, burst: 2, spacingMs: 2_000, maxWait: "3s" },
+  { preset: "60-per-minute", requests: 60, burst: 60, spacingMs: 50, maxWait: "4s" },
+];
+/** How much earlier than it was meant to a request may seem to come at a busy machine, against the one before it. */
+const LATE_MS = 500;
 
 let upstream: QuotaUpstream;
 let gateway: Gateway;
@@ -26,6 +35,7 @@ beforeAll(async () => {
     if (path === "small" && count === 1) return { status: 429, headers: { "retry-after": String(PAUSE_S) } };
     if (path === "failing") return { status: 503 };
     if (path === "slow") return { status: 200, afterMs: 300 };
+    if (path === "told" && count === 1) return { status: 200, headers: { ratelimit: '"default";r=0;t=2' } };
     return undefined;
   });
   gateway = await startGateway({ isolates: ISOLATES, config: configFor(upstream) });
@@ -52,6 +62,8 @@ function configFor({ url }: QuotaUpstream) {
       retry: { maxRetries: 5, budget: { ratio: 1, perSecond: 100 } },
     },
     slow: { quota: { requests: 1, ...HOUR }, hedge: { after: 20, budget: 1 } },
+    told: { quota: { requests: 100, ...HOUR } },
+    ...Object.fromEntries(PRESETS.map(({ preset, maxWait }) => [preset, { quota: { preset, maxWait } }])),
   };
   return {
     allowPrivateTargets: true,
@@ -222,6 +234,29 @@ describe.concurrent("over 4 isolates, each test with a quota of its own", () => 
     expect((await ask("slow")).status).toBe(200);
     expect(upstream.arrivals("slow").length).toBe(1);
   });
+
+  it("waits for as long as the upstream's RateLimit field says when nothing is left", async () => {
+    expect((await ask("told")).status).toBe(200);
+    await eventually("the owner to know", async () => (await statusOf("told"))?.["pause"] !== null);
+    expect((await ask("told", 1)).status).toBe(200);
+    const [first, second] = upstream.arrivals("told");
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_000);
+  });
+
+  it.each(PRESETS)("keeps to what the preset $preset says", async ({ preset, requests, burst, spacingMs }) => {
+    const answers = await Promise.all(
+      Array.from({ length: burst + 2 }, (_, index) => ask(preset, index % ISOLATES, "a")),
+    );
+    const refused = answers.filter(({ status }) => status !== 200);
+    expect(refused.length).toBeGreaterThanOrEqual(2);
+    expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["egress-queue-full"]));
+    const arrivals = upstream.arrivals(preset);
+    expect(arrivals.length).toBe(answers.length - refused.length);
+    const [first, last] = [arrivals[0]?.at ?? 0, arrivals.at(-1)?.at ?? 0];
+    expect(last - first).toBeGreaterThanOrEqual((arrivals.length - 1) * spacingMs - LATE_MS);
+    expect(arrivals.length).toBeGreaterThanOrEqual(2);
+    expect((await statusOf(preset))?.["policy"]).toMatchObject({ requests, windowMs: 60_000, burst, spacingMs });
+  });
 });
 
 it("shows each quota at /admin/egress and /admin/status, used or not", async () => {
@@ -236,6 +271,8 @@ it("shows each quota at /admin/egress and /admin/status, used or not", async () 
     "left",
     "failing",
     "slow",
+    "told",
+    ...PRESETS.map(({ preset }) => preset),
   ]);
   expect(quotas[1]).toMatchObject({ owner: "unused", policy: { requests: 6, windowMs: 2_000 } });
   expect((await admin("/admin/status")).length).toBe(quotas.length);
