@@ -74,7 +74,7 @@ const AWAY: Close = { code: 1001, reason: "closed by the gateway" };
 /** What a message costs beside its bytes. */
 const MESSAGE_BYTES = 256;
 /** What a side may have on its way that cannot know yet: the buffers of two kernels. */
-const IN_FLIGHT = 8 * 2 ** 20;
+export const IN_FLIGHT = 8 * 2 ** 20;
 
 const encoder = new TextEncoder();
 /** Up to here a loop is faster than the encoder. */

@@ -16,7 +16,7 @@ export interface RelayedClose {
 }
 
 /** RFC 6455 7.4.1: there was no Close frame, or one without a code. Neither may be sent. */
-const NO_CODE = 1005;
+export const NO_CODE = 1005;
 export const LOST = 1006;
 
 /** A control frame has 125 bytes of payload, two of which are the code (RFC 6455 5.5). */

@@ -143,10 +143,10 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
       changed,
       renew: (session, places, now) =>
         ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
-      ended: (id, places) => {
+      ended: (id, places, keptMs) => {
         this.#forget(id);
         ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
-        over?.resolve();
+        setTimeout(over?.resolve ?? (() => undefined), keptMs);
       },
       abort: () => ctx.abort("a client did not answer a close"),
     });

@@ -1,4 +1,5 @@
-import { LOST, type Close } from "../close-codes.ts";
+import { IN_FLIGHT, sizeOf } from "../bridge.ts";
+import { LOST, NO_CODE, type Close } from "../close-codes.ts";
 import { socketLine, type Line } from "../line.ts";
 import { CONTROL_PREFIX, controlFrame, escapeText, readText, type ControlFrame } from "../resume/control-frames.ts";
 import { COME_BACK, SUPERSEDED } from "../resume/resume-rules.ts";
@@ -17,11 +18,15 @@ export interface ClientLine extends Line {
   sendAway(reason: string): boolean;
   /** Waited for in vain. */
   expire(): void;
+  /** Waits no longer for its answer to the end of the session, which it may not have heard of; false: it cannot come back for it. */
+  leave(): boolean;
   /** Messages of it that counted. */
   readonly arrived: number;
   /** Connections that were taken over and are not closed. */
   readonly leaving: number;
-  /** What it is to be told when it comes back, as the session ended while it was away. */
+  /** Of what it had missed and was sent on those, who may not have read it. */
+  readonly leavingBytes: number;
+  /** How the session ended, until the client has answered that: it may come back without having heard of it. */
   readonly last: Close | undefined;
 }
 
@@ -37,17 +42,23 @@ export interface ClientLineTerms {
   changed(): void;
   /** More came than can be kept for it. */
   overflow(): void;
+  /** A connection that does not count any more goes on sending. */
+  drop(): void;
 }
 
 /** Makes the line; nobody is connected yet. */
 export function createClientLine(terms: ClientLineTerms): ClientLine {
   const { resume, held, maxBuffered } = terms;
   const { control } = held;
-  const leaving = new Set<Line>();
+  const leaving = new Map<Line, number>();
   const unsent: PassedMessage[] = [];
   let unsentBytes = 0;
   let current: Line | undefined;
+  /** Of what it was sent to begin with. */
+  let replayed = 0;
   let arrived = 0;
+  /** Bytes that came on connections that do not count. */
+  let ignored = 0;
   let last: Close | undefined;
   let isOver = false;
   let heard: Parameters<Line["open"]>[0] = () => undefined;
@@ -69,7 +80,10 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       message = read.data;
     }
     const now = Date.now();
-    if (!resume.fromClient(connection, now)) return;
+    if (!resume.fromClient(connection, now)) {
+      ignored += sizeOf(message);
+      return ignored > IN_FLIGHT ? terms.drop() : undefined;
+    }
     arrived += 1;
     heard(message);
     terms.settle(now);
@@ -83,7 +97,9 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
 
   function lost(line: Line, connection: number, code: number, reason: string): void {
     if (leaving.delete(line) || line !== current) return;
-    if (held.owner === null || isOver || resume.state === "over" || endsSession(code, held)) {
+    const hasAnswered = last !== undefined && code !== LOST;
+    if (held.owner === null || hasAnswered || resume.state === "over" || endsSession(code, held)) {
+      last = undefined;
       resume.end();
       return end(code, reason);
     }
@@ -92,6 +108,8 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     const now = Date.now();
     resume.detach(connection, now);
     drain();
+    // As if it had answered: there is nobody to wait for.
+    if (last !== undefined) return end(last.code ?? NO_CODE, "");
     terms.changed();
     terms.settle(now);
   }
@@ -142,48 +160,63 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       if (unsentBytes > maxBuffered) terms.overflow();
     },
     close(close) {
-      if (current !== undefined) {
-        resume.end();
-        return current.close(close);
-      }
-      last = close;
-      // As if it had answered: there is nobody to wait for.
-      queueMicrotask(() => end(close.code ?? 1005, ""));
+      // It has said so itself, or was waited for in vain.
+      if (isOver) resume.end();
+      else last = close;
+      if (current !== undefined) return current.close(close);
+      // As above, once whoever says so is done.
+      queueMicrotask(() => end(close.code ?? NO_CODE, ""));
     },
     attach(socket, connection, replay) {
       const line = socketLine(socket);
       const before = current;
+      const bytesBefore = replayed;
+      replayed = 0;
       line.open(
         (data) => take(line, connection, data),
         (code, reason) => lost(line, connection, code, reason),
       );
       current = line;
       if (before !== undefined) {
-        leaving.add(before);
+        leaving.set(before, bytesBefore);
         before.close({ code: SUPERSEDED, reason: "another connection has taken over" });
       }
       if (control) {
         const { epoch, recv, restarts } = resume.status();
         tell({ kind: "hello", epoch, recv, restarts });
       }
-      for (const { data } of replay) say(data);
+      for (const { data, bytes } of replay) {
+        replayed += bytes;
+        say(data);
+      }
       drain();
+      if (last !== undefined) line.close(last);
     },
     tell,
     sendAway(reason) {
       const line = current;
-      if (line === undefined || held.owner === null) return false;
+      if (line === undefined || held.owner === null || last !== undefined) return false;
       lost(line, resume.connection, LOST, "");
-      leaving.add(line);
+      leaving.set(line, replayed);
       line.close({ code: COME_BACK, reason });
       return true;
     },
     expire: () => end(LOST, ""),
+    leave() {
+      const line = current;
+      if (line === undefined || held.owner === null || last === undefined) return false;
+      lost(line, resume.connection, LOST, "");
+      leaving.set(line, replayed);
+      return true;
+    },
     get arrived() {
       return arrived;
     },
     get leaving() {
       return leaving.size;
+    },
+    get leavingBytes() {
+      return [...leaving.values()].reduce((sum, bytes) => sum + bytes, 0);
     },
     get last() {
       return last;

@@ -18,7 +18,8 @@ export interface HeldHost {
   began(session: LiveSession): void;
   changed(session: LiveSession): void;
   renew(session: LiveSession, places: Places, now: number): void;
-  ended(id: string, places: Places): void;
+  /** @param keptMs so long it is remembered how it ended. */
+  ended(id: string, places: Places, keptMs: number): void;
   abort(): void;
 }
 
@@ -28,9 +29,10 @@ export interface HeldRelay {
   fetch(request: Request, opening: Opening, held: HeldTerms): Promise<Response>;
 }
 
-/** Connections that were taken over and never closed, each with up to a ring of what nobody may have read. */
+/** Connections that were taken over and never closed, and what they were sent of the ring, which nobody may have read. */
 const MOST_LEAVING = 32;
 
+const MOST_LEAVING_BYTES = 8 * 2 ** 20;
 const IN_USE: Refused = { kind: "refused", code: SUPERSEDED, reason: "this session is being opened" };
 const NOT_YOURS: Refusal = {
   code: "forbidden",
@@ -86,16 +88,14 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     const now = Date.now();
     if (known.held.owner !== held.owner) return refused(NOT_YOURS);
     if (known.held.control !== held.control) return refused(OTHER_LEVEL);
-    if (client.leaving >= MOST_LEAVING) return refused(TOO_MANY_LEFT);
+    const mostBytes = Math.max(MOST_LEAVING_BYTES, 2 * held.ring.bytes);
+    if (client.leaving >= MOST_LEAVING || client.leavingBytes > mostBytes) return refused(TOO_MANY_LEFT);
     session.save(now);
     const attached = resume.attach(claimOf(held), now);
     if (attached.kind === "refused") return turnAway(request, attached);
     asked = new Request(request.url, { headers: request.headers });
-    const { last } = client;
-    if (last === undefined) session.resumed(opening);
-    const answer = admit(session, attached, new Headers(protocolOf(protocol)));
-    if (last !== undefined) client.close(last);
-    return answer;
+    session.resumed(opening);
+    return admit(session, attached, new Headers(protocolOf(protocol)));
   }
 
   function admit(session: HeldSession, attached: Pick<Attached, "connection" | "replay">, headers: Headers): Response {
@@ -151,11 +151,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
         renew: (at) => host.renew(session.session, places, at),
         changed: () => host.changed(session.session),
         ended() {
-          host.ended(opening.session, places);
-          // Who was away is told of the end when it comes back.
-          if (session.client.last === undefined) known = undefined;
-          else setTimeout(forget, held.holdMs, session);
-          if (session.client.leaving > 0) setTimeout(dropLeft, opening.closeMs);
+          // Who was away, or has not answered, is told of the end when it comes back.
+          const keptMs = session.client.last === undefined ? 0 : held.holdMs;
+          host.ended(opening.session, places, keptMs);
+          if (keptMs === 0) known = undefined;
+          setTimeout(forget, keptMs === 0 ? opening.closeMs : keptMs, session);
         },
       },
     );
@@ -168,11 +168,8 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
 
   function forget(session: HeldSession): void {
     if (known?.session === session) known = undefined;
-  }
-
-  /** Connections that were taken over and never closed: there is no way to drop them but with the object. */
-  function dropLeft(): void {
-    if (known === undefined && !isOpening) host.abort();
+    // Connections that were taken over and never closed: there is no way to drop them but with the object.
+    if (session.client.leaving > 0 && known === undefined && !isOpening) host.abort();
   }
 
   async function redial(count: number): Promise<Dialled> {

@@ -42,7 +42,7 @@ export interface HeldSession {
   save(now: number): void;
   /** The first client, or one that is back. */
   attach(socket: WebSocket, attached: Pick<Attached, "connection" | "replay">): void;
-  /** A client is back; what it sends again is forgotten. */
+  /** A client is back, perhaps to what has ended; what it sends again is forgotten. */
   resumed(opening: Opening): void;
 }
 
@@ -70,6 +70,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     overflow: () => joined?.close(resume.state === "live" ? TOO_MUCH : OVERFLOW, TOO_MUCH),
   });
   const upstream = createUpstreamLine(dialled, {
+    drop: () => drop(),
     reconnect,
     firsts,
     mostFirsts: reconnect?.replayFirst ?? 0,
@@ -127,11 +128,14 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     void store?.erase();
     host.ended();
   };
-  const abort = (): void => {
+  function drop(): void {
     hasEnded = true;
     // Else who answers no close could come back to what has ended.
     void Promise.resolve(store?.erase()).then(() => host.abort());
-  };
+  }
+
+  // Of one that has not heard of the end, it may come back for that; its connection goes with the object later.
+  const abort = (): void => (client.leave() ? undefined : drop());
   const renew = (now: number): void => host.renew(now);
   const opened = openSession({ opening, dialled, origin, lines }, { abort, renew, ended });
   ({ joined } = opened);
@@ -155,3 +159,4 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     },
   };
 }
+      if (hasEnded) return;

@@ -1,0 +1,100 @@
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { shakeHands } from "../support/web-socket/client.ts";
+import { WebSocketOrigin } from "../support/web-socket/origin.ts";
+import type { Peer } from "../support/web-socket/peer.ts";
+import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
+
+const ANY_RATE = { fromClient: { messagesPerSecond: false, maxMessage: "4MiB" }, sessionsPerAddress: false };
+const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "400ms" };
+
+let relayed: Relayed;
+let other: WebSocketOrigin;
+
+beforeAll(async () => {
+  other = await WebSocketOrigin.start();
+  relayed = await startRelayed({
+    held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
+    again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
+    stored: { held: { durable: true, upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
+  });
+});
+
+afterAll(async () => {
+  await relayed?.stop();
+  await other?.stop();
+});
+
+async function open(route: string, more = "") {
+  const sid = randomBytes(16).toString("base64url");
+  const path = `/${route}/held?mark=${sid}.&_ws_session=${sid}${more}`;
+  const [made, upstream] = await Promise.all([
+    shakeHands(relayed.gateway.url, { path }),
+    relayed.origin.accept(`${sid}.`),
+  ]);
+  if (made.kind !== "open") throw new Error(made.body);
+  return { sid, client: made.peer, upstream };
+}
+
+async function resume(route: string, sid: string, recv: number): Promise<Peer> {
+  const made = await shakeHands(relayed.gateway.url, { path: `/${route}/held?_ws_session=${sid}&_ws_recv=${recv}` });
+  if (made.kind !== "open") throw new Error(made.body);
+  return made.peer;
+}
+
+describe("an end that its client does not hear of", () => {
+  it.each([
+    ["its connection is lost", "lost"],
+    ["another connection takes over", "taken over"],
+    ["its connection answers nothing for as long as a close may take", "silent"],
+  ])("is told again, after what was said before it: %s", async (_how, fate) => {
+    const { sid, client, upstream } = await open("held");
+    upstream.text("last words");
+    upstream.behave().close(4001, "done");
+    // Whether it came nobody knows who is not told so.
+    expect([(await client.hear()).kind, (await client.hear()).kind]).toEqual(["text", "close"]);
+    if (fate === "lost") client.reset();
+    if (fate !== "taken over") expect(await upstream.ended()).toMatchObject({ code: 4001 });
+    const back = await resume("held", sid, 0);
+    expect(await back.hear()).toEqual({ kind: "text", text: "last words" });
+    expect(await back.behave().ended()).toMatchObject({ code: 4001, reason: "done" });
+    expect(await upstream.ended()).toMatchObject({ code: 4001 });
+    expect((await (await resume("held", sid, 1)).behave().ended()).code).toBe(4410);
+    client.destroy();
+  });
+});
+
+describe("connections that were taken over and are not closed", () => {
+  it("hold no more of what was sent again than a few rings, whoever takes over again and again", async () => {
+    const { sid, client, upstream } = await open("held");
+    upstream.binary(Buffer.alloc(1_000_000));
+    await client.receive(1_000_000);
+    const path = `/held/held?_ws_session=${sid}&_ws_recv=0`;
+    const left: Peer[] = [client];
+    for (;;) {
+      const made = await shakeHands(relayed.gateway.url, { path });
+      if (made.kind === "refused") {
+        expect([made.status, JSON.parse(made.body).code]).toEqual([429, "too-many-connections"]);
+        break;
+      }
+      // Read it has: whether its connection is closed nobody knows who is not answered.
+      left.push(made.peer);
+    }
+    expect(left.length).toBe(11);
+    for (const peer of left) peer.destroy();
+    const back = await eventually("a place", () => resume("held", sid, 1).catch(() => undefined));
+    upstream.text("still here");
+    expect(await back.hear()).toEqual({ kind: "text", text: "still here" });
+    back.destroy();
+  });
+
+  it("are not read for ever: who floods one loses the session", async () => {
+    const { sid, client, upstream } = await open("held");
+    const back = await resume("held", sid, 0);
+    void client.flood(64 * 2 ** 20, 65_536);
+    expect(await back.ended()).toMatchObject({ code: 1006 });
+    expect(await upstream.ended()).toMatchObject({ code: 1006 });
+    expect((await (await resume("held", sid, 0)).behave().ended()).code).toBe(4410);
+    client.destroy();
+  });
+});
