@@ -1,6 +1,8 @@
 /**
- * What sessions have done, by route and by name: `sessions.<mode>.<state>` (a gauge), `handshakes.<outcome>`, `messages.in`, `messages.out`, `bytes.in`,
- * `bytes.out`, `closes.<by>.<code>`, `sessionSeconds`, `resumes`, `rateLimited`, `budgetClosed`.
+ * What sessions have done, by route and by name: `sessions.<mode>.<state>` (a gauge), `handshakes.<outcome>`, `messages.<in or out>` and of these
+ * `.text` and `.binary`, `bytes` alike, `closes.<by>.<code>`, `sessionSeconds`, `resumes.<outcome>`, `replayed`, `upstreamReconnects.<outcome>`, `inFlightUnknown`,
+ * `rateLimited`, `budgetClosed`; and the histograms `messageBytes.<in or out>.<bound>`, `relayMs.<bound>` and `sessionSeconds.<bound>`: how many were
+ * at most that, and more than the bound before it. Bounds are powers of four, so histograms of any objects can be added.
  */
 export type SocketCounts = Map<string, Map<string, number>>;
 
@@ -8,14 +10,23 @@ const MOST_ROUTES = 1_000;
 /** Peers choose the codes with which they close: 2,000 of them, each way. */
 const MOST_NAMES = 200;
 
-/** Counts under a name; where there is no room for another one, under `<its first word>.other`. */
+/** Buckets of a histogram, from 1 to 4 ** 13: 64 MiB, 18 hours in ms, or two years in seconds. */
+export const BUCKETS = 14;
+
+/** Which bucket a whole number is in: the first whose bound is not less than it. */
+export function bucketOf(value: number): number {
+  return value <= 1 ? 0 : Math.min(BUCKETS - 1, (33 - Math.clz32(value - 1)) >> 1);
+}
+
+/** Counts under a name; a close for which there is no room, under `closes.other`. */
 export function count(counts: SocketCounts, route: string, name: string, many = 1): void {
   const names = counts.get(route) ?? new Map<string, number>();
   if (!counts.has(route)) {
     if (counts.size >= MOST_ROUTES) return;
     counts.set(route, names);
   }
-  const known = names.has(name) || names.size < MOST_NAMES ? name : `${name.split(".", 1)[0] ?? ""}.other`;
+  const isKnown = names.size < MOST_NAMES || names.has(name) || !name.startsWith("closes.");
+  const known = isKnown ? name : "closes.other";
   names.set(known, (names.get(known) ?? 0) + many);
 }
 
@@ -34,14 +45,16 @@ export interface Passed {
   readonly bytesIn: number;
   readonly bytesOut: number;
   readonly resumes: number;
+  readonly replayed: number;
 }
 
 /** Counts what passed in a session. */
 export function countPassed(counts: SocketCounts, passed: Passed): void {
-  const { route, messagesIn, messagesOut, bytesIn, bytesOut, resumes } = passed;
+  const { route, messagesIn, messagesOut, bytesIn, bytesOut, resumes, replayed } = passed;
   count(counts, route, "messages.in", messagesIn);
   count(counts, route, "messages.out", messagesOut);
   count(counts, route, "bytes.in", bytesIn);
   count(counts, route, "bytes.out", bytesOut);
-  count(counts, route, "resumes", resumes);
+  if (resumes > 0) count(counts, route, "resumes.done", resumes);
+  if (replayed > 0) count(counts, route, "replayed", replayed);
 }

@@ -14,8 +14,10 @@ export interface BridgeTerms {
   readonly closeMs: number;
   /** Drops a side's connection, which has not answered. */
   drop(side: Side): void;
-  /** A message passes. */
-  seen(from: Side, data: string | ArrayBuffer, now: number): void;
+  /** A message passes, or begins to wait. */
+  seen(from: Side, message: PassedMessage, now: number): void;
+  /** A message goes on, after so long. */
+  relayed(ms: number): void;
   /** Both sides are closed, or dropped. Called once. */
   ended(end: BridgeEnd): void;
 }
@@ -37,6 +39,8 @@ export interface Bridge {
   /** When one side said something last; null: it has not yet. */
   lastFrom(side: Side): number | null;
   isClosing(): boolean;
+  /** What was said first when it began to end; null: it has not. */
+  closeCode(): number | null;
   /** Ends the session from the middle, with what each side is to be told. Again, or when it has ended, changes nothing. */
   close(client: Close, upstream?: Close): void;
   /** Says something to the client, in its place among what the upstream says. */
@@ -50,7 +54,7 @@ interface Leg {
   readonly line: Line;
   readonly flow: Flow;
   /** What it has said and the other side has not been told. */
-  readonly queue: PassedMessage[];
+  readonly queue: (PassedMessage & { readonly at: number })[];
   /** A Close frame came from it, or it is lost. */
   isOver: boolean;
   /** It has been told that it is closed. */
@@ -125,9 +129,11 @@ export function bridge(terms: BridgeTerms): Bridge {
     const verdict = admit(from.flow, bytes, lastAt);
     switch (verdict) {
       case "send":
-      case "wait":
-        terms.seen(from.side, data, lastAt);
-        return pass(from, to, { data, bytes }, verdict);
+      case "wait": {
+        const message = { data, bytes };
+        terms.seen(from.side, message, lastAt);
+        return pass(from, to, message, verdict);
+      }
       case "too-large":
         return refuse(from, to, TOO_LARGE, AWAY);
       case "too-many":
@@ -147,8 +153,11 @@ export function bridge(terms: BridgeTerms): Bridge {
   }
 
   function pass(from: Leg, to: Leg, message: PassedMessage, verdict: "send" | "wait"): void {
-    if (verdict === "send") return say(to, message);
-    from.queue.push(message);
+    if (verdict === "send") {
+      terms.relayed(0);
+      return say(to, message);
+    }
+    from.queue.push({ ...message, at: Date.now() });
     from.timer ??= setTimeout(drain, waitMs(from.flow), from, to);
   }
 
@@ -173,6 +182,7 @@ export function bridge(terms: BridgeTerms): Bridge {
         return;
       }
       queue.shift();
+      terms.relayed(now - next.at);
       say(to, next);
     }
     if (from.last !== undefined) tell(to, from.last);
@@ -251,6 +261,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     lastAt: () => lastAt,
     lastFrom: (side) => (side === "client" ? client : upstream).lastAt,
     isClosing: () => end !== undefined,
+    closeCode: () => end?.code ?? null,
     close(toClient, toUpstream = toClient) {
       if (end === undefined) shut(toClient, toUpstream);
     },
@@ -260,8 +271,9 @@ export function bridge(terms: BridgeTerms): Bridge {
       const bytes = sizeOf(message);
       const verdict = admit(upstream.flow, bytes, now);
       if (verdict !== "send" && verdict !== "wait") return "full";
-      terms.seen("upstream", message, now);
-      pass(upstream, client, { data: message, bytes }, verdict);
+      const said = { data: message, bytes };
+      terms.seen("upstream", said, now);
+      pass(upstream, client, said, verdict);
       return "done";
     },
     forgetWaiting() {

@@ -9,6 +9,8 @@ import { socketLine, type Line } from "./line.ts";
 import { countsOf, logSession, type SessionEnd } from "./session-log.ts";
 import type { ControlReply, SessionDescription, SessionState, TapOptions, TapReply } from "./session-control.ts";
 import { createSessionTap, type SessionTap } from "./session-tap.ts";
+import { tallyMessage, tallyRelayed } from "./tally.ts";
+import { tallyOf } from "./told-counts.ts";
 
 /** What a session is made of. */
 export interface SessionParts {
@@ -26,6 +28,8 @@ export interface HeldLines {
   readonly upstream: Line & { cut(): void };
   state(): SessionState;
   readonly resumes: number;
+  readonly replayed: number;
+  readonly reconnects: number;
   readonly target: string | null;
   /** Asks the client to come back; false: it cannot, or is away. */
   sendAway(reason: string): boolean;
@@ -76,6 +80,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   let { validUntil } = opening;
   const openedAt = Date.now();
   const held = mode === "splice" ? holdSplice() : undefined;
+  const tally = tallyOf(opening.route);
   let joined: Bridge | undefined;
   let isOver = false;
   let renewAt = openedAt + RENEW_MS;
@@ -93,7 +98,12 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       fromUpstream,
       closeMs,
       drop: (side) => (side === "client" ? host.abort() : upstream.cut()),
-      seen: (from, data, now) => tapping?.note(from === "client" ? "in" : "out", data, now),
+      seen(from, { data, bytes }, now) {
+        const way = from === "client" ? "in" : "out";
+        tallyMessage(tally[way], data, bytes);
+        tapping?.note(way, data, now);
+      },
+      relayed: (ms) => tallyRelayed(tally, ms),
       ended: finish,
     });
     // Each leg has its own compression.
@@ -166,7 +176,10 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       bytesOut: fromUpstream?.bytes ?? 0,
       queuedBytes: (fromClient?.buffered ?? 0) + (fromUpstream?.buffered ?? 0),
       resumes: lines?.resumes ?? 0,
+      replayed: lines?.replayed ?? 0,
+      reconnects: lines?.reconnects ?? 0,
       upstream: textOf(lines === undefined ? target : lines.target),
+      closeCode: joined?.closeCode() ?? null,
     };
   }
 

@@ -69,10 +69,20 @@ export interface SessionDescription {
   readonly bytesOut: number;
   /** Bytes that wait in the relay. */
   readonly queuedBytes: number;
+  /** How often its client has come back. */
   readonly resumes: number;
+  /** Messages that its client was sent again when it came back, or then for the first time. */
+  readonly replayed: number;
+  /** How often its upstream was lost and has taken it again. */
+  readonly reconnects: number;
   /** The target that is connected. */
   readonly upstream: string | null;
+  /** What was said first when it began to end; null: it has not, or nothing was. */
+  readonly closeCode: number | null;
 }
+
+/** Of a session whose two sides are never away. */
+export const NEVER_AWAY = { resumes: 0, replayed: 0, reconnects: 0 } as const;
 
 export const SESSION_MODES = ["splice", "bridge", "held", "shared", "callback"] as const;
 export type SessionMode = (typeof SESSION_MODES)[number];

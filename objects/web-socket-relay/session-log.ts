@@ -44,8 +44,10 @@ export function logSession(opening: Opening, session: SessionDescription, end: S
 }
 
 /** What passed, for the line of a session whose messages were counted. */
-export function countsOf({ messagesIn, messagesOut, bytesIn, bytesOut }: SessionDescription): object {
-  return { messagesIn, messagesOut, bytesIn, bytesOut };
+export function countsOf(session: SessionDescription): object {
+  const { messagesIn, messagesOut, bytesIn, bytesOut, resumes, replayed, reconnects } = session;
+  const returns = resumes + reconnects === 0 ? {} : { resumes, replayed, reconnects };
+  return { messagesIn, messagesOut, bytesIn, bytesOut, ...returns };
 }
 
 /** Says that something of a session has come to nothing. */

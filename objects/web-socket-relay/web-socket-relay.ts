@@ -230,7 +230,8 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
 
 /** How a handshake is counted. */
 function outcomeOf({ status, headers }: Response): string {
-  if (status === 101) return "open";
+  // Who is told by a close code alone gets no session.
+  if (status === 101) return headers.has("x-ws-session") ? "open" : "turned-away";
   const refusal = headers.get(REFUSAL);
   if (refusal === null) return "upstream-refused";
   const { code }: Refusal = JSON.parse(refusal);

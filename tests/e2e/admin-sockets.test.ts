@@ -179,6 +179,10 @@ describe("live sessions", () => {
     const names = ["messages.in", "messages.out", "bytes.in", "bytes.out", "handshakes.open", "sessions.bridge.open"];
     expect(names.map((name) => grown(now, name))).toEqual([1, 1, 5, 5, 2, 0]);
     expect(now["sessionSeconds"]).toBeGreaterThan(before["sessionSeconds"] ?? 0);
+    const told = ["messages.in.text", "messages.in.binary", "bytes.out.text", "messageBytes.in.16", "relayMs.1"];
+    expect(told.map((name) => grown(now, name))).toEqual([1, 0, 5, 1, 2]);
+    const lasted = Object.keys(now).filter((name) => name.startsWith("sessionSeconds."));
+    expect(lasted.reduce((sum, name) => sum + grown(now, name), 0)).toBe(2);
   });
 
   async function countsOf(route: string): Promise<Record<string, number>> {

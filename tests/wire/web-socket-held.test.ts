@@ -126,6 +126,8 @@ describe("a session whose connection is lost", () => {
     made.peer.behave().close(4000, "bye");
     expect(await upstream.ended()).toMatchObject({ code: 4000, reason: "bye" });
     expect(await (await resume("held", sid)).behave().ended()).toEqual(NEW_SESSION);
+    const line = await relayed.line("web-socket", ({ session }) => session === id);
+    expect(line).toMatchObject({ closeCode: 4000, resumes: 1, replayed: 2, reconnects: 0 });
   });
 
   it("shows the origin nothing of what is between client and gateway", async () => {
@@ -329,6 +331,8 @@ describe("an origin that is lost", () => {
     expect(await texts(third, 1)).toEqual(["I am"]);
     third.behave().close(4000, "over");
     expect(await client.behave().ended()).toMatchObject({ code: 4000, reason: "over" });
+    const line = await relayed.line("web-socket", ({ session }) => session === id);
+    expect(line).toMatchObject({ resumes: 0, replayed: 0, reconnects: 2 });
   });
 
   it("that does not come back is 1014 for the client, in the end", async () => {
@@ -357,6 +361,24 @@ describe("an origin that is lost", () => {
     expect((await client.behave().ended()).code).toBe(1013);
     relayed.origin.answers.delete("/held");
   });
+});
+
+it("counts who came back, what was sent again, and what came of dialling again", async () => {
+  const counts = await eventually("what was counted", async () => {
+    const told: { routes: Record<string, Record<string, number>> } = JSON.parse(
+      JSON.stringify(await relayed.admin("GET", "sockets?summary=true")),
+    );
+    const { again = {}, held = {}, short = {} } = told.routes;
+    const outcomes = ["open", "failed", "refused", "gave-up"].map((outcome) => again[`upstreamReconnects.${outcome}`]);
+    const isWhole = [...outcomes, held["resumes.done"], held["replayed"], short["resumes.4413"]].every(Boolean);
+    return isWhole ? { again, held, outcomes } : undefined;
+  });
+  const [opened, failed = 0, ...ends] = counts.outcomes;
+  expect([opened, failed > 1, ends]).toEqual([2, true, [1, 1]]);
+  // Two messages had no answer when the first connection was lost.
+  expect(counts.again["inFlightUnknown"]).toBe(2);
+  expect(counts.held["resumes.4410"]).toBeGreaterThan(0);
+  expect(counts.held["handshakes.turned-away"]).toBeGreaterThanOrEqual(counts.held["resumes.4410"] ?? 0);
 });
 
 it("an object that is aborted takes its session with it: the client sees that at once, and is told 4410", async () => {

@@ -11,6 +11,7 @@ import { createRegistration } from "../registration.ts";
 import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
 import { tapOnto } from "../session-tap.ts";
+import { tallyMessage, tallyRelayed } from "../tally.ts";
 import { clientFields, createAskBackend } from "./ask-backend.ts";
 import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
 import { callbackStore, noCounts, type Counts, type StoredCallback } from "./stored-callback.ts";
@@ -111,8 +112,9 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     const isFull = own.queue.length >= MAX_QUEUED || (own.queue.length > 0 && own.queuedBytes + bytes > maxBuffered);
     if (verdict === "too-much" || isFull) return refuse(own, TOO_MUCH);
     Object.assign(counts, { messagesIn: inward.messages, bytesIn: inward.bytes, lastInAt: now });
+    tallyMessage(own.tally.in, said, bytes);
     own.tap?.note("in", said, now);
-    own.queue.push({ message: said, bytes });
+    own.queue.push({ message: said, bytes, at: now });
     own.queuedBytes += bytes;
     await work(own);
   }
@@ -152,15 +154,13 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
         await answer.body?.cancel();
         throw new Error(`the answer is ${answer.status}`);
       });
+      for (const { at } of batch) tallyRelayed(own.tally, Date.now() - at);
       act(own, reply);
     } catch (error) {
       own.undelivered += batch.length;
-      warn(id, "web-socket-message-not-taken", {
-        messages: batch.length,
-        error: String(error),
-        onFailure: terms.onFailure,
-      });
-      if (terms.onFailure === "drop") return;
+      const { onFailure } = terms;
+      warn(id, "web-socket-message-not-taken", { messages: batch.length, error: String(error), onFailure });
+      if (onFailure === "drop") return;
       own.undelivered += own.queue.length;
       own.queue.length = 0;
       end(own, { by: "upstream", code: NOT_TAKEN.code ?? null }, NOT_TAKEN);
@@ -187,6 +187,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     counts.messagesOut += 1;
     counts.bytesOut += bytes;
     counts.lastOutAt = now;
+    tallyMessage(own.tally.out, said, bytes);
     own.tap?.note("out", said, now);
     try {
       socket?.send(said);

@@ -1,7 +1,9 @@
 import { newFlow, type Flow } from "../flow.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
-import type { SessionDescription } from "../session-control.ts";
+import { NEVER_AWAY, type SessionDescription } from "../session-control.ts";
 import type { SessionTap } from "../session-tap.ts";
+import type { Tally } from "../tally.ts";
+import { tallyOf } from "../told-counts.ts";
 import type { Counts, StoredCallback } from "./stored-callback.ts";
 
 /** A session whose object is awake. */
@@ -13,11 +15,12 @@ export interface LiveCallback {
   readonly counts: Counts;
   readonly inward: Flow;
   readonly outward: Flow;
-  readonly queue: { readonly message: string | ArrayBuffer; readonly bytes: number }[];
+  readonly queue: { readonly message: string | ArrayBuffer; readonly bytes: number; readonly at: number }[];
   queuedBytes: number;
   undelivered: number;
   isBusy: boolean;
   tap: SessionTap | undefined;
+  readonly tally: Tally;
   /** Resolves when the client's connection has ended. */
   readonly over: PromiseWithResolvers<void>;
   /** What others are told of its end. */
@@ -44,6 +47,7 @@ export function wake(stored: StoredCallback, socket: WebSocket | undefined, coun
     undelivered: 0,
     isBusy: false,
     tap: undefined,
+    tally: tallyOf(stored.opening.route),
     over: Promise.withResolvers<void>(),
     farewell: Promise.resolve(),
   };
@@ -66,7 +70,8 @@ export function describeCallback({ stored, counts, queuedBytes }: LiveCallback):
     openedAt,
     ...passed,
     queuedBytes,
-    resumes: 0,
+    ...NEVER_AWAY,
+    closeCode: over?.code ?? null,
     upstream: null,
   };
 }

@@ -8,6 +8,7 @@ import type { Attached, Refused } from "../resume/resume-session.ts";
 import { createResumeSession, NO_SUCH_SESSION, restoreResumeSession } from "../resume/session.ts";
 import { openHeldSession, type HeldSession } from "./held-session.ts";
 import { openHeldStore, type HeldStore } from "./held-store.ts";
+import { countResume } from "../told-counts.ts";
 import type { HeldTerms } from "./held-terms.ts";
 
 /** The object that a session which is held lives in. */
@@ -82,7 +83,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
   }
 
   function comeBack(request: Request, opening: Opening, held: HeldTerms): Response {
-    if (known === undefined) return turnAway(request, NO_SUCH_SESSION);
+    if (known === undefined) return turnAway(request, opening, NO_SUCH_SESSION);
     const { session, protocol } = known;
     const { resume, client } = session;
     const now = Date.now();
@@ -92,7 +93,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     if (client.leaving >= MOST_LEAVING || client.leavingBytes > mostBytes) return refused(TOO_MANY_LEFT);
     session.save(now);
     const attached = resume.attach(claimOf(held), now);
-    if (attached.kind === "refused") return turnAway(request, attached);
+    if (attached.kind === "refused") return turnAway(request, opening, attached);
     asked = new Request(request.url, { headers: request.headers });
     session.resumed(opening);
     return admit(session, attached, new Headers(protocolOf(protocol)));
@@ -111,7 +112,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
   async function open(request: Request, opening: Opening, held: HeldTerms): Promise<Response> {
     const stored = storeOf(held)?.load();
     const now = Date.now();
-    if (stored === undefined && held.recv !== null) return turnAway(request, NO_SUCH_SESSION);
+    if (stored === undefined && held.recv !== null) return turnAway(request, opening, NO_SUCH_SESSION);
     if (stored !== undefined && stored.session.owner !== held.owner) return refused(NOT_YOURS);
     const rules = rulesOf(held);
     const resume =
@@ -120,7 +121,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
         : restoreResumeSession(stored.session, rules, now);
     if (resume === undefined) {
       await store?.erase();
-      return turnAway(request, NO_SUCH_SESSION);
+      return turnAway(request, opening, NO_SUCH_SESSION);
     }
     const places = host.places(opening);
     const taken = await places.take();
@@ -139,7 +140,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       if (dialled.kind === "failed") return refused(dialled.refusal);
       if (dialled.kind === "answer") return dialled.answer;
       dialled.cut();
-      return turnAway(request, first.kind === "refused" ? first : NO_SUCH_SESSION);
+      return turnAway(request, opening, first.kind === "refused" ? first : NO_SUCH_SESSION);
     }
     asked = again;
     opened = opening;
@@ -160,6 +161,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       },
     );
     known = { held, session, protocol: dialled.headers.get("sec-websocket-protocol") };
+    if (stored !== undefined) countResume(opening.route, "restored");
     host.began(session.session);
     // Behind the 101, and not with the first batch: whoever is killed in its first moments is to be found again too.
     if (store !== undefined) setTimeout(() => session.save(Date.now()), 0);
@@ -182,7 +184,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
   return {
     async fetch(request, opening, held) {
       if (held.isStatus) return status(held, Date.now());
-      if (isOpening) return turnAway(request, IN_USE);
+      if (isOpening) return turnAway(request, opening, IN_USE);
       if (known !== undefined) return comeBack(request, opening, held);
       isOpening = true;
       try {
@@ -207,8 +209,9 @@ function document(body: object): Response {
 }
 
 /** With a status, or with a code after the 101: browsers show a page the code alone. */
-function turnAway(request: Request, refusal: Refused): Response {
+function turnAway(request: Request, { route }: Opening, refusal: Refused): Response {
   if ("status" in refusal) return refused(NOT_YOURS);
+  countResume(route, refusal.code);
   const { 0: outer, 1: inner } = new WebSocketPair();
   inner.accept();
   inner.close(refusal.code, refusal.reason);

@@ -6,6 +6,7 @@ import type { Attached, ResumeSession } from "../resume/resume-session.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import { createClientLine, type ClientLine } from "./client-line.ts";
 import type { HeldStore } from "./held-store.ts";
+import { countReconnect, countUnknown } from "../told-counts.ts";
 import type { HeldTerms } from "./held-terms.ts";
 import { createUpstreamLine, type OpenDial } from "./upstream-line.ts";
 
@@ -58,6 +59,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   let timer: ReturnType<typeof setTimeout> | null = null;
   let timerAt = Infinity;
   let resumes = 0;
+  let replayed = 0;
   let hasEnded = false;
   let joined: Bridge | undefined;
 
@@ -75,6 +77,8 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     firsts,
     mostFirsts: reconnect?.replayFirst ?? 0,
     redial: (count) => host.redial(count),
+    redialled: (outcome) => countReconnect(opening.route, outcome),
+    lost: (unanswered) => countUnknown(opening.route, unanswered),
     changed: () => host.changed(),
     overflow: () => joined?.close(TOO_MUCH),
   });
@@ -113,6 +117,12 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     get resumes() {
       return resumes;
     },
+    get replayed() {
+      return replayed;
+    },
+    get reconnects() {
+      return upstream.reconnects;
+    },
     get target() {
       return upstream.target;
     },
@@ -145,6 +155,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     client,
     save,
     attach(socket, { connection, replay }) {
+      replayed += replay.length;
       client.attach(socket, connection, replay);
       settle(Date.now());
     },

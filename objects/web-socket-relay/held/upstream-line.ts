@@ -2,6 +2,7 @@ import { LOST, type Close } from "../close-codes.ts";
 import type { Dialled } from "../dial.ts";
 import { socketLine, type Line } from "../line.ts";
 import type { PassedMessage } from "../resume/ring.ts";
+import type { Reconnect } from "../told-counts.ts";
 import type { ReconnectTerms } from "./held-terms.ts";
 
 /** The upstream of a session that is held: one line over as many connections as it takes. */
@@ -13,6 +14,8 @@ export interface UpstreamLine extends Line {
   /** How many of the client's messages were passed on. */
   readonly passed: number;
   readonly isAway: boolean;
+  /** How often it was lost, and has come back. */
+  readonly reconnects: number;
   readonly target: string | null;
 }
 
@@ -27,6 +30,10 @@ export interface UpstreamLineTerms {
   readonly mostFirsts: number;
   /** Dials for the nth time. */
   redial(count: number): Promise<Dialled>;
+  /** What has come of it. */
+  redialled(outcome: Reconnect): void;
+  /** The connection is lost, having been told so much since it said something last. */
+  lost(unanswered: number): void;
   /** It is away, or back. */
   changed(): void;
   /** More waits for it than may. */
@@ -55,6 +62,9 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   let last: Close | undefined;
   let count = 0;
   let attempt = 0;
+  let reconnects = 0;
+  /** Messages that it was told since it said something last. */
+  let unanswered = 0;
   let lostAt = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let heard: Parameters<Line["open"]>[0] = () => undefined;
@@ -67,6 +77,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     line.open(
       (data) => {
         if (current?.line !== line) return;
+        unanswered = 0;
         const isKnown = isGreeted && toSkip > 0;
         if (isKnown) toSkip -= 1;
         else heard(data);
@@ -91,6 +102,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
 
   function pass(line: Line, message: PassedMessage): void {
     passed += 1;
+    unanswered += 1;
     if (firsts.length < mostFirsts) firsts.push(message);
     line.send(message.data, message.bytes);
   }
@@ -105,6 +117,8 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     if (isTold || isCut || reconnect === null || !reconnect.on.includes(code)) return over(code, reason);
     if (code !== LOST) line.close({ code });
     clearTimeout(timer);
+    terms.lost(unanswered);
+    unanswered = 0;
     current = undefined;
     lostAt = Date.now();
     attempt = 0;
@@ -127,12 +141,17 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     // The client was told that one, and cannot be told another.
     const fits = isOpen && dialled.headers.get("sec-websocket-protocol") === protocol;
     if (fits) {
+      reconnects += 1;
+      terms.redialled("open");
       join(dialled);
       return terms.changed();
     }
     if (isOpen) dialled.cut();
-    if (isOpen || refuses(dialled) || Date.now() - lostAt >= rules.giveUpMs) return over(LOST, "");
-    plan(rules);
+    const isRefused = isOpen || refuses(dialled);
+    terms.redialled(isRefused ? "refused" : "failed");
+    if (!isRefused && Date.now() - lostAt < rules.giveUpMs) return plan(rules);
+    if (!isRefused) terms.redialled("gave-up");
+    over(LOST, "");
   }
 
   return {
@@ -165,6 +184,9 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     },
     get passed() {
       return passed;
+    },
+    get reconnects() {
+      return reconnects;
     },
     get isAway() {
       return current === undefined;

@@ -6,6 +6,8 @@ import { admit, newFlow, release, waitMs } from "../flow.ts";
 import type { Opening } from "../opening.ts";
 import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "../own-closes.ts";
 import type { SharedTerms } from "../mode-terms.ts";
+import { tallyRelayed } from "../tally.ts";
+import { countReconnect, tallyOf } from "../told-counts.ts";
 
 type Open = Dialled & { readonly kind: "open" };
 
@@ -51,7 +53,9 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
   // The bytes of all clients together: one upstream reads them.
   const limits = { ...opening.fromClient, messagesPerSecond: null, maxBuffered: 0 };
   const outward = newFlow(limits, Date.now());
-  const queue: { readonly message: string | ArrayBuffer; readonly bytes: number }[] = [];
+  const queue: { readonly message: string | ArrayBuffer; readonly bytes: number; readonly at: number }[] = [];
+  const { route } = opening;
+  const tally = tallyOf(route);
   const waiting: (string | ArrayBuffer)[] = [];
   let waitingBytes = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
@@ -100,9 +104,10 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
     const verdict = admit(flow, bytes, now);
     switch (verdict) {
       case "send":
+        tallyRelayed(tally, 0);
         return deliver(message, bytes, now);
       case "wait":
-        return wait(message, bytes);
+        return wait(message, bytes, now);
       case "too-large":
         return shut(TOO_LARGE, AWAY);
       case "too-many":
@@ -110,13 +115,13 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
       case "too-much":
         if (shared.overflow === "close") return shut(TOO_MUCH, TOO_MUCH);
         flow.buffered += bytes;
-        wait(message, bytes);
+        wait(message, bytes, now);
         while (flow.buffered > flow.limits.maxBuffered) flow.buffered -= queue.shift()?.bytes ?? 0;
     }
   }
 
-  function wait(message: string | ArrayBuffer, bytes: number): void {
-    queue.push({ message, bytes });
+  function wait(message: string | ArrayBuffer, bytes: number, at: number): void {
+    queue.push({ message, bytes, at });
     timer ??= setTimeout(drain, waitMs(flow));
   }
 
@@ -129,6 +134,7 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
         return;
       }
       queue.shift();
+      tallyRelayed(tally, now - next.at);
       deliver(next.message, next.bytes, now);
     }
   }
@@ -153,11 +159,18 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
     if (isOver || lostAt === undefined) return;
     const dialled = await dial().catch(() => undefined);
     if (dialled?.kind === "open") {
-      if (!isOver && protocolOf(dialled) === protocol) return join(dialled);
+      if (!isOver && protocolOf(dialled) === protocol) {
+        countReconnect(route, "open");
+        return join(dialled);
+      }
       dialled.cut();
     }
     if (isOver) return;
-    if (Date.now() - lostAt > GIVE_UP_MS) return finish("upstream", LOST, LOST_FOR_GOOD);
+    countReconnect(route, "failed");
+    if (Date.now() - lostAt > GIVE_UP_MS) {
+      countReconnect(route, "gave-up");
+      return finish("upstream", LOST, LOST_FOR_GOOD);
+    }
     again(Math.min(LONGEST_DELAY_MS, 2 * delayMs));
   }
 

@@ -1,9 +1,11 @@
 import { newFlow, type Flow } from "../flow.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
-import type { SessionDescription } from "../session-control.ts";
+import { NEVER_AWAY, type SessionDescription } from "../session-control.ts";
 import type { SessionEnd } from "../session-log.ts";
 import type { SessionTap } from "../session-tap.ts";
+import type { Tally } from "../tally.ts";
+import { tallyOf } from "../told-counts.ts";
 import type { Channel } from "./channel.ts";
 import { newWindow, type ClientWindow } from "./client-window.ts";
 
@@ -28,6 +30,7 @@ export interface SharedClient {
   /** When it is given up, having been told. */
   closeBy: number;
   tap: SessionTap | undefined;
+  readonly tally: Tally;
 }
 
 /** What is known of a client when it comes. */
@@ -62,6 +65,7 @@ export function newClient(opening: Opening, parts: ClientParts, now: number): Sh
     end: undefined,
     closeBy: Infinity,
     tap: undefined,
+    tally: tallyOf(opening.route),
   };
 }
 
@@ -86,7 +90,8 @@ export function describeClient(client: SharedClient, channel: Channel | undefine
     bytesIn: flow.bytes,
     bytesOut: client.bytesOut,
     queuedBytes: window.buffered,
-    resumes: 0,
+    ...NEVER_AWAY,
+    closeCode: client.end?.code ?? null,
     upstream: channel?.target?.slice(0, 512) ?? target,
   };
 }

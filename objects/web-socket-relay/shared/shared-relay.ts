@@ -11,6 +11,7 @@ import { RENEW_MS } from "../registration.ts";
 import type { SessionDescription } from "../session-control.ts";
 import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
 import { tapOnto } from "../session-tap.ts";
+import { tallyMessage } from "../tally.ts";
 import { openChannel, type Channel } from "./channel.ts";
 import { offer, renewWindow } from "./client-window.ts";
 import { describeClient, dueAt, newClient, type SharedClient } from "./shared-client.ts";
@@ -44,7 +45,7 @@ export interface SharedRelay {
 /** How an upstream is shared, and what it is dialled with. */
 interface Sharing {
   readonly shared: SharedTerms;
-  readonly origin: Dialler;
+  readonly send: Dialler;
 }
 
 interface Parts {
@@ -72,17 +73,18 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   let tickAt = Infinity;
   let renewAt = 0;
 
-  function channelFor(request: Request, opening: Opening, { shared, origin }: Sharing): Channel {
+  function channelFor(request: Request, opening: Opening, { shared, send }: Sharing): Channel {
     if (channel !== undefined && !channel.isOver) return channel;
     // Not with its client's signal: others wait for the same dial.
     const { url, headers } = request;
     const own: Channel = openChannel({
       opening,
       shared,
-      dial: () => dial(new Request(url, { headers }), opening, origin),
+      dial: () => dial(new Request(url, { headers }), opening, send),
       deliver,
       ended: (by, code, close) => {
-        for (const client of clients.values()) tell(client, close, { by, code });
+        const end = by === "gateway" ? refusalEnd(code) : { by, code };
+        for (const client of clients.values()) tell(client, close, end);
         if (channel === own) channel = undefined;
       },
     });
@@ -158,6 +160,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const verdict = admit(client.flow, bytes, now);
     if (verdict === "too-large") return refuse(client, TOO_LARGE);
     if (verdict === "too-many") return refuse(client, TOO_MANY);
+    tallyMessage(client.tally.in, message, bytes);
     client.tap?.note("in", message, now);
     for (const next of renewWindow(client.window, client.shared.window)) say(client, next, sizeOf(next), now);
     if (client.shared.clientMessages === "forward" && !own.send(message, bytes)) refuse(client, TOO_MUCH);
@@ -187,6 +190,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     client.messagesOut += 1;
     client.bytesOut += bytes;
     client.lastOutAt = now;
+    tallyMessage(client.tally.out, message, bytes);
     client.tap?.note("out", message, now);
     try {
       client.socket.send(message);

@@ -21,7 +21,10 @@ export function description(id: string, changes: Partial<SessionDescription> = {
     bytesOut: 0,
     queuedBytes: 0,
     resumes: 0,
+    replayed: 0,
+    reconnects: 0,
     upstream: "http://backend.test",
+    closeCode: null,
     ...changes,
   };
 }

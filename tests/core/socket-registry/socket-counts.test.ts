@@ -1,0 +1,59 @@
+import { describe, expect, it } from "vitest";
+import { addCounts, bucketOf, count, type SocketCounts } from "../../../objects/socket-registry/socket-counts.ts";
+
+describe("a histogram", () => {
+  it.each([
+    [0, 1],
+    [1, 1],
+    [2, 4],
+    [4, 4],
+    [5, 16],
+    [64, 64],
+    [65, 256],
+    [2 ** 20, 2 ** 20],
+    [2 ** 20 + 1, 2 ** 22],
+    [32 * 2 ** 20, 64 * 2 ** 20],
+    [2 ** 31, 64 * 2 ** 20],
+  ])("counts %i among what is at most %i", (value, bound) => {
+    expect(4 ** bucketOf(value)).toBe(bound);
+  });
+
+  it("is the sum of its parts, in whatever order they come", () => {
+    const one: SocketCounts = new Map([["chat", new Map([["relayMs.1", 3]])]]);
+    const other: SocketCounts = new Map([
+      ["news", new Map([["relayMs.1", 1]])],
+      [
+        "chat",
+        new Map([
+          ["relayMs.4", 2],
+          ["relayMs.1", 4],
+        ]),
+      ],
+    ]);
+    const sums = [
+      [one, other],
+      [other, one],
+    ].map((parts) => {
+      const all: SocketCounts = new Map();
+      for (const part of parts) addCounts(all, part);
+      return all;
+    });
+    expect(sums[0]).toEqual(sums[1]);
+    expect(sums[0]?.get("chat")).toEqual(
+      new Map([
+        ["relayMs.1", 7],
+        ["relayMs.4", 2],
+      ]),
+    );
+  });
+});
+
+it("codes that peers make up take no room from anything else", () => {
+  const counts: SocketCounts = new Map();
+  for (let code = 3000; code < 4000; code += 1) count(counts, "chat", `closes.client.${code}`);
+  count(counts, "chat", "closes.client.3000");
+  count(counts, "chat", "messageBytes.in.64");
+  const names = counts.get("chat");
+  expect([names?.size, names?.get("closes.other"), names?.get("closes.client.3000")]).toEqual([202, 800, 2]);
+  expect(names?.get("messageBytes.in.64")).toBe(1);
+});
