@@ -32,8 +32,8 @@ export interface HeldRelay {
 
 /** Connections that were taken over and never closed, and what they were sent of the ring, which nobody may have read. */
 const MOST_LEAVING = 32;
-
 const MOST_LEAVING_BYTES = 8 * 2 ** 20;
+
 const IN_USE: Refused = { kind: "refused", code: SUPERSEDED, reason: "this session is being opened" };
 const NOT_YOURS: Refusal = {
   code: "forbidden",

@@ -70,9 +70,9 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     settle,
     changed: () => host.changed(),
     overflow: () => joined?.close(resume.state === "live" ? TOO_MUCH : OVERFLOW, TOO_MUCH),
+    drop: () => drop(),
   });
   const upstream = createUpstreamLine(dialled, {
-    drop: () => drop(),
     reconnect,
     firsts,
     mostFirsts: reconnect?.replayFirst ?? 0,
@@ -160,6 +160,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
       settle(Date.now());
     },
     resumed({ validUntil }) {
+      if (hasEnded) return;
       resumes += 1;
       if (store !== undefined) {
         joined?.forgetWaiting();
@@ -170,4 +171,3 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     },
   };
 }
-      if (hasEnded) return;
