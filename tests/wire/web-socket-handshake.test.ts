@@ -130,6 +130,8 @@ describe.each(["splice", "bridge"])("what a %s says to the origin and to the cli
     const came = await knock(route, { path: `/${route}/refuse` });
     expect(came).toMatchObject({ status: 403, body: "nope" });
     expect(valueOf(came.headers, "x-why")).toBe("no");
+    expect(came.headers.filter(([name]) => name.toLowerCase().startsWith("x-sluice-"))).toEqual([]);
+    await relayed.line("exchange", (line) => line["path"] === `/${route}/refuse` && line["target"] === relayed.origin.url);
   });
 
   it("loses nothing that the client sends with its handshake, nor the origin with its answer", async () => {

@@ -2,6 +2,7 @@ import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
 import {
   OPENING,
   REFUSAL,
+  TARGET,
   toField,
   type Opening,
   type Place,
@@ -81,10 +82,17 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     headers.set(OPENING, toField(opening));
     const ask = () => objects.get(id, ONE_TRY).fetch(new Request(asked?.url ?? request.url, { headers }));
     const answer = await relays.call(id.toString(), ask, { deadlineMs: handshakeMs + GRACE_MS }).catch(noRelay);
+    const target = answer.headers.get(TARGET);
+    if (target !== null) exchange.notes.target = target;
     const refusal = answer.headers.get(REFUSAL);
     if (refusal !== null) throw refused(JSON.parse(refusal));
     const { webSocket } = answer;
-    if (webSocket === null) return new Response(answer.body, answer);
+    if (webSocket === null) {
+      const passed = new Response(answer.body, answer);
+      // Where the origin is, is none of the client's business.
+      passed.headers.delete(TARGET);
+      return passed;
+    }
     return new Response(null, { status: 101, webSocket, headers: answer.headers });
   };
 }
