@@ -92,7 +92,7 @@ export function placesOf(
 function refusal({ policy, most }: Place): Refusal {
   return {
     code: "too-many-connections",
-    detail: `${most} sessions are open already, which is all that ${policy} allows.`,
+    detail: `As many sessions are open as ${policy.split(":").at(-1)} allows: ${most}.`,
     retryAfter: "5",
   };
 }

@@ -131,7 +131,10 @@ describe.each(["splice", "bridge"])("what a %s says to the origin and to the cli
     expect(came).toMatchObject({ status: 403, body: "nope" });
     expect(valueOf(came.headers, "x-why")).toBe("no");
     expect(came.headers.filter(([name]) => name.toLowerCase().startsWith("x-sluice-"))).toEqual([]);
-    await relayed.line("exchange", (line) => line["path"] === `/${route}/refuse` && line["target"] === relayed.origin.url);
+    await relayed.line(
+      "exchange",
+      (line) => line["path"] === `/${route}/refuse` && line["target"] === relayed.origin.url,
+    );
   });
 
   it("loses nothing that the client sends with its handshake, nor the origin with its answer", async () => {
@@ -210,7 +213,10 @@ describe("how many sessions there may be", () => {
     const second = await relayed.open("few");
     const third = await knock("few");
     expect([third.status, valueOf(third.headers, "retry-after")]).toEqual([429, "5"]);
-    if (third.kind === "refused") expect(JSON.parse(third.body)).toMatchObject({ code: "too-many-connections" });
+    if (third.kind === "refused") {
+      const detail = "As many sessions are open as sessionsPerAddress allows: 2.";
+      expect(JSON.parse(third.body)).toMatchObject({ code: "too-many-connections", detail });
+    }
     first.upstream.behave();
     first.client.close(1000);
     await first.client.ended();

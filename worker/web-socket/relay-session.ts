@@ -116,15 +116,19 @@ function flowLimits(limits: MessageLimits, maxBuffered: number): FlowLimits {
 
 function placesOf(exchange: Exchange, { sessions }: WebSocketSettings): Promise<Place[]> {
   const isKnown = exchange.principal !== exchange.client.address;
-  const wanted: readonly [key: LimitKey["kind"] & ("ip" | "principal" | "route"), most: number | undefined][] = [
-    ["ip", sessions.address],
-    ["principal", isKnown ? sessions.principal : undefined],
-    ["route", sessions.route],
+  const wanted: readonly [
+    key: LimitKey["kind"] & ("ip" | "principal" | "route"),
+    field: string,
+    most: number | undefined,
+  ][] = [
+    ["ip", "sessionsPerAddress", sessions.address],
+    ["principal", "sessionsPerPrincipal", isKnown ? sessions.principal : undefined],
+    ["route", "sessionsPerRoute", sessions.route],
   ];
-  const places = wanted.map(async ([kind, most]): Promise<readonly Place[]> => {
+  const places = wanted.map(async ([kind, field, most]): Promise<readonly Place[]> => {
     if (most === undefined) return [];
     const { name, client } = await clientAddress(exchange, [{ kind }], kind === "ip" ? "pooled" : "own");
-    return [{ owner: name, client, policy: `web-socket:${exchange.route.route.id}:${kind}`, most }];
+    return [{ owner: name, client, policy: `web-socket:${exchange.route.route.id}:${field}`, most }];
   });
   return Promise.all(places).then((found) => found.flat());
 }
