@@ -63,6 +63,8 @@ export interface Refusal {
   readonly detail: string;
   /** In seconds, as text; null: nobody knows. */
   readonly retryAfter: string | null;
+  /** The policy of the place that there was none of; absent: it was for something else. */
+  readonly place?: string;
 }
 
 /** Writes a value so that a header field can hold it. */

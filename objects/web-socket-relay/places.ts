@@ -94,5 +94,6 @@ function refusal({ policy, most }: Place): Refusal {
     code: "too-many-connections",
     detail: `As many sessions are open as ${policy.split(":").at(-1)} allows: ${most}.`,
     retryAfter: "5",
+    place: policy,
   };
 }

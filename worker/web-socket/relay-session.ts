@@ -10,6 +10,7 @@ import {
 } from "../../objects/web-socket-relay/opening.ts";
 import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
 import { askHeld, HELD_FIELDS } from "./ask-held.ts";
+import { knownRefusal, noteRefusal } from "./full-places.ts";
 import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
@@ -50,6 +51,10 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
     const { address, forwardedFor } = client;
     const { WEB_SOCKET_RELAY: objects } = env;
+    const places = isCounted ? await placesOf(exchange, settings) : [];
+    // Who comes back to a session has its place already.
+    const known = held === undefined ? knownRefusal(places, Date.now()) : undefined;
+    if (known !== undefined) throw refused(known);
     const asked = held === undefined ? undefined : await askHeld(exchange, held);
     const owner = shared === undefined ? asked?.name : await sharedName(exchange, shared);
     const id =
@@ -70,7 +75,7 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
       principal: principal === address ? null : principal,
       ...(placement === undefined ? {} : { placement }),
       validUntil: validUntil ?? null,
-      places: isCounted ? await placesOf(exchange, settings) : [],
+      places,
     };
     const headers = new Headers(exchange.outgoing ?? request.headers);
     for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
@@ -85,7 +90,7 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const target = answer.headers.get(TARGET);
     if (target !== null) exchange.notes.target = target;
     const refusal = answer.headers.get(REFUSAL);
-    if (refusal !== null) throw refused(JSON.parse(refusal));
+    if (refusal !== null) throw refusedBy(JSON.parse(refusal), places);
     const { webSocket } = answer;
     if (webSocket === null) {
       const passed = new Response(answer.body, answer);
@@ -131,6 +136,11 @@ function placesOf(exchange: Exchange, { sessions }: WebSocketSettings): Promise<
     return [{ owner: name, client, policy: `web-socket:${exchange.route.route.id}:${field}`, most }];
   });
   return Promise.all(places).then((found) => found.flat());
+}
+
+function refusedBy(refusal: Refusal, places: readonly Place[]): GatewayError {
+  noteRefusal(refusal, places, Date.now());
+  return refused(refusal);
 }
 
 function refused({ code, detail, retryAfter }: Refusal): GatewayError {
