@@ -149,7 +149,10 @@ export function bridge(terms: BridgeTerms): Bridge {
    */
   function ignore(from: Leg, bytes: number): void {
     from.ignored += bytes + MESSAGE_BYTES;
-    if (from.ignored > IN_FLIGHT) terms.drop(from.side);
+    if (from.ignored <= IN_FLIGHT) return;
+    // A client goes with everything else that there is.
+    if (from.side === "client") force();
+    else terms.drop("upstream");
   }
 
   function pass(from: Leg, to: Leg, message: PassedMessage, verdict: "send" | "wait"): void {
@@ -221,6 +224,7 @@ export function bridge(terms: BridgeTerms): Bridge {
 
   /** Somebody has not answered: it is told what there is to be told, and dropped. */
   function force(): void {
+    if (isFinished) return;
     for (const leg of [client, upstream]) {
       stopWaiting(leg);
       tell(leg, leg.answer);

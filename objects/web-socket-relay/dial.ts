@@ -25,6 +25,14 @@ const GRACE_MS = 1_000;
 /** What is between two neighbours, and what the gateway says to itself. */
 const OWN_FIELDS = [TARGET, "connection", "upgrade", "sec-websocket-accept"];
 
+const LATE: Dialled = failed("upstream-timeout", "The origin did not answer the handshake in time.");
+/** Nobody hears of it, but it is counted. */
+const LEFT: Dialled = failed("client-left", "The client has left before the origin answered.");
+
+function failed(code: string, detail: string): Dialled {
+  return { kind: "failed", refusal: { code, detail, retryAfter: null } };
+}
+
 /**
  * Dials the upstream of a session by the tail of its route. The dial ends with its client, and in its time: a client that leaves
  * during a handshake would otherwise keep its own connection and the origin's for ever, since nothing but this aborts them.
@@ -32,6 +40,8 @@ const OWN_FIELDS = [TARGET, "connection", "upgrade", "sec-websocket-accept"];
 export async function dial(request: Request, { handshakeMs }: Opening, origin: Dialler): Promise<Dialled> {
   const dialling = new AbortController();
   const cut = () => dialling.abort();
+  // An abort that came before anybody listened is told to nobody.
+  if (request.signal.aborted) return LEFT;
   const late = setTimeout(cut, handshakeMs + GRACE_MS);
   request.signal.addEventListener("abort", cut, { once: true });
   try {
@@ -45,8 +55,7 @@ export async function dial(request: Request, { handshakeMs }: Opening, origin: D
     return { kind: "open", socket, headers: fields, target: answer.headers.get(TARGET), cut };
   } catch (error) {
     if (!dialling.signal.aborted) throw error;
-    const detail = "The origin did not answer the handshake in time.";
-    return { kind: "failed", refusal: { code: "upstream-timeout", detail, retryAfter: null } };
+    return request.signal.aborted ? LEFT : LATE;
   } finally {
     clearTimeout(late);
     request.signal.removeEventListener("abort", cut);

@@ -38,7 +38,7 @@ export interface HeldLines {
 
 /** The object that a session lives in. */
 export interface SessionHost {
-  /** Drops the client's connection, for which there is no other way. */
+  /** Drops the client's connection, for which there is no other way; once it is told that the session has ended. */
   abort(): void;
   /** Every ten seconds. */
   renew(now: number): void;

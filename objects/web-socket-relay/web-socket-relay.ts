@@ -170,15 +170,16 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     const registration = this.#registration;
     const { promise: over, resolve } = Promise.withResolvers<void>();
     const parts = { opening, dialled, origin: request.headers.get("origin") };
+    let isSilent = false;
     const { session, socket } = openSession(parts, {
-      abort: () => {
-        if (this.#sessions.size === 1) this.ctx.abort("a client did not answer a close");
-      },
+      // A bridge has its object to itself. What is to be told of it is told before.
+      abort: () => (isSilent = true),
       renew: (now) =>
         this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
       ended: () => {
         this.#forget(id);
-        this.ctx.waitUntil(Promise.all([registration.closed(id, LATER_MS), places.leave()]));
+        const told = Promise.all([registration.closed(id, isSilent ? 0 : LATER_MS), places.leave()]);
+        this.ctx.waitUntil(isSilent ? told.then(() => this.ctx.abort("a client did not answer a close")) : told);
         resolve();
       },
     });

@@ -1,0 +1,69 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { beginHandshake, shakeHands } from "../support/web-socket/client.ts";
+import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
+
+let relayed: Relayed;
+
+beforeAll(async () => {
+  relayed = await startRelayed({
+    splice: true,
+    bridge: { mode: "bridge", closeTimeout: "300ms" },
+    two: { mode: "bridge", closeTimeout: "300ms", sessionsPerAddress: 2 },
+    one: { mode: "bridge", sessionsPerAddress: 1 },
+  });
+});
+
+afterAll(() => relayed?.stop());
+
+interface Summary {
+  readonly routes: Readonly<Record<string, Readonly<Record<string, number>>>>;
+}
+
+async function ask<T>(path: string): Promise<T> {
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the admin API's own answer
+  return (await relayed.admin("GET", path)) as T;
+}
+
+describe.each(["splice", "bridge"])("a %s", (route) => {
+  it("counts a client that has left as nobody's failure", async () => {
+    const socket = await beginHandshake(relayed.gateway.url, { path: `/${route}/hang` });
+    await eventually("the dial", () => Promise.resolve(relayed.origin.hanging > 0 || undefined));
+    socket.resetAndDestroy();
+    const counts = await eventually("the count", async () => {
+      const { [route]: found } = (await ask<Summary>("sockets?summary=true")).routes;
+      return found?.["handshakes.client-left"] === undefined ? undefined : found;
+    });
+    expect(counts).toMatchObject({ "handshakes.client-left": 1 });
+    expect(counts).not.toHaveProperty("handshakes.upstream-timeout");
+  });
+});
+
+it("a client that answers no close leaves a line, no place and no entry", async () => {
+  const { client, upstream } = await relayed.open("two");
+  const listed = () => ask<{ readonly sessions: readonly { readonly id: string }[] }>("sockets?route=two");
+  const id = await eventually("the session", async () => (await listed()).sessions[0]?.id);
+  upstream.behave().close(4000);
+  expect(await client.ended()).toMatchObject({ code: 4000 });
+  expect(await relayed.line("web-socket", ({ session }) => session === id)).toMatchObject({
+    endedBy: "upstream",
+    closeCode: 4000,
+  });
+  await eventually("an empty list", async () => ((await listed()).sessions.length === 0 ? true : undefined));
+  const two = [await relayed.open("two"), await relayed.open("two")];
+  expect((await shakeHands(relayed.gateway.url, { path: "/two/held" })).status).toBe(429);
+  for (const one of two) for (const peer of [one.client, one.upstream]) peer.destroy();
+});
+
+it("refuses who has all places, and comes again and again, without an object for each time", async () => {
+  const { client, upstream } = await relayed.open("one");
+  for (let n = 0; n < 100; n++) {
+    expect((await shakeHands(relayed.gateway.url, { path: "/one/held" })).status).toBe(429);
+  }
+  const asked = await eventually(
+    "the count",
+    async () => (await ask<Summary>("sockets?summary=true")).routes["one"]?.["handshakes.too-many-connections"],
+  );
+  expect(asked).toBeLessThan(50);
+  client.destroy();
+  upstream.destroy();
+});
