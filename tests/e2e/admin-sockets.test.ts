@@ -198,6 +198,10 @@ describe("live sessions", () => {
       status: 200,
       body: { ...NONE, matched: 20, done: 20 },
     });
+    const lines = () => gateway.logs().filter(({ event, code }) => event === "sockets-ordered" && code === 4000);
+    await until(() => lines().length > 0);
+    const told = { by: "admin", order: "close", filter: { route: "chat" }, reason: "over", spreadMs: 0 };
+    expect(lines()).toMatchObject([{ ...told, ...NONE, matched: 20, done: 20 }]);
     const overs = await Promise.all(chatting.map(({ over }) => over));
     expect(new Set(overs.map(({ close }) => close))).toEqual(new Set(["4000 over"]));
     expect(other?.socket.readyState).toBe(WebSocket.OPEN);

@@ -1,6 +1,6 @@
 import { createExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import type { SessionDescription } from "../../objects/web-socket-relay/session-control.ts";
 import { parseConfig } from "../../schemas/index.ts";
@@ -12,11 +12,16 @@ import { description, objectId } from "../core/socket-registry/session-entry.ts"
 /** The registry outlives a test: each has a route of its own. */
 let route = "";
 let tests = 0;
+let logged: string[] = [];
 
 beforeEach(() => {
   tests += 1;
   route = `route-${tests}`;
+  logged = [];
+  vi.spyOn(console, "log").mockImplementation((line: string) => void logged.push(line));
 });
+
+afterEach(() => void vi.restoreAllMocks());
 
 interface Answer {
   readonly status: number;
@@ -49,6 +54,17 @@ async function live(count: number, changes: Partial<SessionDescription> = {}): P
   const sessions = ids.map((id, index) => description(id, { route, openedAt: now + index, ...changes }));
   await Promise.all(sessions.map((session) => registration.opened(session)));
   return sessions;
+}
+
+const NONE = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+
+/** The one line about an order, but for what is the same in all. */
+function recorded(): object {
+  const lines = logged.map((line): Record<string, unknown> => JSON.parse(line));
+  const [{ time, level, event, by, ...line } = {}, ...others] = lines;
+  const isTime = new Date(String(time)).toISOString() === time;
+  expect([isTime, level, event, by, others]).toEqual([true, "info", "sockets-ordered", "admin", []]);
+  return line;
 }
 
 function problem(detail: string): object {
@@ -146,9 +162,32 @@ describe("an order that cannot be carried out", () => {
     expect(broken).toMatchObject(problem("the body: got bytes that are not UTF-8, which no text message may have."));
   });
 
+  it.each<[method: string, path: string, line: object]>([
+    [
+      "POST",
+      "/close?route=R&code=4000&reason=bye&spread=2s",
+      { order: "close", code: 4000, reason: "bye", spreadMs: 2000 },
+    ],
+    ["POST", "/drain?route=R", { order: "drain", code: 1012, reason: "closed by an operator", spreadMs: 30_000 }],
+    ["POST", "/broadcast?route=R", { order: "broadcast", characters: 6 }],
+  ])("is on the record: %s %s", async (method, path, line) => {
+    const body = path.startsWith("/broadcast") ? { body: "secret", headers: { "content-type": "text/plain" } } : {};
+    await ask(method, `/admin/sockets${path.replace("R", route)}`, body);
+    expect(recorded()).toEqual({ ...line, filter: { route }, ...NONE });
+  });
+
+  it.each<[method: string, path: string, line: object]>([
+    ["DELETE", "", { order: "close", code: 1008, reason: "closed by an operator" }],
+    ["POST", "/send", { order: "send", bytes: 3 }],
+    ["GET", "/tap?redact=pin", { order: "tap", direction: "both", sample: 1, maxBytes: 4096, redact: ["pin"] }],
+  ])("is on the record for one session, also when there is none: %s %s", async (method, path, line) => {
+    const binary = { body: new Uint8Array(3), headers: { "content-type": "application/octet-stream" } };
+    expect((await ask(method, `/admin/sockets/nobody${path}`, method === "POST" ? binary : {})).status).toBe(404);
+    expect(recorded()).toEqual({ ...line, session: "nobody", result: "not-found" });
+  });
+
   it("reaches nobody where nobody is meant", async () => {
-    const none = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
-    expect(await ask("POST", `/admin/sockets/close?route=${route}`)).toEqual({ status: 200, body: none });
-    expect(await ask("POST", `/admin/sockets/drain?route=${route}&spread=1m`)).toEqual({ status: 200, body: none });
+    expect(await ask("POST", `/admin/sockets/close?route=${route}`)).toEqual({ status: 200, body: NONE });
+    expect(await ask("POST", `/admin/sockets/drain?route=${route}&spread=1m`)).toEqual({ status: 200, body: NONE });
   });
 });

@@ -1,10 +1,12 @@
 import type { OrderMessage, OrderReply } from "../../../objects/socket-registry/registry-messages.ts";
+import type { RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
 import type { ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
 import { GatewayError } from "../../errors.ts";
 import { readBytes } from "../body.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
 import { closeOf, invalid, orderFilterOf, spreadOf } from "./asked-sockets.ts";
+import { audited, sizeOfMessage, type SocketOrder } from "./audited.ts";
 import { askShards, findSession, noSession } from "./registry-owners.ts";
 
 /** What a client sends is bounded alike. */
@@ -18,30 +20,32 @@ const COME_BACK = 1012;
 /** DELETE /admin/sockets/{id}?code=&reason=: closes one session, both sides. */
 export async function closeSocket(id: string, { env, query }: AdminContext): Promise<Response> {
   const close = closeOf(query, KICKED);
-  const { ask } = await findSession(env, id);
   const order = { sessions: [{ id, afterMs: 0 }], ...close };
-  const [reply] = await ask<readonly ControlReply[]>((relay) => relay.closeSessions(order));
+  const reply = await orderOne(env, { order: "close", session: id, ...close }, (relay) => relay.closeSessions(order));
   return answerOf(id, reply, { id, closed: close });
 }
 
 /** POST /admin/sockets/{id}/send: sends its client the body as one message, text/* and JSON as text, application/octet-stream as binary. */
 export async function sendToSocket(id: string, { env, request }: AdminContext): Promise<Response> {
   const message = await messageOf(request);
-  const { ask } = await findSession(env, id);
-  const [reply] = await ask<readonly ControlReply[]>((relay) => relay.sendToSessions([id], message));
+  const order = { order: "send", session: id, ...sizeOfMessage(message) } as const;
+  const reply = await orderOne(env, order, (relay) => relay.sendToSessions([id], message));
   return answerOf(id, reply, { id, sent: true });
 }
 
 /** POST /admin/sockets/broadcast?route=..: sends the body to the clients of all sessions that match. */
 export async function broadcast({ env, query, request }: AdminContext): Promise<Response> {
   const filter = orderFilterOf(query);
-  return orderAll(env, { v: 1, filter, order: { kind: "send", message: await messageOf(request) } });
+  const message = await messageOf(request);
+  const told = { order: "broadcast", filter, ...sizeOfMessage(message) } as const;
+  return orderAll(env, told, { v: 1, filter, order: { kind: "send", message } });
 }
 
 /** POST /admin/sockets/close?route=..&code=&reason=&spread=: closes all sessions that match, evenly over a time if one is given. */
 export async function closeSockets({ env, query }: AdminContext): Promise<Response> {
-  const order = { kind: "close", ...closeOf(query, KICKED), spreadMs: spreadOf(query, "0") } as const;
-  return orderAll(env, { v: 1, filter: orderFilterOf(query), order });
+  const close = { ...closeOf(query, KICKED), spreadMs: spreadOf(query, "0") };
+  const filter = orderFilterOf(query);
+  return orderAll(env, { order: "close", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }
 
 /**
@@ -50,17 +54,33 @@ export async function closeSockets({ env, query }: AdminContext): Promise<Respon
  */
 export async function drainSockets({ env, query }: AdminContext): Promise<Response> {
   if (query.has("code")) throw invalid("code: a drain closes with 1012; POST /admin/sockets/close takes a code");
-  const order = { kind: "close", ...closeOf(query, COME_BACK), spreadMs: spreadOf(query, "30s") } as const;
-  return orderAll(env, { v: 1, filter: orderFilterOf(query), order });
+  const close = { ...closeOf(query, COME_BACK), spreadMs: spreadOf(query, "30s") };
+  const filter = orderFilterOf(query);
+  return orderAll(env, { order: "drain", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }
 
-async function orderAll(env: Env, message: OrderMessage): Promise<Response> {
-  const replies = await askShards<OrderReply>(env, (shard) => shard.order(message), ORDER_MS);
-  const totals = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
-  for (const reply of replies) {
-    for (const field of FIELDS) totals[field] += reply[field];
-  }
-  return json(totals);
+async function orderOne(
+  env: Env,
+  told: SocketOrder & { readonly session: string },
+  order: (relay: RelayStub) => Promise<readonly ControlReply[]>,
+): Promise<ControlReply | undefined> {
+  const carryOut = async () => {
+    const { ask } = await findSession(env, told.session);
+    return (await ask(order))[0];
+  };
+  return audited(told, carryOut, (result) => ({ result }));
+}
+
+async function orderAll(env: Env, told: SocketOrder, message: OrderMessage): Promise<Response> {
+  const carryOut = async () => {
+    const replies = await askShards<OrderReply>(env, (shard) => shard.order(message), ORDER_MS);
+    const totals = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+    for (const reply of replies) {
+      for (const field of FIELDS) totals[field] += reply[field];
+    }
+    return totals;
+  };
+  return json(await audited(told, carryOut, (totals) => totals));
 }
 
 const FIELDS = ["matched", "done", "gone", "unsupported", "full", "failed"] as const;

@@ -2,6 +2,7 @@ import type { TapReply } from "../../../objects/web-socket-relay/session-control
 import { GatewayError } from "../../errors.ts";
 import type { AdminContext } from "../index.ts";
 import { countOf, invalid, oneOf } from "./asked-sockets.ts";
+import { audited } from "./audited.ts";
 import { findSession, noSession } from "./registry-owners.ts";
 
 const REDACTED =
@@ -19,8 +20,11 @@ export async function tapSocket(id: string, { env, query }: AdminContext): Promi
     maxBytes: countOf("bytes", query, { least: 0, most: 65_536, otherwise: 4_096 }),
     redact: (query.get("redact") ?? REDACTED).split(",").filter(Boolean).slice(0, 100),
   };
-  const { ask } = await findSession(env, id);
-  const reply = await ask<TapReply>((relay) => relay.tapSession(id, options));
+  const carryOut = async () => {
+    const { ask } = await findSession(env, id);
+    return ask<TapReply>((relay) => relay.tapSession(id, options));
+  };
+  const reply = await audited({ order: "tap", session: id, ...options }, carryOut, ({ kind }) => ({ result: kind }));
   switch (reply.kind) {
     case "tapped":
       return new Response(reply.events, {
