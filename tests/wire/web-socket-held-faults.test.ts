@@ -98,3 +98,18 @@ describe("connections that were taken over and are not closed", () => {
     client.destroy();
   });
 });
+
+describe("an origin that takes sessions and lets them go at once", () => {
+  it("is dialled ever more rarely, and given up in the end", async () => {
+    const { sid, client, upstream } = await open("again");
+    upstream.behave().close(1013);
+    const end = client.behave().ended();
+    for (;;) {
+      const next = await Promise.race([relayed.origin.accept(`${sid}.`), end]);
+      if ("code" in next) break;
+      next.behave().close(1013);
+    }
+    expect((await end).code).toBe(1014);
+    expect(relayed.origin.seen.filter(({ target }) => target.includes(`${sid}.`)).length).toBeLessThan(12);
+  });
+});

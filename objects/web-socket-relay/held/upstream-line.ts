@@ -65,7 +65,9 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   let reconnects = 0;
   /** Messages that it was told since it said something last. */
   let unanswered = 0;
-  let lostAt = 0;
+  let joinedAt = 0;
+  /** Since when there is none that does anything. */
+  let lostAt: number | undefined;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let heard: Parameters<Line["open"]>[0] = () => undefined;
   let over: Parameters<Line["open"]>[1] = () => undefined;
@@ -74,9 +76,11 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     const line = socketLine(dialled.socket);
     ({ target } = dialled);
     current = { line, dialled };
+    joinedAt = Date.now();
     line.open(
       (data) => {
         if (current?.line !== line) return;
+        lostAt = undefined;
         unanswered = 0;
         const isKnown = isGreeted && toSkip > 0;
         if (isKnown) toSkip -= 1;
@@ -120,8 +124,11 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     terms.lost(unanswered);
     unanswered = 0;
     current = undefined;
-    lostAt = Date.now();
-    attempt = 0;
+    const now = Date.now();
+    // One that takes sessions and lets them go at once is not back: it would be dialled for ever, and ever again at once.
+    if (now - joinedAt >= reconnect.maxDelayMs) [attempt, lostAt] = [0, undefined];
+    lostAt ??= now;
+    if (isGivenUp(reconnect, now)) return giveUp();
     plan(reconnect);
     terms.changed();
   }
@@ -149,8 +156,17 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     if (isOpen) dialled.cut();
     const isRefused = isOpen || refuses(dialled);
     terms.redialled(isRefused ? "refused" : "failed");
-    if (!isRefused && Date.now() - lostAt < rules.giveUpMs) return plan(rules);
-    if (!isRefused) terms.redialled("gave-up");
+    if (isRefused) return over(LOST, "");
+    if (isGivenUp(rules, Date.now())) return giveUp();
+    plan(rules);
+  }
+
+  function isGivenUp({ giveUpMs }: ReconnectTerms, now: number): boolean {
+    return now - (lostAt ?? now) > giveUpMs;
+  }
+
+  function giveUp(): void {
+    terms.redialled("gave-up");
     over(LOST, "");
   }
 
