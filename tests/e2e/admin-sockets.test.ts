@@ -220,3 +220,39 @@ describe("live sessions", () => {
     expect(last - began).toBeGreaterThan(400);
   });
 });
+
+/** What operators get wrong, and what they are told. */
+const MISTAKES: readonly [method: string, path: string, told: string][] = [
+  ["GET", "?rout=chat", 'query: got "rout", wanted route, principal, address, state, mode, limit, cursor, summary.'],
+  ["GET", "?route=chat&route=news", "route: got it twice, wanted it once."],
+  ["GET", "?summary=yes", 'summary: got "yes", wanted true.'],
+  [
+    "GET",
+    "?summary=true&route=chat",
+    "summary: got it beside other parameters, wanted it alone: it tells of every route.",
+  ],
+  ["GET", "/some?route=chat", 'query: got "route", wanted no parameters.'],
+  ["DELETE", "/some?cod=4000", 'query: got "cod", wanted code, reason.'],
+  ["DELETE", `/some?reason=${"x".repeat(124)}`, "reason: got 124 characters, wanted at most 123 bytes."],
+  ["GET", "/some/tap?dir=in", 'query: got "dir", wanted direction, sample, bytes, redact.'],
+  [
+    "POST",
+    "/close?route=chat&sate=held",
+    'query: got "sate", wanted route, principal, address, state, mode, all, reason, spread, code.',
+  ],
+  ["POST", "/broadcast?all=true&rout=chat", 'query: got "rout", wanted route, principal, address, state, mode, all.'],
+  ["POST", "/drain?all=true&code=4000", "code: a drain closes with 1012; POST /admin/sockets/close takes a code."],
+];
+
+it("refuses orders and questions that are not quite right, and does nothing", async () => {
+  const [client] = await open("chat", 1);
+  const message = { body: "hello", headers: { "content-type": "text/plain" } };
+  const told = MISTAKES.map(async ([method, path]) => {
+    const { status, body } = await ask(method, path, method === "POST" ? message : {});
+    return [method, path, status, body];
+  });
+  expect(await Promise.all(told)).toMatchObject(
+    MISTAKES.map(([method, path, detail]) => [method, path, 400, { detail }]),
+  );
+  expect([client?.got, client?.socket.readyState]).toEqual([[], WebSocket.OPEN]);
+});

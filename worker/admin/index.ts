@@ -16,6 +16,7 @@ import { findClients, readClient } from "./clients.ts";
 import { readConfig } from "./config.ts";
 import { readEgress } from "./egress.ts";
 import { json } from "./json.ts";
+import { FILTERS, takes } from "./sockets/asked-sockets.ts";
 import { broadcast, closeSocket, closeSockets, drainSockets, sendToSocket } from "./sockets/order-sockets.ts";
 import { listSockets, readSocket } from "./sockets/read-sockets.ts";
 import { tapSocket } from "./sockets/tap-socket.ts";
@@ -71,7 +72,7 @@ export async function admin(
 }
 
 /** What itty-router reads and fills in; a plain object, because it would write `params` onto the real request. */
-interface Routable {
+export interface Routable {
   readonly method: string;
   readonly url: string;
   readonly params: Record<string, string>;
@@ -105,15 +106,19 @@ const RESOURCES = [
   "/config",
   "/dedup-stats",
   "/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=",
+  "/sockets?summary=true",
   "/sockets/{id}",
   "DELETE /sockets/{id}?code=&reason=",
   "POST /sockets/{id}/send",
   "/sockets/{id}/tap?direction=&sample=&bytes=&redact=",
-  "POST /sockets/broadcast?route=&all=",
-  "POST /sockets/close?route=&all=&code=&reason=&spread=",
-  "POST /sockets/drain?route=&all=&spread=&reason=",
+  "POST /sockets/broadcast?route=&principal=&address=&state=&mode=&all=",
+  "POST /sockets/close?route=&principal=&address=&state=&mode=&all=&code=&reason=&spread=",
+  "POST /sockets/drain?route=&principal=&address=&state=&mode=&all=&spread=&reason=",
   "/egress",
 ];
+
+const TAP_OPTIONS = ["direction", "sample", "bytes", "redact"];
+const ENDING = ["all", "reason", "spread"];
 
 const resources = Router<Routable & IRequest, [AdminContext]>();
 resources
@@ -144,14 +149,14 @@ resources
   .post("/clients/:id/reset", (request, context) => resetClient(idOf(request), context))
   .post("/clients/:id/grant", (request, context) => grantTokens(idOf(request), context))
   .get("/config", (_request, context) => readConfig(context))
-  .get("/sockets", (_request, context) => listSockets(context))
-  .get("/sockets/:id", (request, context) => readSocket(idOf(request), context))
-  .delete("/sockets/:id", (request, context) => closeSocket(idOf(request), context))
-  .post("/sockets/:id/send", (request, context) => sendToSocket(idOf(request), context))
-  .get("/sockets/:id/tap", (request, context) => tapSocket(idOf(request), context))
-  .post("/sockets/broadcast", (_request, context) => broadcast(context))
-  .post("/sockets/close", (_request, context) => closeSockets(context))
-  .post("/sockets/drain", (_request, context) => drainSockets(context))
+  .get("/sockets", takes(...FILTERS, "limit", "cursor", "summary"), (_request, context) => listSockets(context))
+  .get("/sockets/:id", takes(), (request, context) => readSocket(idOf(request), context))
+  .delete("/sockets/:id", takes("code", "reason"), (request, context) => closeSocket(idOf(request), context))
+  .post("/sockets/:id/send", takes(), (request, context) => sendToSocket(idOf(request), context))
+  .get("/sockets/:id/tap", takes(...TAP_OPTIONS), (request, context) => tapSocket(idOf(request), context))
+  .post("/sockets/broadcast", takes(...FILTERS, "all"), (_request, context) => broadcast(context))
+  .post("/sockets/close", takes(...FILTERS, ...ENDING, "code"), (_request, context) => closeSockets(context))
+  .post("/sockets/drain", takes(...FILTERS, ...ENDING, "code"), (_request, context) => drainSockets(context))
   .get("/egress", (_request, context) => readEgress(context))
   .get("/status", (_request, context) => readEgress(context));
 

@@ -4,14 +4,34 @@ import { SESSION_MODES, SESSION_STATES } from "../../../objects/web-socket-relay
 import { fittingReason, isSendable } from "../../../objects/web-socket-relay/close-codes.ts";
 import { duration } from "../../../schemas/values/duration.ts";
 import { GatewayError } from "../../errors.ts";
+import type { AdminContext, Routable } from "../index.ts";
 
-const FILTERS = ["route", "principal", "address", "state", "mode"] as const;
+/** What tells sessions apart. */
+export const FILTERS = ["route", "principal", "address", "state", "mode"] as const;
 /** An object that is told to wait longer may be gone before. */
 const MAX_SPREAD_MS = 900_000;
 
 /** What is wrong with a query, as a refusal. */
 export function invalid(detail: string): GatewayError {
   return new GatewayError("invalid-request", { detail: `${detail}.` });
+}
+
+/**
+ * Refuses parameters that a resource does not have, and one that comes twice: a filter that is misspelt would make an order for some
+ * one for more.
+ *
+ * @throws GatewayError `invalid-request`.
+ */
+export function takes(...known: readonly string[]): (request: Routable, context: AdminContext) => void {
+  return (_request, { query }) => {
+    const names = [...query.keys()];
+    const stranger = names.find((name) => !known.includes(name));
+    if (stranger !== undefined) {
+      throw invalid(`query: got ${JSON.stringify(stranger)}, wanted ${known.join(", ") || "no parameters"}`);
+    }
+    const twice = names.find((name, at) => names.indexOf(name) !== at);
+    if (twice !== undefined) throw invalid(`${twice}: got it twice, wanted it once`);
+  };
 }
 
 /** Which sessions a query means. @throws GatewayError `invalid-request`. */
@@ -35,7 +55,8 @@ export function closeOf(query: URLSearchParams, code: number): { readonly code: 
   const asked = countOf("code", query, { least: 1_000, most: 4_999, otherwise: code });
   if (!isSendable(asked)) throw invalid(`code: got ${asked}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
   const reason = query.get("reason") ?? "closed by an operator";
-  if (fittingReason(reason) !== reason) throw invalid("reason: wanted at most 123 bytes");
+  if (fittingReason(reason) !== reason)
+    throw invalid(`reason: got ${reason.length} characters, wanted at most 123 bytes`);
   return { code: asked, reason };
 }
 

@@ -9,7 +9,7 @@ import { addCounts, type SocketCounts } from "../../../objects/socket-registry/s
 import type { SessionDescription } from "../../../objects/web-socket-relay/session-control.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
-import { countOf, filterOf, invalid } from "./asked-sockets.ts";
+import { countOf, filterOf, invalid, oneOf } from "./asked-sockets.ts";
 import { askShards, findSession, noSession } from "./registry-owners.ts";
 
 /** As `next` is written: when the session was opened, and its id. */
@@ -21,7 +21,11 @@ const CURSOR = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/;
  * since the registry has room for 80,000. With `summary=true`: what is open, and what was counted, by route.
  */
 export async function listSockets({ env, query }: AdminContext): Promise<Response> {
-  if (query.get("summary") === "true") return summarize(env);
+  if (oneOf("summary", ["true"], query) !== null) {
+    if (query.size > 1)
+      throw invalid("summary: got it beside other parameters, wanted it alone: it tells of every route");
+    return summarize(env);
+  }
   const limit = countOf("limit", query, { least: 1, most: MAX_PAGE, otherwise: 100 });
   const asked = { v: 1, filter: filterOf(query), limit, after: cursorOf(query.get("cursor")) } as const;
   const pages = await askShards<SessionPage>(env, (shard) => shard.list(asked));
