@@ -124,7 +124,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
     if (joined !== undefined && now >= joined.lastAt() + idleMs) return close(IDLE);
     if (now >= renewAt) {
       renewAt = now + RENEW_MS;
-      tapping?.beat();
+      tapping?.beat(now);
       host.renew(now);
     }
     plan(now);

@@ -266,7 +266,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     if (clients.size === 0) return;
     if (now >= renewAt) {
       renewAt = now + RENEW_MS;
-      for (const { tap } of clients.values()) tap?.beat();
+      for (const { tap } of clients.values()) tap?.beat(now);
       host.renew([...clients.values()].map(describe), now);
     }
     plan(now, next);

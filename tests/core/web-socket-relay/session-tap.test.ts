@@ -33,7 +33,7 @@ async function shown(text: string, changes: Partial<TapOptions>): Promise<unknow
 describe("a tap", () => {
   it("says nothing now and then, so that one who has left is noticed", async () => {
     const { tap, reader } = tapped();
-    tap.beat();
+    tap.beat(START);
     expect((await reader.read()).value).toBe(":\n\n");
   });
 
@@ -70,8 +70,13 @@ describe("a tap", () => {
     ['  {"token":"x"', "[redacted]"],
     [`{"a":"${"x".repeat(70_000)}","token":"x"}`, "[redacted]"],
     ["[".repeat(20_000), "[redacted]"],
-    ["token=x", "token=x"],
     ['"token"', '"token"'],
+    ['42["in",{"token":"x"}]', '42["in",{"token":"[redacted]"}]'],
+    ['451-/chat,12[{"token":"x"}]', '451-/chat,12[{"token":"[redacted]"}]'],
+    ['42["in",{"token":"x"', '42["in",{"token":[redacted]'],
+    ["a=1&token=x&b=2", "a=1&token=[redacted]&b=2"],
+    ["CONNECT\nlogin:me\nPassword:x y\n\n\0", "CONNECT\nlogin:me\nPassword:[redacted]\n\n\0"],
+    ["a [note] on tokens", "a [note] on tokens"],
   ])("hides what is not to be shown: %.30s", async (text, data) => {
     expect(await shown(text, { redact: ["token", "password"] })).toMatchObject(["message", { data }]);
   });
@@ -89,7 +94,9 @@ describe("a tap", () => {
   });
 
   it("is over after ten minutes, with the session, or when nobody looks any more, and says so once", async () => {
-    const [late, closed, left] = [tapped(), tapped(), tapped()];
+    const [late, silent, closed, left] = [tapped(), tapped(), tapped(), tapped()];
+    silent.tap.beat(START + 600_000);
+    expect(await silent.read()).toMatchObject(["over", { at: START + 600_000 }]);
     late.tap.note("in", "x", START + 600_000);
     expect([await late.read(), await late.read()]).toEqual([
       ["over", { at: START + 600_000, why: "ten minutes are over" }],
@@ -98,7 +105,7 @@ describe("a tap", () => {
     closed.tap.closed(1000, "bye", START);
     expect(await closed.read()).toEqual(["closed", { at: START, code: 1000, reason: "bye" }]);
     await left.reader.cancel();
-    for (const { tap, overs } of [late, closed, left]) {
+    for (const { tap, overs } of [late, silent, closed, left]) {
       tap.note("in", "x", START);
       tap.closed(1000, "", START);
       expect(overs()).toBe(1);

@@ -6,7 +6,7 @@ import { audited } from "./audited.ts";
 import { findSession, noSession } from "./registry-owners.ts";
 
 const REDACTED =
-  "authorization,cookie,password,passwd,secret,client_secret,token,access_token,refresh_token,id_token,api_key,apikey";
+  "authorization,cookie,password,passwd,passcode,secret,client_secret,token,access_token,refresh_token,id_token,api_key,apikey";
 const DIRECTIONS = ["in", "out", "both"] as const;
 
 /**
