@@ -40,7 +40,7 @@ export interface Exchange {
   /** When the response head must be there, by `timeouts.total`. */
   readonly deadline: number;
   readonly env: Env;
-  readonly ctx: ExecutionContext;
+  readonly ctx: Pick<ExecutionContext, "waitUntil">;
   /** Header fields that the response gets whatever it turns out to be, an error included. */
   readonly responseHeaders: [name: string, value: string][];
   readonly notes: ExchangeNotes;

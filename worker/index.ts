@@ -8,9 +8,9 @@ export {
   Rollout,
   SocketRegistry,
   UpstreamQuota,
-  WebSocketRelay,
 } from "../objects/index.ts";
 export { Origin } from "./origin.ts";
+export { WebSocketRelay } from "./web-socket/dialling-relay.ts";
 
 export default {
   fetch: handle,

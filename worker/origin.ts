@@ -10,9 +10,7 @@ import type { Exchange, Placement } from "./exchange.ts";
 import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
 import { checkHealth } from "./upstream/health-check.ts";
-import { dialUpstream } from "./web-socket/dial-upstream.ts";
 import { routeMark } from "./web-socket/route-mark.ts";
-import { isUpgrade } from "./web-socket/upgrade.ts";
 
 /** Under which route, and for whom, an object asks for an upstream. */
 export interface OriginProps {
@@ -30,15 +28,19 @@ export interface OriginProps {
 
 /**
  * The inner entrypoint, reached through `ctx.exports` alone: runs the tail of a route's chain for objects that need an
- * upstream (a coalesced flight, a relay's dial, a health probe). Policies about clients were applied before the object
+ * upstream (a coalesced flight, a relay's event, a health probe). Policies about clients were applied before the object
  * was asked; the ones about backends are applied here, in one place for everyone.
  */
 export class Origin extends WorkerEntrypoint<Env, OriginProps> {
   override async fetch(request: Request): Promise<Response> {
+    const { env, ctx } = this;
+    const { props } = ctx;
     try {
-      return await this.#forward(request, this.ctx.props);
+      const exchange = await exchangeFor(request, props, { env, ctx });
+      const { tail } = exchange.route;
+      return await (props.flight === undefined ? tail(exchange) : answerFlight(exchange, tail));
     } catch (error) {
-      return problemResponse(error, this.ctx.props.requestId);
+      return problemResponse(error, props.requestId);
     }
   }
 
@@ -68,46 +70,46 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
     const route = routes.get(this.ctx.props.route)?.route;
     return { version, mark: route?.webSocket === undefined ? null : routeMark(route, config.backends) };
   }
+}
 
-  async #forward(
-    request: Request,
-    { route: routeId, requestId, placement, event, flight, client = { address: "", forwardedFor: "" } }: OriginProps,
-  ): Promise<Response> {
-    const receivedAt = Date.now();
-    const active = await activeConfig(this.env, this.ctx);
-    const route = active.routes.get(routeId);
-    if (route === undefined)
-      throw new GatewayError("route-not-found", {
-        detail: `Route ${routeId} is not in configuration ${active.version}.`,
-      });
-    // What may be shared was decided by that one.
-    if (flight !== undefined && isOutdated(active.version, flight.configVersion))
-      throw new GatewayError("dependency-unavailable", {
-        detail: `Configuration ${active.version} is active here, not yet ${flight.configVersion}.`,
-      });
-    const canonical = parseCanonical(request.method, request.url);
-    if (!canonical.ok) throw new GatewayError("invalid-path", { detail: `${canonical.detail}.` });
-    const exchange: Exchange = {
-      request,
-      canonical: canonical.request,
-      fields: readFields(request.headers),
-      requestId,
-      route,
-      configVersion: active.version,
-      client: { ...client, network: client.address, scheme: canonical.request.scheme },
-      principal: client.address,
-      receivedAt,
-      deadline: receivedAt + route.route.timeouts.total,
-      env: this.env,
-      ctx: this.ctx,
-      responseHeaders: [],
-      notes: {},
-      ...(placement && { placement }),
-      ...(event && { event }),
-    };
-    if (isUpgrade(exchange)) return dialUpstream(exchange);
-    return flight === undefined ? route.tail(exchange) : answerFlight(exchange, route.tail);
-  }
+/** What an object asks, as an exchange of its route. @throws GatewayError when the active configuration has no such route, or is not that of the flight. */
+export async function exchangeFor(
+  request: Request,
+  { route: routeId, requestId, placement, event, flight, client = { address: "", forwardedFor: "" } }: OriginProps,
+  { env, ctx }: Pick<Exchange, "env" | "ctx">,
+): Promise<Exchange> {
+  const receivedAt = Date.now();
+  const active = await activeConfig(env, ctx);
+  const route = active.routes.get(routeId);
+  if (route === undefined)
+    throw new GatewayError("route-not-found", {
+      detail: `Route ${routeId} is not in configuration ${active.version}.`,
+    });
+  // What may be shared was decided by that one.
+  if (flight !== undefined && isOutdated(active.version, flight.configVersion))
+    throw new GatewayError("dependency-unavailable", {
+      detail: `Configuration ${active.version} is active here, not yet ${flight.configVersion}.`,
+    });
+  const canonical = parseCanonical(request.method, request.url);
+  if (!canonical.ok) throw new GatewayError("invalid-path", { detail: `${canonical.detail}.` });
+  return {
+    request,
+    canonical: canonical.request,
+    fields: readFields(request.headers),
+    requestId,
+    route,
+    configVersion: active.version,
+    client: { ...client, network: client.address, scheme: canonical.request.scheme },
+    principal: client.address,
+    receivedAt,
+    deadline: receivedAt + route.route.timeouts.total,
+    env,
+    ctx,
+    responseHeaders: [],
+    notes: {},
+    ...(placement && { placement }),
+    ...(event && { event }),
+  };
 }
 
 function unknown(detail: string): HealthAnswer {

@@ -1,9 +1,10 @@
 import { OPENING, TARGET, type Opening, type Refusal } from "./opening.ts";
 
-/** What an object dials with. */
-export interface Dialler {
-  fetch(request: Request, how: { readonly signal: AbortSignal }): Promise<Response>;
-}
+/** Sends a handshake by the tail of its route. `stop` ends the dial, and cuts what has come of it. */
+export type Dialler = (request: Request, stop: AbortController) => Promise<Response>;
+
+/** Under which route, for whom and to where a session is dialled. */
+export type DialProps = Pick<Opening, "route" | "requestId" | "placement"> & Partial<Pick<Opening, "client">>;
 
 /** What came of a dial. */
 export type Dialled =
@@ -19,7 +20,7 @@ export type Dialled =
   | { readonly kind: "answer"; readonly answer: Response }
   | { readonly kind: "failed"; readonly refusal: Refusal };
 
-/** `Origin` keeps the deadline itself, and says what was late. */
+/** The tail keeps the deadline itself, and says what was late. */
 const GRACE_MS = 1_000;
 
 /** What is between two neighbours, and what the gateway says to itself. */
@@ -37,7 +38,7 @@ function failed(code: string, detail: string): Dialled {
  * Dials the upstream of a session by the tail of its route. The dial ends with its client, and in its time: a client that leaves
  * during a handshake would otherwise keep its own connection and the origin's for ever, since nothing but this aborts them.
  */
-export async function dial(request: Request, { handshakeMs }: Opening, origin: Dialler): Promise<Dialled> {
+export async function dial(request: Request, { handshakeMs }: Opening, send: Dialler): Promise<Dialled> {
   const dialling = new AbortController();
   const cut = () => dialling.abort();
   // An abort that came before anybody listened is told to nobody.
@@ -47,7 +48,7 @@ export async function dial(request: Request, { handshakeMs }: Opening, origin: D
   try {
     const headers = new Headers(request.headers);
     headers.delete(OPENING);
-    const answer = await origin.fetch(new Request(request.url, { headers }), { signal: dialling.signal });
+    const answer = await send(new Request(request.url, { headers }), dialling);
     const { webSocket: socket } = answer;
     if (socket === null) return { kind: "answer", answer };
     const fields = new Headers(answer.headers);

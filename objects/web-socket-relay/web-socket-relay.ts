@@ -1,5 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
-import { dial } from "./dial.ts";
+import { dial, type Dialler, type DialProps } from "./dial.ts";
 import { openSession, type LiveSession } from "./live-session.ts";
 import { OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
 import { placesOf, type Places } from "./places.ts";
@@ -27,7 +27,7 @@ import type {
  * Holds relayed sessions, one that is bridged or many that are spliced: dials their upstreams, joins the two sides, and ends both whatever happens to either (docs/design/web-socket.md).
  * It stores nothing but what a durable session needs to be resumed (docs/design/resumption.md). An object that is evicted or aborted takes a bridge with it, which both sides see at once; a splice goes on.
  */
-export class WebSocketRelay extends DurableObject<Env> implements SessionControl {
+export abstract class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
   readonly #registration = createRegistration(this.env, this.ctx.id.toString());
   readonly #routeWatch = createRouteWatch((route) =>
@@ -38,6 +38,9 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   #heldRelay: HeldRelay | undefined;
   #shared: SharedRelay | undefined;
   #callbackRelay: CallbackRelay | undefined;
+
+  /** What dials for a session: it runs in this object, since a hop to `Origin` would stay on the way of every message. */
+  protected abstract dialler(props: DialProps): Dialler;
 
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
@@ -130,8 +133,7 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
     const changed = (session: LiveSession) => ctx.waitUntil(registration.opened(session.describe()));
     this.#heldRelay ??= createHeldRelay({
       storage: ctx.storage,
-      dialler: ({ route, requestId, client, placement }) =>
-        ctx.exports.Origin({ props: { route, requestId, client, ...(placement && { placement }) } }),
+      dialler: (opening) => this.dialler(opening),
       places: (opening) => placesOf(opening, env),
       began: (session) => {
         this.#sessions.set(session.describe().id, session);
@@ -159,11 +161,10 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   }
 
   async #open(request: Request, opening: Opening, places: Places): Promise<Response> {
-    const { route, requestId, client, placement, shared, callback } = opening;
+    const { shared, callback } = opening;
     if (callback !== undefined) return this.#callback.open(request, opening, callback);
-    const props = { route, requestId, ...(placement === undefined ? {} : { placement }) };
-    if (shared !== undefined) return this.#join(request, opening, { shared, places, props });
-    const dialled = await dial(request, opening, this.ctx.exports.Origin({ props: { ...props, client } }));
+    if (shared !== undefined) return this.#join(request, opening, { shared, places });
+    const dialled = await dial(request, opening, this.dialler(opening));
     if (dialled.kind === "failed") return refused(dialled.refusal);
     if (dialled.kind === "answer") return dialled.answer;
     const { session: id } = opening;
@@ -195,13 +196,9 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
   async #join(
     request: Request,
     opening: Opening,
-    {
-      shared,
-      places,
-      props,
-    }: { shared: SharedTerms; places: Places; props: Pick<Opening, "route" | "requestId" | "placement"> },
+    { shared, places }: { shared: SharedTerms; places: Places },
   ): Promise<Response> {
-    const { session: id, client } = opening;
+    const { session: id, client, ...anyone } = opening;
     const registration = this.#registration;
     this.#shared ??= createSharedRelay({
       ended: (ended) => {
@@ -216,8 +213,8 @@ export class WebSocketRelay extends DurableObject<Env> implements SessionControl
       abort: () => this.ctx.abort("clients did not answer a close"),
     });
     // Who speaks for anyone speaks for no client.
-    const origin = this.ctx.exports.Origin({ props: shared.isForAnyone ? props : { ...props, client } });
-    const joined = await this.#shared.join(request, opening, { shared, origin });
+    const send = this.dialler(shared.isForAnyone ? anyone : { ...anyone, client });
+    const joined = await this.#shared.join(request, opening, { shared, send });
     if (joined.kind === "failed") return refused(joined.refusal);
     if (joined.kind === "answer") return joined.answer;
     const { session, socket, headers } = joined;

@@ -1,5 +1,4 @@
-import worker from "../../worker/index.ts";
-import { WebSocketRelay as SoundRelay } from "../../objects/index.ts";
+import worker, { WebSocketRelay as SoundRelay } from "../../worker/index.ts";
 import { OPENING, readOpening, toField } from "../../objects/web-socket-relay/opening.ts";
 
 export * from "../../worker/index.ts";

@@ -9,18 +9,20 @@ import { codeOf, problemResponse } from "../problem.ts";
  *
  * Not in the time that `timeouts.total` gives but in the handshake's. Whatever fails is aborted: the runtime would go on with a dial
  * that nobody waits for, and keep both connections.
+ *
+ * @param stop of the dial, and of what has come of it. Once it has been used, this rejects.
  */
-export async function dialUpstream(exchange: Exchange): Promise<Response> {
-  const { request, route, receivedAt, requestId, notes } = exchange;
+export async function dialUpstream(exchange: Exchange, stop: AbortController): Promise<Response> {
+  const { route, receivedAt, requestId, notes } = exchange;
   const handshakeMs = route.route.webSocket?.handshakeMs ?? route.route.timeouts.headers;
-  const stop = new AbortController();
-  request.signal.addEventListener("abort", () => stop.abort(), { once: true });
   try {
     const answer = await route.tail({ ...exchange, isUpgrade: true, stop, deadline: receivedAt + handshakeMs });
     answer.headers.delete(REFUSAL);
     answer.headers.set(TARGET, notes.target ?? "");
     return answer;
   } catch (error) {
+    // Whoever has stopped it knows why.
+    if (stop.signal.aborted) throw error;
     stop.abort();
     const answer = problemResponse(error, requestId);
     const known = error instanceof GatewayError ? error : undefined;

@@ -45,7 +45,7 @@ export interface SharedRelay {
 /** How an upstream is shared, and what it is dialled with. */
 interface Sharing {
   readonly shared: SharedTerms;
-  readonly origin: Dialler;
+  readonly send: Dialler;
 }
 
 interface Parts {
@@ -73,14 +73,14 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   let tickAt = Infinity;
   let renewAt = 0;
 
-  function channelFor(request: Request, opening: Opening, { shared, origin }: Sharing): Channel {
+  function channelFor(request: Request, opening: Opening, { shared, send }: Sharing): Channel {
     if (channel !== undefined && !channel.isOver) return channel;
     // Not with its client's signal: others wait for the same dial.
     const { url, headers } = request;
     const own: Channel = openChannel({
       opening,
       shared,
-      dial: () => dial(new Request(url, { headers }), opening, origin),
+      dial: () => dial(new Request(url, { headers }), opening, send),
       deliver,
       ended: (by, code, close) => {
         const end = by === "gateway" ? refusalEnd(code) : { by, code };
