@@ -25,6 +25,14 @@ export interface Flow {
 /** What becomes of a message: it is sent, waits its turn, or ends the session. */
 export type Verdict = "send" | "wait" | "too-large" | "too-many" | "too-much";
 
+/** In the runtime's queue a message of one byte takes 2 KiB: a burst of 8 MiB of such were more than an isolate has. */
+const LEAST_BYTES = 256;
+
+/** What a message counts as against a budget of bytes. */
+export function costOf(bytes: number): number {
+  return Math.max(bytes, LEAST_BYTES);
+}
+
 /** A side that has sent nothing yet. */
 export function newFlow(limits: FlowLimits, now: number): Flow {
   const { messageBurst, byteBurst } = limits;
@@ -55,12 +63,13 @@ export function admit(flow: Flow, bytes: number, now: number): Verdict {
   flow.messages += 1;
   flow.bytes += bytes;
   if (limits.bytesPerSecond === null) return "send";
+  const cost = costOf(bytes);
   if (flow.buffered === 0 && flow.byteTokens > 0) {
-    flow.byteTokens -= bytes;
+    flow.byteTokens -= cost;
     return "send";
   }
-  if (flow.buffered + bytes > limits.maxBuffered) return "too-much";
-  flow.buffered += bytes;
+  if (flow.buffered + cost > limits.maxBuffered) return "too-much";
+  flow.buffered += cost;
   return "wait";
 }
 
@@ -68,8 +77,9 @@ export function admit(flow: Flow, bytes: number, now: number): Verdict {
 export function release(flow: Flow, bytes: number, now: number): boolean {
   refill(flow, now);
   if (flow.byteTokens <= 0) return false;
-  flow.byteTokens -= bytes;
-  flow.buffered -= bytes;
+  const cost = costOf(bytes);
+  flow.byteTokens -= cost;
+  flow.buffered -= cost;
   return true;
 }
 

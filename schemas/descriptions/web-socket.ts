@@ -100,7 +100,8 @@ const messageLimits = section("MessageLimits", MessageLimitsSchema, "What one si
   },
   messageBurst: { meaning: "Messages at once.", standard: "twice `messagesPerSecond`" },
   bytesPerSecond: {
-    meaning: "Bytes a second, or `false`, which lets a peer that reads slowly fill the memory of the gateway.",
+    meaning:
+      "Bytes a second, or `false`, which lets a peer that reads slowly fill the memory of the gateway; a message counts as 256 at least.",
     standard: '`"1MiB"`',
   },
   byteBurst: { meaning: "Bytes at once.", standard: '`"8MiB"`' },

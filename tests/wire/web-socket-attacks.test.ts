@@ -9,6 +9,10 @@ beforeAll(async () => {
     splice: true,
     bridge: { mode: "bridge", closeTimeout: "300ms" },
     two: { mode: "bridge", closeTimeout: "300ms", sessionsPerAddress: 2 },
+    tiny: {
+      fromUpstream: { bytesPerSecond: "1KiB", byteBurst: "64KiB" },
+      maxBuffered: "16KiB",
+    },
     one: { mode: "bridge", sessionsPerAddress: 1 },
   });
 });
@@ -66,4 +70,12 @@ it("refuses who has all places, and comes again and again, without an object for
   expect(asked).toBeLessThan(50);
   client.destroy();
   upstream.destroy();
+});
+
+it("a flood of empty messages ends the session like one of large ones", async () => {
+  const { client, upstream } = await relayed.open("tiny");
+  client.behave();
+  upstream.behave();
+  for (let n = 0; n < 1_000; n++) upstream.text("");
+  expect([(await upstream.ended()).code, (await client.ended()).code]).toEqual([1013, 1013]);
 });

@@ -2,7 +2,7 @@ import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { sizeOf } from "../bridge.ts";
 import { closeSocket } from "../close-socket.ts";
 import type { Dialled } from "../dial.ts";
-import { admit, newFlow, release, waitMs } from "../flow.ts";
+import { admit, costOf, newFlow, release, waitMs } from "../flow.ts";
 import type { Opening } from "../opening.ts";
 import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "../own-closes.ts";
 import type { SharedTerms } from "../mode-terms.ts";
@@ -114,9 +114,9 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
         return shut(TOO_MANY, AWAY);
       case "too-much":
         if (shared.overflow === "close") return shut(TOO_MUCH, TOO_MUCH);
-        flow.buffered += bytes;
+        flow.buffered += costOf(bytes);
         wait(message, bytes, now);
-        while (flow.buffered > flow.limits.maxBuffered) flow.buffered -= queue.shift()?.bytes ?? 0;
+        while (flow.buffered > flow.limits.maxBuffered) flow.buffered -= costOf(queue.shift()?.bytes ?? 0);
     }
   }
 

@@ -2,7 +2,7 @@ import { sizeOf } from "../bridge.ts";
 import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { closeSocket } from "../close-socket.ts";
 import { dial, type Dialled, type Dialler } from "../dial.ts";
-import { admit } from "../flow.ts";
+import { admit, costOf } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
@@ -178,7 +178,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     if (shared.window !== null) {
       const { window, overflow } = shared;
       const { maxBuffered } = opening.fromUpstream;
-      const verdict = offer(client.window, message, bytes, { window, overflow, maxBuffered });
+      const verdict = offer(client.window, message, costOf(bytes), { window, overflow, maxBuffered });
       if (verdict === "overflow") refuse(client, TOO_MUCH);
       if (verdict !== "send") return verdict === "wait";
     }

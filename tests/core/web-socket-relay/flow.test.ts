@@ -29,9 +29,16 @@ describe("what becomes of a message", () => {
 
   it("over the budget of bytes messages wait, then there are too many of them", () => {
     const flow = newFlow({ ...LIMITS, messagesPerSecond: null }, 0);
-    const sizes = [1_000, 1_000, 300, 200, 1];
-    expect(sizes.map((bytes) => admit(flow, bytes, 0))).toEqual(["send", "send", "wait", "wait", "too-much"]);
-    expect(flow.buffered).toBe(500);
+    const sizes = [1_000, 1_000, 400, 1];
+    expect(sizes.map((bytes) => admit(flow, bytes, 0))).toEqual(["send", "send", "wait", "too-much"]);
+    expect(flow.buffered).toBe(400);
+  });
+
+  it("a message counts as 256 bytes, however small it is", () => {
+    const flow = newFlow({ ...LIMITS, messagesPerSecond: null }, 0);
+    const verdicts = Array.from({ length: 10 }, () => admit(flow, 0, 0));
+    expect(verdicts).toEqual([...Array.from({ length: 8 }, () => "send"), "wait", "too-much"]);
+    expect([flow.bytes, release(flow, 0, 1_000), flow.buffered]).toEqual([0, true, 0]);
   });
 
   it("what waits goes in its turn, when the budget has recovered", () => {
@@ -44,13 +51,13 @@ describe("what becomes of a message", () => {
   });
 
   it("nothing overtakes what waits", () => {
-    const flow = newFlow({ ...LIMITS, messagesPerSecond: null }, 0);
-    for (const bytes of [1_000, 1_000, 300]) admit(flow, bytes, 0);
+    const flow = newFlow({ ...LIMITS, messagesPerSecond: null, maxBuffered: 512 }, 0);
+    for (const bytes of [1_000, 1_000, 244]) admit(flow, bytes, 0);
     expect(admit(flow, 1, 10_000)).toBe("wait");
   });
 
   it("a clock that steps back grants nothing, and takes nothing", () => {
-    const flow = newFlow(LIMITS, 100_000);
+    const flow = newFlow({ ...LIMITS, bytesPerSecond: null }, 100_000);
     for (let n = 0; n < 20; n++) admit(flow, 1, 100_000);
     expect(admit(flow, 1, 50_000)).toBe("too-many");
     expect(admit(flow, 1, 50_100)).toBe("send");
