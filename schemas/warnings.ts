@@ -3,6 +3,7 @@ import { backendWarnings } from "./checks/backend-warnings.ts";
 import { cacheWarnings } from "./checks/cache-warnings.ts";
 import { deduplicationWarnings } from "./checks/deduplication-warnings.ts";
 import { placementWarnings } from "./checks/placement-warnings.ts";
+import { webSocketWarnings } from "./checks/web-socket-warnings.ts";
 import type { ConfigInput } from "./config.ts";
 import type { Path } from "./document/path.ts";
 import { warning } from "./document/warning.ts";
@@ -44,6 +45,7 @@ function levelWarnings(
     ...pendingWarnings(path, level, pending),
     ...rateLimitWarnings(path, level),
     ...cacheWarnings(path, level),
+    ...webSocketWarnings(path, level),
     ...(hasShadow ? [warning([...path, "sizeLimits", "shadow"], `${DOES_NOT_ACT}: the limits refuse`)] : []),
   ];
 }

@@ -30,7 +30,7 @@ const webSocket = section(
     required: { meaning: "Refuses requests that are no handshake: 426 `upgrade-required`.", standard: "`false`" },
     origins: {
       meaning:
-        'Web pages that may connect: `"same-host"`, an origin such as `"https://app.example.com"` or `"https://*.example.com"`, or `"*"`. Others get 403 `origin-not-allowed`.',
+        'Web pages that may connect: `"same-host"`, an origin such as `"https://app.example.com"` or `"https://*.example.com"`, or `"*"`. What is written replaces the default. Others get 403 `origin-not-allowed`.',
       standard: '`["same-host"]`',
     },
     requireOrigin: {
@@ -60,7 +60,7 @@ const webSocket = section(
     },
     onRouteChange: {
       meaning:
-        'What happens to open sessions when another configuration sends them elsewhere, sets them otherwise or has the route no more: `"keep"`, `"drain"` closes them with 1012 one by one, `"close"` at once. Noticed within 10 s.',
+        'What happens to open sessions when another configuration sends them elsewhere, sets them otherwise or has the route no more: `"keep"`, `"drain"` closes them with 1012 one by one, `"close"` at once. Noticed within 20 s.',
       standard: '`"drain"`',
     },
     drainTime: { meaning: "Over which time they are drained.", standard: `\`"${formatMs(drainMs)}"\`` },

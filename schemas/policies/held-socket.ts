@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
 import { byteSize } from "../values/byte-size.ts";
-import { duration } from "../values/duration.ts";
+import { duration, formatMs } from "../values/duration.ts";
 import { flag, integer, listOf } from "../values/primitives.ts";
 import type { HeldSettings, ReconnectSettings } from "../web-socket-types.ts";
-import { isOn, switchable } from "./policy.ts";
+import { isOn, SECTION, switchable } from "./policy.ts";
 
 /** Longer an object with a connection to an origin is not kept. */
 const MAX_HOLD = 900_000;
@@ -31,8 +31,7 @@ export const DEFAULT_RECONNECT: ReconnectSettings = {
   skipAnswers: 0,
 };
 
-/** An origin that is lost is dialled again. */
-export const UpstreamReconnectSchema = closedObject({
+const RECONNECT = {
   enabled: v.optional(flag),
   on: v.optional(listOf(integer(1000, 4999), "an array of close codes; 1006 is none")),
   minDelay: v.optional(duration("ms", { min: 1, max: 60_000 })),
@@ -42,18 +41,46 @@ export const UpstreamReconnectSchema = closedObject({
   queueBytes: v.optional(byteSize(0)),
   replayFirst: v.optional(integer(0, 8)),
   skipAnswers: v.optional(integer(0, 8)),
-});
+};
+
+/** An origin that is lost is dialled again. */
+export const UpstreamReconnectSchema = v.pipe(
+  closedObject(RECONNECT),
+  v.forward(
+    v.check(
+      ({ minDelay, maxDelay }) => {
+        const standard = DEFAULT_RECONNECT;
+        return (minDelay ?? standard.minDelayMs) <= (maxDelay ?? standard.maxDelayMs);
+      },
+      `at most "maxDelay", which is ${formatMs(DEFAULT_RECONNECT.maxDelayMs)} unless it is written`,
+    ),
+    ["minDelay"],
+  ),
+);
+
+/** What is easily written a level too high. */
+const ELSEWHERE = Object.fromEntries(
+  Object.keys(RECONNECT)
+    .filter((field) => field !== "enabled")
+    .map((field) => [field, 'a known key: this one stands in "upstreamReconnect"']),
+);
 
 /** Sessions that outlive the connection of their client. */
 export const HeldSchema = v.pipe(
-  closedObject({
-    hold: v.optional(duration("ms", { min: 1, max: MAX_HOLD })),
-    ringMessages: v.optional(integer(1, 100_000)),
-    ringBytes: v.optional(v.pipe(byteSize(1), v.maxValue(32 * MIB, "at most 32 MiB"))),
-    resumeOn1001: v.optional(flag),
-    durable: v.optional(flag),
-    upstreamReconnect: v.optional(switchable(UpstreamReconnectSchema)),
-  }),
+  closedObject(
+    {
+      hold: v.optional(duration("ms", { min: 1, max: MAX_HOLD })),
+      ringMessages: v.optional(integer(1, 100_000)),
+      ringBytes: v.optional(v.pipe(byteSize(1), v.maxValue(32 * MIB, "at most 32 MiB"))),
+      resumeOn1001: v.optional(flag),
+      durable: v.optional(flag),
+      upstreamReconnect: v.optional(switchable(UpstreamReconnectSchema)),
+    },
+    {
+      wanted: SECTION,
+      elsewhere: { ...ELSEWHERE, reconnect: 'a known key; did you mean "upstreamReconnect"?' },
+    },
+  ),
   v.forward(
     v.check(
       ({ durable, ringBytes }) => durable !== true || (ringBytes ?? 0) <= MIB,

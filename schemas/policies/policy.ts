@@ -15,6 +15,8 @@ export function switchable<const Policy extends v.GenericSchema>(policy: Policy,
   return v.union([v.boolean(wanted), policy], wanted);
 }
 
+/** What is wanted of a section without a switch of its own. */
+export const SECTION = "an object; {} is all defaults";
 const SWITCH_OR_OBJECT = "true for the defaults, an object, or false to remove the policy";
 const OBJECT_OR_FALSE = "an object, or false to remove the policy";
 

@@ -5,9 +5,9 @@ import { duration } from "../values/duration.ts";
 import { flag, integer, listOf, oneOf } from "../values/primitives.ts";
 import type { CallbackSettings, MessageLimits, SharedSettings, WebSocketSettings } from "../web-socket-types.ts";
 import { HeldSchema, resolveHeld } from "./held-socket.ts";
-import { isOn, switchable } from "./policy.ts";
+import { isOn, removable, SECTION, switchable } from "./policy.ts";
 import { limitKeys } from "./rate-limit/limit-key.ts";
-import { RateLimitPolicySchema } from "./rate-limit/rate-limit.ts";
+import { RateLimitSchema } from "./rate-limit/rate-limit.ts";
 import { resolveRateLimits } from "./rate-limit/resolve.ts";
 
 const MIB = 2 ** 20;
@@ -59,15 +59,14 @@ export const DEFAULT_WEB_SOCKET: WebSocketSettings = {
 };
 
 const COUNT_OR_FALSE = "a whole number from 1, or false for any number";
-const count = v.union([v.literal(false, COUNT_OR_FALSE), integer(1)], COUNT_OR_FALSE);
+const count = v.union([v.literal(false, COUNT_OR_FALSE), integer(1, undefined, COUNT_OR_FALSE)], COUNT_OR_FALSE);
 
 /** Each session is a lease at the owner of its client, and an owner keeps 256 of them. */
 const MOST_SESSIONS = 250;
 const SESSIONS = `a whole number from 1 to ${MOST_SESSIONS}, or false for any number`;
-const sessions = v.union([v.literal(false, SESSIONS), integer(1, MOST_SESSIONS)], SESSIONS);
+const sessions = v.union([v.literal(false, SESSIONS), integer(1, MOST_SESSIONS, SESSIONS)], SESSIONS);
 
-/** What one side of a session may send. */
-export const MessageLimitsSchema = closedObject({
+const MESSAGE_LIMITS = {
   maxMessage: v.optional(
     v.pipe(
       byteSize(1),
@@ -80,13 +79,23 @@ export const MessageLimitsSchema = closedObject({
     v.union([v.literal(false, "a size, or false"), byteSize(1)], 'a size such as "1MiB", or false for any rate'),
   ),
   byteBurst: v.optional(byteSize(1)),
-});
+};
 
-const ORIGIN = '"*", "same-host", or an origin such as "https://app.example.com" or "https://*.example.com"';
+/** What one side of a session may send. */
+export const MessageLimitsSchema = closedObject(MESSAGE_LIMITS);
+
+const ORIGIN =
+  '"*", "same-host", or an origin as browsers send it: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
+/** Applications in a browser's clothes have schemes of their own; `ws` is none that a page comes from. */
 const origin = v.pipe(
   v.string(ORIGIN),
   v.toLowerCase(),
-  v.regex(/^(?:\*|same-host|https?:\/\/(?:\*\.)?[a-z0-9.-]+(?::\d{1,5})?)$/, ORIGIN),
+  v.regex(
+    /^(?:\*|same-host|(?!wss?:)[a-z][a-z0-9+.-]*:\/\/(?:(?:\*\.)?[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::\d{1,5})?)$/,
+    ORIGIN,
+  ),
+  // No browser sends a port that goes without saying.
+  v.transform((written) => written.replace(/^(https:.*):443$|^(http:.*):80$/, "$1$2")),
 );
 
 /** A timer of the runtime counts milliseconds in 31 bits. */
@@ -104,8 +113,7 @@ const BRIDGE_ONLY = [
   "sessionsPerRoute",
 ] as const;
 
-/** One connection to the origin for many clients. */
-export const SharedSchema = closedObject({
+const SHARED = {
   by: v.optional(limitKeys),
   between: v.optional(oneOf(["credentials", "anyone"])),
   clientMessages: v.optional(oneOf(["forward", "drop"])),
@@ -114,71 +122,88 @@ export const SharedSchema = closedObject({
   window: v.optional(byteSize(1)),
   overflow: v.optional(oneOf(["close", "drop-oldest"])),
   reconnect: v.optional(flag),
-});
+};
+
+/** One connection to the origin for many clients. */
+export const SharedSchema = closedObject(SHARED, { wanted: SECTION });
 
 const PING = "a text of 1 to 256 characters";
 const ping = v.pipe(v.string(PING), v.minLength(1, PING), v.maxLength(256, PING));
 
-/** Messages as requests. */
-export const CallbackSchema = closedObject({
+const CALLBACK = {
   batch: v.optional(integer(1, 100)),
   onFailure: v.optional(oneOf(["close", "drop"])),
   ping: v.optional(ping),
   pong: v.optional(ping),
-});
+};
+
+/** Messages as requests. */
+export const CallbackSchema = closedObject(CALLBACK, { wanted: SECTION });
 
 /** Modes that have a section of their own. */
 const SECTIONS = ["held", "shared", "callback"] as const;
 
+/** What is easily written a level too high. */
+const ELSEWHERE = Object.fromEntries(
+  Object.entries({
+    '"fromClient" or "fromUpstream"': Object.keys(MESSAGE_LIMITS),
+    '"held"': ["hold", "ringMessages", "ringBytes", "resumeOn1001", "durable", "upstreamReconnect"],
+    '"shared"': Object.keys(SHARED),
+    '"callback"': Object.keys(CALLBACK),
+  }).flatMap(([section, fields]) => fields.map((field) => [field, `a known key: this one stands in ${section}`])),
+);
+
 /** WebSockets of a route. */
 export const WebSocketSchema = v.pipe(
-  closedObject({
-    enabled: v.optional(flag),
-    mode: v.optional(oneOf(["splice", "bridge", "held", "shared", "callback"])),
-    held: v.optional(HeldSchema),
-    shared: v.optional(SharedSchema),
-    callback: v.optional(CallbackSchema),
-    required: v.optional(flag),
-    origins: v.optional(listOf(origin, `an array of ${ORIGIN}`)),
-    requireOrigin: v.optional(flag),
-    rejectAfterUpgrade: v.optional(flag),
-    handshakeTimeout: v.optional(duration("ms", { max: 300_000 })),
-    idle: v.optional(deadline),
-    maxLifetime: v.optional(deadline),
-    closeTimeout: v.optional(duration("ms", { max: 60_000 })),
-    onRouteChange: v.optional(oneOf(["keep", "drain", "close"])),
-    drainTime: v.optional(duration("ms", { max: 900_000 })),
-    fromClient: v.optional(MessageLimitsSchema),
-    fromUpstream: v.optional(MessageLimitsSchema),
-    maxBuffered: v.optional(byteSize(0)),
-    sessionsPerPrincipal: v.optional(sessions),
-    sessionsPerAddress: v.optional(sessions),
-    sessionsPerRoute: v.optional(sessions),
-    newSessions: v.optional(RateLimitPolicySchema),
+  closedObject(
+    {
+      enabled: v.optional(flag),
+      mode: v.optional(oneOf(["splice", "bridge", "held", "shared", "callback"])),
+      held: v.optional(HeldSchema),
+      shared: v.optional(SharedSchema),
+      callback: v.optional(CallbackSchema),
+      required: v.optional(flag),
+      origins: v.optional(listOf(origin, `an array of ${ORIGIN}`)),
+      requireOrigin: v.optional(flag),
+      rejectAfterUpgrade: v.optional(flag),
+      handshakeTimeout: v.optional(duration("ms", { max: 300_000 })),
+      idle: v.optional(deadline),
+      maxLifetime: v.optional(deadline),
+      closeTimeout: v.optional(duration("ms", { max: 60_000 })),
+      onRouteChange: v.optional(oneOf(["keep", "drain", "close"])),
+      drainTime: v.optional(duration("ms", { max: 900_000 })),
+      fromClient: v.optional(MessageLimitsSchema),
+      fromUpstream: v.optional(MessageLimitsSchema),
+      maxBuffered: v.optional(byteSize(0)),
+      sessionsPerPrincipal: v.optional(sessions),
+      sessionsPerAddress: v.optional(sessions),
+      sessionsPerRoute: v.optional(sessions),
+      newSessions: v.optional(removable(RateLimitSchema)),
+    },
+    { elsewhere: ELSEWHERE },
+  ),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const policy = dataset.value;
+    const refuse = (key: string, message: string) =>
+      addIssue({ message, path: [{ type: "object", origin: "value", input: { ...policy }, key, value: policy[key] }] });
+    const [section, ...others] = SECTIONS.filter((name) => policy[name] !== undefined);
+    const unseen = policy.mode === "splice" ? BRIDGE_ONLY.filter((field) => policy[field] !== undefined) : [];
+    if (unseen.length > 0) {
+      refuse("mode", `"bridge", or no ${unseen.join(", ")}: nobody sees the messages of a splice, nor its end`);
+    }
+    for (const other of others) refuse(other, `nothing beside "${section}": a session has one mode`);
+    if (section !== undefined && others.length === 0 && (policy.mode ?? section) !== section) {
+      refuse("mode", `"${section}", or no section "${section}"`);
+    }
   }),
-  v.forward(
-    v.check(
-      (policy) => policy.mode !== "splice" || BRIDGE_ONLY.every((field) => policy[field] === undefined),
-      `"bridge", or none of ${BRIDGE_ONLY.join(", ")}: nobody sees the messages of a splice, nor its end`,
-    ),
-    ["mode"],
-  ),
-  v.forward(
-    v.check(
-      (policy) => {
-        const sections = SECTIONS.filter((name) => policy[name] !== undefined);
-        return sections.length === 0 || (sections.length === 1 && (policy.mode ?? sections[0]) === sections[0]);
-      },
-      `the mode whose section is written, of ${SECTIONS.join(", ")}; and no two of these`,
-    ),
-    ["mode"],
-  ),
 );
 
 /** `webSocket`: a switch or the details. */
 export const WebSocketPolicySchema = switchable(WebSocketSchema);
 
-type WebSocketInput = v.InferOutput<typeof WebSocketPolicySchema>;
+/** `webSocket` as it is written. */
+export type WebSocketInput = v.InferOutput<typeof WebSocketPolicySchema>;
 
 /** What a level says of WebSockets; undefined: an upgrade is not one, and goes to the origin as an ordinary request. */
 export function resolveWebSocket(policy: WebSocketInput | undefined, route: string): WebSocketSettings | undefined {

@@ -4,9 +4,11 @@ import * as v from "valibot";
 export const flag = v.boolean("true or false");
 
 /** A whole number, both ends included. */
-export function integer(min: number, max: number = Number.MAX_SAFE_INTEGER) {
-  const wanted =
-    max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`;
+export function integer(
+  min: number,
+  max: number = Number.MAX_SAFE_INTEGER,
+  wanted = max === Number.MAX_SAFE_INTEGER ? `a whole number, at least ${min}` : `a whole number from ${min} to ${max}`,
+) {
   return v.pipe(v.number(wanted), v.safeInteger(wanted), v.minValue(min, wanted), v.maxValue(max, wanted));
 }
 

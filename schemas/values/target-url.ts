@@ -21,6 +21,7 @@ function faultOf(written: string): string | undefined {
   if (written.length > LONGEST) return `${WANTED} of at most 2,048 characters`;
   // The parser drops tabs and line breaks, reads a backslash as a slash, and does without slashes altogether.
   if (/[\s\\\p{Cc}]/u.test(written)) return `${WANTED} without spaces, control characters and backslashes`;
+  if (/^wss?:/i.test(written)) return `${WANTED}: WebSockets are dialled by these, too`;
   if (!/^https?:\/\/[^/]/i.test(written) || !URL.canParse(written))
     return `${WANTED}, such as "https://api.example.com/v1"`;
   const url = new URL(written);

@@ -54,6 +54,7 @@ describe("a target", () => {
     ["https://user@example.com", USER_INFO],
     ["https://@example.com", USER_INFO],
     ["https://:@example.com", USER_INFO],
+    ["wss://example.com/live", "an absolute http or https URL: WebSockets are dialled by these, too"],
     ["https://example.com/?a=1", "an absolute http or https URL without a query"],
     ["https://example.com?", "an absolute http or https URL without a query"],
     [`https://example.com/${"a".repeat(2_029)}`, "an absolute http or https URL of at most 2,048 characters"],

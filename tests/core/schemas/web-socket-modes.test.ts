@@ -67,7 +67,7 @@ it("reads how messages become requests", () => {
 it.each([
   [{ mode: "bridge", shared: {} }, "webSocket.mode"],
   [{ mode: "shared", callback: {} }, "webSocket.mode"],
-  [{ shared: {}, callback: {} }, "webSocket.mode"],
+  [{ shared: {}, callback: {} }, "webSocket.callback"],
   [{ shared: { maxClients: 5_001 } }, "webSocket.shared.maxClients"],
   [{ shared: { window: 0 } }, "webSocket.shared.window"],
   [{ callback: { batch: 101 } }, "webSocket.callback.batch"],

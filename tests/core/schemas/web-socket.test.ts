@@ -2,6 +2,9 @@ import { describe, expect, it } from "vitest";
 import { parseConfig, type WebSocketSettings } from "../../../schemas/index.ts";
 import { DEFAULT_WEB_SOCKET } from "../../../schemas/policies/web-socket.ts";
 
+const ORIGIN =
+  '"*", "same-host", or an origin as browsers send it: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
+
 function parse(webSocket: unknown, document: object = {}) {
   return parseConfig({
     routes: [{ id: "live", prefix: "/live", target: "https://example.com", webSocket }],
@@ -56,7 +59,6 @@ describe("what a route makes of WebSockets", () => {
       fromClient: { maxMessage: "2KiB", messagesPerSecond: 7, bytesPerSecond: false },
       fromUpstream: { messagesPerSecond: 8, messageBurst: 9, bytesPerSecond: "3KiB", byteBurst: "4KiB" },
       maxBuffered: "5KiB",
-      sessionsPerPrincipal: 3,
       sessionsPerAddress: false,
       sessionsPerRoute: 250,
       newSessions: { requestsPerWindow: 1, windowSeconds: 1, by: "all" },
@@ -89,7 +91,7 @@ describe("what a route makes of WebSockets", () => {
         byteBurst: 4_096,
       },
       maxBuffered: 5_120,
-      sessions: { principal: 3, address: undefined, route: 250 },
+      sessions: { principal: 100, address: undefined, route: 250 },
     });
     expect(newSessions).toMatchObject([{ id: "web-socket:live", name: "new-sessions", by: [{ kind: "all" }] }]);
   });
@@ -153,22 +155,108 @@ it("holds sessions where that is asked for, by its defaults where nothing else i
   ]);
 });
 
-it.each([
-  [{ mode: "kept" }, "routes[0].webSocket.mode"],
-  [{ mode: "bridge", held: {} }, "routes[0].webSocket.mode"],
-  [{ held: {}, shared: {} }, "routes[0].webSocket.mode"],
-  [{ held: { hold: "16m" } }, "routes[0].webSocket.held.hold"],
-  [{ held: { durable: true, ringBytes: "2MiB" } }, "routes[0].webSocket.held.ringBytes"],
-  [{ held: { upstreamReconnect: { replayFirst: 9 } } }, "routes[0].webSocket.held.upstreamReconnect.replayFirst"],
-  [{ mode: "splice", idle: "1m" }, "routes[0].webSocket.mode"],
-  [{ origins: ["app.example.com"] }, "routes[0].webSocket.origins[0]"],
-  [{ origins: ["https://app.example.com/path"] }, "routes[0].webSocket.origins[0]"],
-  [{ origins: [] }, "routes[0].webSocket.origins"],
-  [{ fromClient: { maxMessage: "33MiB" } }, "routes[0].webSocket.fromClient.maxMessage"],
-  [{ sessionsPerRoute: 251 }, "routes[0].webSocket.sessionsPerRoute"],
-  [{ fromClient: { messagesPerSecond: 0 } }, "routes[0].webSocket.fromClient.messagesPerSecond"],
-  [{ heartbeat: "1s" }, "routes[0].webSocket.heartbeat"],
-])("refuses %j", (webSocket, path) => {
+/** What is refused: where, and what is wanted there. */
+const REFUSED: readonly [webSocket: unknown, path: string, wanted: string][] = [
+  [{ mode: "kept" }, "mode", 'one of "splice", "bridge", "held", "shared", "callback"'],
+  [{ mode: "bridge", held: {} }, "mode", '"held", or no section "held"'],
+  [{ held: {}, shared: {} }, "shared", 'nothing beside "held": a session has one mode'],
+  [{ mode: "shared", held: {}, callback: {} }, "callback", 'nothing beside "held": a session has one mode'],
+  [{ held: true }, "held", "an object; {} is all defaults"],
+  [
+    { held: { hold: "16m" } },
+    "held.hold",
+    'a duration such as "500ms", "30s", "5m", "1h" or "1d" or a number of milliseconds, from 1ms to 15m',
+  ],
+  [
+    { held: { durable: true, ringBytes: "2MiB" } },
+    "held.ringBytes",
+    "at most 1 MiB where it is durable: a batch is one row",
+  ],
+  [{ held: { replayFirst: 1 } }, "held.replayFirst", 'a known key: this one stands in "upstreamReconnect"'],
+  [
+    { held: { upstreamReconnect: { replayFirst: 9 } } },
+    "held.upstreamReconnect.replayFirst",
+    "a whole number from 0 to 8",
+  ],
+  [
+    { held: { upstreamReconnect: { minDelay: "6s" } } },
+    "held.upstreamReconnect.minDelay",
+    'at most "maxDelay", which is 5s unless it is written',
+  ],
+  [
+    { mode: "splice", idle: "1m", fromClient: {} },
+    "mode",
+    '"bridge", or no idle, fromClient: nobody sees the messages of a splice, nor its end',
+  ],
+  ...["app.example.com", "https://app.example.com/path", "wss://app.example.com", "https://*"].map(
+    (origin): [unknown, string, string] => [{ origins: [origin] }, "origins[0]", ORIGIN],
+  ),
+  [{ origins: [] }, "origins", `an array of ${ORIGIN}, at least one`],
+  [
+    { fromClient: { maxMessage: "33MiB" } },
+    "fromClient.maxMessage",
+    'at most 32 MiB, which is what the runtime takes; mode "splice" has no limit',
+  ],
+  [{ maxMessage: "1KiB" }, "maxMessage", 'a known key: this one stands in "fromClient" or "fromUpstream"'],
+  [{ sessionsPerRoute: 251 }, "sessionsPerRoute", "a whole number from 1 to 250, or false for any number"],
+  [
+    { fromClient: { messagesPerSecond: 0 } },
+    "fromClient.messagesPerSecond",
+    "a whole number from 1, or false for any number",
+  ],
+  [{ newSessions: 10 }, "newSessions", "an object, or false to remove the policy"],
+];
+
+it.each(REFUSED)("refuses %j", (webSocket, path, wanted) => {
   const parsed = parse(webSocket);
-  expect(parsed.ok ? [] : parsed.problems.map((problem) => problem.path)).toEqual([path]);
+  expect(parsed.ok ? [] : parsed.problems).toMatchObject([{ path: `routes[0].webSocket.${path}`, wanted }]);
+});
+
+it("refuses a field that it does not know", () => {
+  const parsed = parse({ heartbeat: "1s" });
+  expect(parsed.ok ? [] : parsed.problems.map(({ path }) => path)).toEqual(["routes[0].webSocket.heartbeat"]);
+});
+
+it("takes origins of applications, and those with a port that goes without saying", () => {
+  const origins = [
+    "capacitor://localhost",
+    "http://[::1]:3000",
+    "https://a.example.com:443",
+    "http://b.example.com:80",
+  ];
+  expect(settingsOf({ origins })?.origins).toEqual([
+    ...origins.slice(0, 2),
+    "https://a.example.com",
+    "http://b.example.com",
+  ]);
+});
+
+it.each([
+  [
+    { fromUpstream: { messageBurst: 5 } },
+    ".fromUpstream.messageBurst",
+    'nothing is bounded: there is no "messagesPerSecond"',
+  ],
+  [
+    { fromClient: { bytesPerSecond: false, byteBurst: 5 } },
+    ".fromClient.byteBurst",
+    'nothing is bounded: there is no "bytesPerSecond"',
+  ],
+  [{ callback: { pong: "here" } }, ".callback.pong", 'nothing is answered: there is no "ping"'],
+  [
+    { sessionsPerPrincipal: 5 },
+    ".sessionsPerPrincipal",
+    "nothing identifies clients yet: until authentication acts, nobody is counted",
+  ],
+])("warns of %j, which has no effect", (webSocket, path, message) => {
+  const parsed = parse(webSocket);
+  expect(parsed.ok ? parsed.warnings : parsed.problems).toEqual([{ path: `routes[0].webSocket${path}`, message }]);
+});
+
+it("warns of a route to which no handshake comes", () => {
+  const parsed = parseConfig({
+    routes: [{ prefix: "/", target: "https://example.com", methods: ["POST"], webSocket: true }],
+  });
+  const message = "no handshake comes here: GET is not among the route's methods";
+  expect(parsed.ok && parsed.warnings).toEqual([{ path: "routes[0].webSocket", message }]);
 });
