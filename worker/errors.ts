@@ -73,6 +73,7 @@ export const ERRORS = {
     title: "The origin is left alone for a while",
     proxyError: "destination_unavailable",
   },
+  draining: { status: 503, title: "No new sessions are taken for now" },
   overloaded: {
     status: 503,
     title: "More is asked of the origin than it can do",

@@ -29,6 +29,16 @@ export interface ReportMessage {
   readonly counts?: SocketCounts;
 }
 
+/** What a relay object is told in return. */
+export interface ReportReply {
+  readonly v: 1;
+  /** Absent: none is. */
+  readonly drained?: DrainedRoutes;
+}
+
+/** Routes that take no new sessions, by their ids: which were opened from then on, and until when. */
+export type DrainedRoutes = ReadonlyMap<string, { readonly since: number; readonly until: number }>;
+
 /** Which sessions are meant; null: whatever it is. */
 export interface SessionFilter {
   readonly route: string | null;
@@ -84,6 +94,8 @@ export interface OrderMessage {
         readonly reason: string;
         /** Spread evenly over so many ms; 0: all at once. */
         readonly spreadMs: number;
+        /** For so long the route takes no new sessions; the filter names it, and nothing else. Absent: as before; 0: at once again. */
+        readonly refuseNewMs?: number;
       };
 }
 

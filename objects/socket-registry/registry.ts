@@ -1,4 +1,5 @@
 import type {
+  DrainedRoutes,
   ListMessage,
   ReportMessage,
   SessionCursor,
@@ -20,6 +21,10 @@ export interface Registry {
   find(id: string, now: number): SessionEntry | undefined;
   /** Of the sessions that are listed, and of those that were. */
   summary(now: number): SessionSummary;
+  /** Lets a route have no new sessions until then. */
+  drain(route: string, since: number, until: number): void;
+  /** Undefined: there are none. */
+  drained(now: number): DrainedRoutes | undefined;
   /** Forgets whoever was not told of for a lease. */
   sweep(now: number): void;
   readonly size: number;
@@ -38,6 +43,7 @@ export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
   /** Those that found no room, until their leases would be over. */
   const turnedAway = new Map<string, number>();
   const counts: SocketCounts = new Map();
+  const drained = new Map<string, { readonly since: number; readonly until: number }>();
 
   /** No lease ends before. */
   let firstEnd = Infinity;
@@ -104,6 +110,13 @@ export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
         countPassed(all, entry);
       }
       return { v: 1, since, counts: all };
+    },
+    drain(route, since, until) {
+      drained.set(route, { since, until });
+    },
+    drained(now) {
+      for (const [route, { until }] of drained) if (until <= now) drained.delete(route);
+      return drained.size === 0 ? undefined : drained;
     },
     sweep,
     get size() {

@@ -10,6 +10,7 @@ import {
   type OrderMessage,
   type OrderReply,
   type ReportMessage,
+  type ReportReply,
   type SessionEntry,
   type SessionPage,
   type SessionSummary,
@@ -29,12 +30,13 @@ export class SocketRegistry extends DurableObject<Env> {
   #timer: ReturnType<typeof setTimeout> | null = null;
 
   /** Takes in what a relay object tells of its sessions. Throws a TypeError on a malformed message. */
-  report(message: ReportMessage): { readonly v: 1 } {
+  report(message: ReportMessage): ReportReply {
     insist("take the report", reportProblem(message));
     this.#toldAt = Date.now();
     this.#registry.report(message, this.#toldAt);
     this.#stay();
-    return { v: 1 };
+    const drained = this.#registry.drained(this.#toldAt);
+    return { v: 1, ...(drained !== undefined && { drained }) };
   }
 
   /** A page of the sessions that match. Throws a TypeError on a malformed message. */
@@ -56,8 +58,16 @@ export class SocketRegistry extends DurableObject<Env> {
   /** Gives an order to all sessions that match. Throws a TypeError on a malformed message. */
   async order(message: OrderMessage): Promise<OrderReply> {
     insist("give the order", orderProblem(message));
-    const meant = this.#registry.matching(message.filter, Date.now());
-    return giveOrder(meant, message.order, (object) => relayAt(this.env, object));
+    const now = Date.now();
+    const { filter, order: what } = message;
+    if (what.kind === "close" && what.refuseNewMs !== undefined && filter.route !== null) {
+      this.#registry.drain(filter.route, now, now + what.refuseNewMs);
+      // It is not to be forgotten with the last session.
+      this.#toldAt = now;
+      this.#stay();
+    }
+    const meant = this.#registry.matching(filter, now);
+    return giveOrder(meant, what, (object) => relayAt(this.env, object));
   }
 
   #stay(): void {

@@ -4,6 +4,7 @@ import { MAX_REPORTED, type ReportMessage } from "../socket-registry/registry-me
 import { REGISTRY_SHARDS, shardOfSession } from "../socket-registry/registry-shards.ts";
 import type { SocketRegistry } from "../socket-registry/socket-registry.ts";
 import type { SessionDescription } from "./session-control.ts";
+import { drainedUntil, noteDrained } from "./drained-routes.ts";
 import { keepCounts, takeCounts } from "./told-counts.ts";
 
 /**
@@ -38,8 +39,17 @@ interface RegistryEnv {
   readonly NAMING_SECRET?: string;
 }
 
-/** Makes the line. @param object the object's own id, as text: `ctx.id.toString()`. */
-export function createRegistration(env: RegistryEnv, object: string): Registration {
+/**
+ * Makes the line.
+ *
+ * @param object the object's own id, as text: `ctx.id.toString()`.
+ * @param turnAway called with the id of a session that should not have been opened, since its route is drained.
+ */
+export function createRegistration(
+  env: RegistryEnv,
+  object: string,
+  turnAway: (id: string) => void = () => undefined,
+): Registration {
   const told = new Map<string, { readonly sum: number; readonly at: number }>();
 
   async function report(sessions: readonly SessionDescription[], closed: readonly string[]): Promise<void> {
@@ -53,9 +63,11 @@ export function createRegistration(env: RegistryEnv, object: string): Registrati
   }
 
   return {
-    opened(session) {
-      told.set(session.id, { sum: sumOf(session), at: session.openedAt });
-      return report([session], []);
+    async opened(session) {
+      const { id, route, openedAt } = session;
+      told.set(id, { sum: sumOf(session), at: openedAt });
+      await report([session], []);
+      if (drainedUntil(route, openedAt) !== undefined) turnAway(id);
     },
     async closed(id, afterMs = 0) {
       told.delete(id);
@@ -108,7 +120,7 @@ async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Pr
     const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
     const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
     const late = scheduler.wait(REPORT_MS, { signal: done.signal }).catch(() => undefined);
-    await Promise.race([stub.report(message), late]);
+    noteDrained((await Promise.race([stub.report(message), late]))?.drained);
   } catch (error) {
     if (message.counts !== undefined) keepCounts(message.counts);
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));

@@ -10,6 +10,8 @@ import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
 import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
+import { drainedUntil } from "./drained-routes.ts";
+import { DRAINED } from "./own-closes.ts";
 import { createRegistration, LATER_MS } from "./registration.ts";
 import { createRouteWatch } from "./route-watch.ts";
 import { countHandshake } from "./told-counts.ts";
@@ -29,7 +31,9 @@ import type {
  */
 export abstract class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
-  readonly #registration = createRegistration(this.env, this.ctx.id.toString());
+  readonly #registration = createRegistration(this.env, this.ctx.id.toString(), (id) =>
+    this.#named(id)?.close(DRAINED),
+  );
   readonly #routeWatch = createRouteWatch((route) =>
     this.ctx.exports.Origin({ props: { route, requestId: "" } }).routeNow(),
   );
@@ -61,6 +65,8 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
   }
 
   async #answer(request: Request, opening: Opening): Promise<Response> {
+    const until = drainedUntil(opening.route, Date.now());
+    if (until !== undefined && isNew(opening)) return refused(drainedRoute(until));
     if (opening.held !== undefined) return this.#held.fetch(request, opening, opening.held);
     const places = placesOf(opening, this.env);
     const refusal = await places.take();
@@ -224,6 +230,15 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     headers.set("x-ws-session", id);
     return new Response(null, { status: 101, webSocket: socket, headers });
   }
+}
+
+function isNew({ held }: Opening): boolean {
+  return held === undefined || (held.recv === null && !held.isStatus);
+}
+
+function drainedRoute(until: number): Refusal {
+  const seconds = Math.max(1, Math.ceil((until - Date.now()) / 1_000));
+  return { code: "draining", detail: "This route takes no new sessions for now.", retryAfter: String(seconds) };
 }
 
 /** How a handshake is counted. */

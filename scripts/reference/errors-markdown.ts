@@ -39,6 +39,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "The origin's answer is not a whole HTTP response: a status that is not final, framing that contradicts itself, a body shorter than declared.",
   "dependency-unavailable":
     'The owner of a limit with `onError: "closed"` or of an idempotency key does not answer, or there is no valid configuration yet. Safe to repeat after `Retry-After`.',
+  draining:
+    "An operator drains this route's WebSocket sessions and lets it have no new ones (`refuseNew`). Come back after `Retry-After`.",
   overloaded:
     "More requests are in flight to the backend than `concurrency` lets this class have, or, in a batch, no connection became free in time. Nothing was sent: safe to repeat after `Retry-After`.",
   "upstream-response-too-large":

@@ -3,6 +3,7 @@ import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway.ts";
+import { shakeHands } from "../support/web-socket/client.ts";
 import { closed, listening } from "../support/web-socket-peers/peer.ts";
 
 const http = createServer();
@@ -219,6 +220,32 @@ describe("live sessions", () => {
     const last = Math.max(...overs.map(({ at }) => at));
     expect(last - began).toBeGreaterThan(400);
   });
+
+  it("are drained for good: their route takes no new ones, until it may again", async () => {
+    const [leaving] = await open("news", 1);
+    expect((await ask("POST", "/drain?route=news&spread=0&refuseNew=5m")).body).toMatchObject({ matched: 1, done: 1 });
+    expect((await leaving?.over)?.close).toBe("1012 closed by an operator");
+    // Whoever comes before that is known where he comes is closed at once.
+    const turnedAway: string[] = [];
+    await until(async () => {
+      const knock = await shakeHands(gateway.url, { path: "/news" });
+      if (knock.kind === "open") turnedAway.push(JSON.stringify(await knock.peer.behave().ended()));
+      else {
+        expect([knock.status, JSON.parse(knock.body)]).toMatchObject([503, { code: "draining" }]);
+        expect(Number(knock.headers.find(([name]) => name.toLowerCase() === "retry-after")?.[1])).toBeGreaterThan(200);
+      }
+      return knock.kind !== "open";
+    });
+    expect(turnedAway.filter((end) => end !== '{"code":1001,"reason":"draining","by":"fin"}')).toEqual([]);
+    await ask("POST", "/drain?route=news&spread=0&refuseNew=0");
+    // Isolates hear of it with their next report.
+    await open("chat", 1);
+    await until(async () => {
+      const knock = await shakeHands(gateway.url, { path: "/news" });
+      if (knock.kind === "open") knock.peer.destroy();
+      return knock.kind === "open";
+    });
+  });
 });
 
 /** What operators get wrong, and what they are told. */
@@ -241,6 +268,12 @@ const MISTAKES: readonly [method: string, path: string, told: string][] = [
     'query: got "sate", wanted route, principal, address, state, mode, all, reason, spread, code.',
   ],
   ["POST", "/broadcast?all=true&rout=chat", 'query: got "rout", wanted route, principal, address, state, mode, all.'],
+  [
+    "POST",
+    "/drain?route=chat&state=held&refuseNew=1m",
+    "refuseNew: wanted with route, and without any other filter: it is the route that takes no new ones.",
+  ],
+  ["POST", "/drain?route=chat&refuseNew=soon", 'refuseNew: got "soon", wanted a duration such as 30s, at most 15m.'],
   ["POST", "/drain?all=true&code=4000", "code: a drain closes with 1012; POST /admin/sockets/close takes a code."],
 ];
 

@@ -156,7 +156,7 @@ describe("an operator", () => {
         "/sockets/{id}/tap?direction=&sample=&bytes=&redact=",
         "POST /sockets/broadcast?route=&principal=&address=&state=&mode=&all=",
         "POST /sockets/close?route=&principal=&address=&state=&mode=&all=&code=&reason=&spread=",
-        "POST /sockets/drain?route=&principal=&address=&state=&mode=&all=&spread=&reason=",
+        "POST /sockets/drain?route=&principal=&address=&state=&mode=&all=&spread=&refuseNew=&reason=",
         "/egress",
       ],
     };

@@ -19,6 +19,7 @@ beforeAll(async () => {
       stored: { held: { durable: true }, ...ANY_RATE },
       short: { held: { hold: "500ms", ringMessages: 3 }, closeTimeout: "600ms", handshakeTimeout: "400ms" },
       leaving: { held: { resumeOn1001: true } },
+      drained: { mode: "held" },
       other: { mode: "held", required: true },
       again: { held: { upstreamReconnect: { replayFirst: 1, minDelay: "20ms", giveUp: "400ms", queueMessages: 3 } } },
     },
@@ -306,6 +307,22 @@ describe("what operators do with a session", () => {
     upstream.behave();
     expect(await upstream.ended()).toMatchObject({ code: 1000 });
   });
+});
+
+it("a route that is drained lets those in that come back, and nobody else", async () => {
+  const { sid, client, upstream } = await open("drained");
+  await relayed.admin("POST", "sockets/drain?route=drained&spread=0&refuseNew=1m");
+  expect((await client.behave().ended()).code).toBe(1012);
+  const back = await resume("drained", sid);
+  upstream.text("still here");
+  expect(await texts(back, 1)).toEqual(["still here"]);
+  await eventually("a refusal", async () => {
+    const knock = await comeBack("drained", randomBytes(16).toString("base64url"), "");
+    if (knock.kind === "open") knock.peer.destroy();
+    return knock.status === 503 || undefined;
+  });
+  expect((await status("drained", sid)).body).toMatchObject({ live: true });
+  upstream.destroy();
 });
 
 describe("an origin that is lost", () => {

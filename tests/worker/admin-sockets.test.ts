@@ -135,7 +135,7 @@ describe("an order that cannot be carried out", () => {
   it.each([
     ["DELETE", "/x?code=1006", "code: got 1006, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999."],
     ["DELETE", "/x?code=abc", 'code: got "abc", wanted a whole number from 1000 to 4999.'],
-    ["DELETE", `/x?reason=${"x".repeat(124)}`, "reason: wanted at most 123 bytes."],
+    ["DELETE", `/x?reason=${"x".repeat(124)}`, "reason: got 124 characters, wanted at most 123 bytes."],
     ["POST", "/close", "query: got no filter, wanted route, principal, address, state, mode or all=true."],
     ["POST", "/close?all=true&route=a", /^query: got all=true and a filter, wanted route/],
     ["POST", "/close?all=yes", /^query: got no filter/],

@@ -113,7 +113,7 @@ const RESOURCES = [
   "/sockets/{id}/tap?direction=&sample=&bytes=&redact=",
   "POST /sockets/broadcast?route=&principal=&address=&state=&mode=&all=",
   "POST /sockets/close?route=&principal=&address=&state=&mode=&all=&code=&reason=&spread=",
-  "POST /sockets/drain?route=&principal=&address=&state=&mode=&all=&spread=&reason=",
+  "POST /sockets/drain?route=&principal=&address=&state=&mode=&all=&spread=&refuseNew=&reason=",
   "/egress",
 ];
 
@@ -156,7 +156,9 @@ resources
   .get("/sockets/:id/tap", takes(...TAP_OPTIONS), (request, context) => tapSocket(idOf(request), context))
   .post("/sockets/broadcast", takes(...FILTERS, "all"), (_request, context) => broadcast(context))
   .post("/sockets/close", takes(...FILTERS, ...ENDING, "code"), (_request, context) => closeSockets(context))
-  .post("/sockets/drain", takes(...FILTERS, ...ENDING, "code"), (_request, context) => drainSockets(context))
+  .post("/sockets/drain", takes(...FILTERS, ...ENDING, "refuseNew", "code"), (_request, context) =>
+    drainSockets(context),
+  )
   .get("/egress", (_request, context) => readEgress(context))
   .get("/status", (_request, context) => readEgress(context));
 

@@ -5,7 +5,7 @@ import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
 import { REFUSAL, type Opening } from "../opening.ts";
-import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
+import { DRAINED, EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { placesOf } from "../places.ts";
 import { createRegistration } from "../registration.ts";
 import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
@@ -43,7 +43,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   const id = ctx.id.toString();
   const post = createAskBackend(ctx.exports, id);
   const store = callbackStore(ctx.storage);
-  const registration = createRegistration(env, id);
+  const registration = createRegistration(env, id, () => live && refuse(live, DRAINED));
   let live: LiveCallback | undefined;
 
   /** @param closing one that is not among the object's any more. */

@@ -60,13 +60,13 @@ export function closeOf(query: URLSearchParams, code: number): { readonly code: 
   return { code: asked, reason };
 }
 
-/** Over which time an order is spread, in ms; a duration such as `30s`. @throws GatewayError `invalid-request`. */
-export function spreadOf(query: URLSearchParams, otherwise: string): number {
-  const text = query.get("spread") ?? otherwise;
+/** How long something of an order takes, in ms; a duration such as `30s`. @throws GatewayError `invalid-request`. */
+export function timeOf(name: "spread" | "refuseNew", query: URLSearchParams, otherwise: string): number {
+  const text = query.get(name) ?? otherwise;
   if (text === "0") return 0;
   const parsed = v.safeParse(duration(undefined, { max: MAX_SPREAD_MS }), text);
   if (parsed.success) return parsed.output;
-  throw invalid(`spread: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m`);
+  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m`);
 }
 
 /** A whole number of the query. @throws GatewayError `invalid-request`. */

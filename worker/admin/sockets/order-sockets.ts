@@ -5,7 +5,7 @@ import { GatewayError } from "../../errors.ts";
 import { readBytes } from "../body.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
-import { closeOf, invalid, orderFilterOf, spreadOf } from "./asked-sockets.ts";
+import { closeOf, invalid, orderFilterOf, timeOf } from "./asked-sockets.ts";
 import { audited, sizeOfMessage, type SocketOrder } from "./audited.ts";
 import { askShards, findSession, noSession } from "./registry-owners.ts";
 
@@ -43,19 +43,23 @@ export async function broadcast({ env, query, request }: AdminContext): Promise<
 
 /** POST /admin/sockets/close?route=..&code=&reason=&spread=: closes all sessions that match, evenly over a time if one is given. */
 export async function closeSockets({ env, query }: AdminContext): Promise<Response> {
-  const close = { ...closeOf(query, KICKED), spreadMs: spreadOf(query, "0") };
+  const close = { ...closeOf(query, KICKED), spreadMs: timeOf("spread", query, "0") };
   const filter = orderFilterOf(query);
   return orderAll(env, { order: "close", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }
 
 /**
- * POST /admin/sockets/drain?route=..&spread=30s&reason=: asks the clients of all sessions that match to come back, with 1012, one
- * after the other over that time.
+ * POST /admin/sockets/drain?route=..&spread=30s&refuseNew=10m&reason=: asks the clients of all sessions that match to come back, with
+ * 1012, one after the other over that time. With `refuseNew` the route takes no new sessions for so long; 0 ends that.
  */
 export async function drainSockets({ env, query }: AdminContext): Promise<Response> {
   if (query.has("code")) throw invalid("code: a drain closes with 1012; POST /admin/sockets/close takes a code");
-  const close = { ...closeOf(query, COME_BACK), spreadMs: spreadOf(query, "30s") };
   const filter = orderFilterOf(query);
+  const isRefusing = query.has("refuseNew");
+  if (isRefusing && (filter.route === null || Object.values(filter).filter(Boolean).length > 1))
+    throw invalid("refuseNew: wanted with route, and without any other filter: it is the route that takes no new ones");
+  const refusing = isRefusing ? { refuseNewMs: timeOf("refuseNew", query, "0") } : {};
+  const close = { ...closeOf(query, COME_BACK), spreadMs: timeOf("spread", query, "30s"), ...refusing };
   return orderAll(env, { order: "drain", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }
 
