@@ -197,6 +197,11 @@ describe("a dial that comes to nothing", () => {
       if (came.kind === "refused") expect(JSON.parse(came.body)).toMatchObject({ code: "upstream-unreachable" });
       const peer = await openSocket(gone.gateway.url, { path: "/heard" });
       expect(await peer.behave().ended()).toMatchObject({ code: 1014, reason: "upstream-unreachable" });
+      const target = `http://127.0.0.1:${address.port}`;
+      for (const route of ["gone", "heard"]) {
+        const line = await gone.line("exchange", (one) => one["route"] === route);
+        expect(line).toMatchObject({ code: "upstream-unreachable", target });
+      }
     } finally {
       await gone.stop();
     }

@@ -29,6 +29,7 @@ export async function dialUpstream(exchange: Exchange, stop: AbortController): P
     const detail = known?.message ?? "The gateway failed while it dialled the origin.";
     const retryAfter = known?.headers["retry-after"] ?? null;
     answer.headers.set(REFUSAL, toField({ code: codeOf(error), detail, retryAfter }));
+    if (notes.target !== undefined) answer.headers.set(TARGET, notes.target);
     return answer;
   }
 }
