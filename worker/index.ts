@@ -11,6 +11,7 @@ export {
 } from "../objects/index.ts";
 export { Origin } from "./origin.ts";
 export { WebSocketRelay } from "./web-socket/dialling-relay.ts";
+export { Rejecting } from "./web-socket/reject-after-upgrade.ts";
 
 export default {
   fetch: handle,

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { beginHandshake, shakeHands } from "../support/web-socket/client.ts";
+import { beginHandshake, openSocket, shakeHands } from "../support/web-socket/client.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 let relayed: Relayed;
@@ -13,6 +13,7 @@ beforeAll(async () => {
       fromUpstream: { bytesPerSecond: "1KiB", byteBurst: "64KiB" },
       maxBuffered: "16KiB",
     },
+    told: { origins: ["https://app.example.com"], rejectAfterUpgrade: true, closeTimeout: "300ms" },
     one: { mode: "bridge", sessionsPerAddress: 1 },
   });
 });
@@ -70,6 +71,14 @@ it("refuses who has all places, and comes again and again, without an object for
   expect(asked).toBeLessThan(50);
   client.destroy();
   upstream.destroy();
+});
+
+it("who is told a refusal by a close code, and does not answer it, is dropped", async () => {
+  const peer = await openSocket(relayed.gateway.url, {
+    path: "/told/held",
+    headers: { Origin: "http://evil.example" },
+  });
+  expect(await peer.ended()).toMatchObject({ code: 4403, reason: "origin-not-allowed" });
 });
 
 it("a flood of empty messages ends the session like one of large ones", async () => {

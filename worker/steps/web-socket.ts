@@ -20,7 +20,7 @@ export function handshake(settings: WebSocketSettings): Step {
       const isReadable = error instanceof GatewayError && error.code !== "upgrade-required";
       if (!settings.rejectAfterUpgrade || !isReadable) throw error;
       exchange.notes.code = error.code;
-      return rejectAfterUpgrade(exchange, error);
+      return await rejectAfterUpgrade(exchange, error, settings.closeMs);
     }
   };
 }
