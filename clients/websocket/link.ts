@@ -1,28 +1,11 @@
 import { escapeText, readText, type ControlFrame } from "./control-frames.ts";
 import { createCopies, type Sendable } from "./copies.ts";
-import { delayBefore, type Settings } from "./options.ts";
+import type { LinkEvents } from "./link-events.ts";
+import type { Settings } from "./options.ts";
 import { newSessionId, whenOnline, type Socket } from "./platform.ts";
 import { createReceivedAcks } from "./received-acks.ts";
+import { createRetries } from "./retries.ts";
 import { askStatus, type SessionStatus } from "./session-status.ts";
-
-/** A session that cannot go on. */
-export interface Lost {
-  readonly code: number;
-  readonly reason: string;
-  /** What was sent and is not known to have come, the oldest first. */
-  readonly unconfirmed: readonly Sendable[];
-}
-
-/** What a link tells; nothing after `lost` or `ended`. */
-export interface LinkEvents {
-  opened(): void;
-  message(data: unknown, origin: string): void;
-  reconnecting(attempt: number, delayMs: number): void;
-  resumed(resent: number): void;
-  restarted(restarts: number): void;
-  lost(lost: Lost): void;
-  ended(code: number, reason: string, wasClean: boolean): void;
-}
 
 /** One session at the gateway, over as many connections as it takes. */
 export interface Link {
@@ -40,12 +23,15 @@ export interface Link {
 const [COME_BACK, SUPERSEDED, GONE, HOLD_OVERFLOW] = [1012, 4409, 4410, 4413] as const;
 /** There was no Close frame. */
 const LOST = 1006;
-const SOCKET_CONNECTING = 0;
+const [SOCKET_CONNECTING, SOCKET_OPEN] = [0, 1] as const;
 
 /** Connects, and tells what comes of it. Nothing is told before it has returned. */
 export function createLink(url: URL, protocols: string | string[], settings: Settings, events: LinkEvents): Link {
   const { control, giveUpMs, random } = settings;
+  const retries = createRetries(settings);
   const copies = createCopies(settings.copies);
+  /** Connections that were left for others and are not closed; the gateway may still believe in one of them. */
+  const left = new Set<Socket>();
   let session = newSessionId();
   let known: SessionStatus | undefined;
   let isResumable = true;
@@ -58,9 +44,9 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let early: { readonly data: unknown; readonly origin: string }[] = [];
   let closing: { readonly code: number | undefined; readonly reason: string | undefined } | undefined;
   let isOver = false;
-  let attempt = 0;
-  let failingSince = 0;
   let isAsking = false;
+  let askAgainAt = 0;
+  let stopListening = () => {};
   const acks = control ? createReceivedAcks((frame) => socket?.send(frame)) : undefined;
   const timers: { retry?: Timer; drain?: Timer } = {};
 
@@ -82,9 +68,9 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     made.binaryType = binaryType;
     socket = made;
     timers.retry = setTimeout(() => {
+      retry();
       // Browsers shake hands with a host one at a time.
       if (made.readyState === SOCKET_CONNECTING) made.close();
-      retry();
     }, settings.handshakeTimeoutMs);
     made.addEventListener("open", () => {
       if (socket !== made || control) return;
@@ -97,16 +83,22 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     // Some throw where nobody listens; what is to be done about it comes with the close.
     made.addEventListener("error", () => {});
     made.addEventListener("close", ({ code, reason, wasClean }) => {
+      left.delete(made);
       if (socket === made) closed(code, reason, wasClean);
     });
   }
 
   /**
    * Never with a Close frame, which would end the session: whoever connects next takes the connection over. Nor by giving up a handshake,
-   * for which Chromium sends a Close frame with 1001 if the answer is there already.
+   * for which Chromium sends a Close frame with 1001 if the answer is there already. One that has never been open holds nothing but
+   * a session that nobody would come back for.
    */
   function leave(): void {
+    const before = socket;
     socket = undefined;
+    if (!isOpen) before?.close();
+    else if (before !== undefined && before.readyState <= SOCKET_OPEN) left.add(before);
+    clearTimeout(timers.drain);
     isReady = false;
     early = [];
     acks?.stop();
@@ -162,7 +154,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   function ready(made: Socket, messages: readonly Sendable[]): void {
     clearTimeout(timers.retry);
     isReady = true;
-    attempt = 0;
+    retries.connected(Date.now());
     for (const message of messages) made.send(wired(message));
   }
 
@@ -189,6 +181,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
         copies.confirm(frame.n);
         return;
       case "drain":
+        clearTimeout(timers.drain);
         timers.drain = setTimeout(connect, random() * frame.inMs);
     }
   }
@@ -213,31 +206,31 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   function retry(): void {
     leave();
     clearTimeout(timers.retry);
-    if (attempt === 0) failingSince = Date.now();
-    if (Date.now() - failingSince >= giveUpMs) {
-      if (isOpen) lose(LOST, `no connection for ${giveUpMs} ms`);
-      else end(LOST, "", false);
+    if (closing !== undefined) {
+      end(LOST, "", false);
       return;
     }
-    const delayMs = delayBefore(attempt, settings);
-    attempt += 1;
-    timers.retry = setTimeout(connect, delayMs);
-    events.reconnecting(attempt, delayMs);
+    const next = retries.next(Date.now());
+    if (next !== undefined) {
+      timers.retry = setTimeout(connect, next.delayMs);
+      events.reconnecting(next.attempt, next.delayMs);
+    } else if (isOpen) lose(LOST, `no connection for ${giveUpMs} ms`);
+    else end(LOST, "", false);
   }
 
   function finish(code: number): void {
     isOver = true;
-    const left = socket;
+    if (socket !== undefined) left.add(socket);
     leave();
-    // It may hold a session of ours that nobody will come back for.
-    left?.close(code === LOST ? undefined : code);
-    for (const timer of [timers.retry, timers.drain]) clearTimeout(timer);
+    clearTimeout(timers.retry);
+    // They may hold a session of ours that nobody will come back for.
+    for (const one of left) one.close(code === LOST ? undefined : code);
     stopListening();
   }
 
-  function lose(code: number, reason: string): void {
+  function lose(code: number, reason: string, unkept: readonly Sendable[] = []): void {
     finish(code);
-    events.lost({ code, reason, unconfirmed: copies.all() });
+    events.lost({ code, reason, unconfirmed: [...copies.all(), ...unkept] });
   }
 
   function end(code: number, reason: string, wasClean: boolean): void {
@@ -246,22 +239,25 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   }
 
   async function trim(): Promise<void> {
-    if (isAsking) return;
+    if (isAsking || !isResumable || Date.now() < askAgainAt) return;
     isAsking = true;
     const status = await askStatus(address(), settings);
     isAsking = false;
-    if (typeof status === "object" && status.epoch === (known?.epoch ?? status.epoch)) copies.confirm(status.recv);
+    if (typeof status !== "object") askAgainAt = Date.now() + settings.maxDelayMs;
+    else if (status.epoch === (known?.epoch ?? status.epoch)) copies.confirm(status.recv);
   }
 
-  const stopListening = whenOnline(() => {
-    if (!isOver && socket === undefined) connect();
-  });
   connect();
+  stopListening = whenOnline(() => {
+    // Whoever was without a network has most likely lost a connection too that looks well.
+    const isDoubtful = isReady && isResumable && known !== undefined;
+    if (!isOver && closing === undefined && (socket === undefined || isDoubtful)) connect();
+  });
   return {
     send(message, bytes) {
       if (isOver) return;
       if (!copies.add(message, bytes, isReady)) {
-        lose(HOLD_OVERFLOW, "more was sent while there was no connection than can be kept");
+        lose(HOLD_OVERFLOW, "more was sent while there was no connection than can be kept", [message]);
         return;
       }
       if (!isReady) return;
@@ -270,9 +266,14 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     },
     close(code, reason) {
       closing = { code, reason };
+      clearTimeout(timers.drain);
       if (isReady) socket?.close(code, reason);
-      // With nothing connected there is nobody to say it to; the gateway ends what it holds by itself.
-      else if (!isOpen || socket === undefined) end(LOST, "", false);
+      else if (!isOpen || socket === undefined) {
+        // With nothing connected there is nobody to say it to; the gateway ends what it holds by itself.
+        finish(LOST);
+        // No WebSocket tells of its end before `close` has returned.
+        setTimeout(events.ended, 0, LOST, "", false);
+      }
     },
     reconnect() {
       if (!isOver && closing === undefined) connect();

@@ -9,6 +9,8 @@ export interface ResumableOptions {
   readonly minDelayMs?: number;
   /** Between tries, at most, in ms. Default 5,000. */
   readonly maxDelayMs?: number;
+  /** After a connection that has lasted so long the next try is a first one again, in ms. Default 5,000. */
+  readonly stableMs?: number;
   /** How long one try may take, in ms. Default 10,000. */
   readonly handshakeTimeoutMs?: number;
   /** What to do once a session is lost: end with `close` (default), or open a new one, after the event `lost` has said so. */
@@ -37,10 +39,12 @@ export interface Settings extends Required<Omit<ResumableOptions, "fetch">> {
 
 /** Fills in what is left out. */
 export function settingsOf(options: ResumableOptions): Settings {
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return {
     giveUpMs: 300_000,
     minDelayMs: 100,
     maxDelayMs: 5_000,
+    stableMs: 5_000,
     handshakeTimeoutMs: 10_000,
     onLost: "close",
     control: false,
@@ -51,14 +55,6 @@ export function settingsOf(options: ResumableOptions): Settings {
     // As a method of nothing else, which browsers insist on.
     fetch: (...args) => fetch(...args),
     binaryType: "blob",
-    ...options,
+    ...Object.fromEntries(given),
   };
-}
-
-/** How long to wait before try number `attempt`, from 0 on: any time up to a bound that doubles, so that clients of a gateway that fell don't come all at once. */
-export function delayBefore(
-  attempt: number,
-  { minDelayMs, maxDelayMs, random }: Pick<Settings, "minDelayMs" | "maxDelayMs" | "random">,
-): number {
-  return Math.floor(random() * Math.min(maxDelayMs, minDelayMs * 2 ** Math.min(attempt, 30)));
 }

@@ -1,5 +1,6 @@
 import type { Sendable } from "./copies.ts";
-import { createLink, type Link, type Lost } from "./link.ts";
+import { createLink, type Link } from "./link.ts";
+import type { Lost } from "./link-events.ts";
 import { settingsOf, type ResumableOptions, type Settings } from "./options.ts";
 import { closeEvent, pageUrl, utf8Length } from "./platform.ts";
 
@@ -150,7 +151,10 @@ export class ResumableWebSocket extends EventTarget {
         this.#readyState = OPEN;
         this.dispatchEvent(new Event("open"));
       },
-      message: (data, origin) => this.dispatchEvent(new MessageEvent("message", { data, origin })),
+      message: (data, origin) => {
+        // As a WebSocket: what comes after `close` is not shown.
+        if (this.#readyState === OPEN) this.dispatchEvent(new MessageEvent("message", { data, origin }));
+      },
       reconnecting: (attempt, delayMs) => this.#tell("reconnecting", { attempt, delayMs }),
       resumed: (resent) => this.#tell("resumed", { resent }),
       restarted: (restarts) => this.#tell("restarted", { restarts }),

@@ -17,7 +17,7 @@ export interface SessionStatus {
  */
 export async function askStatus(
   socketUrl: string,
-  { fetch: get, headers }: Pick<Settings, "fetch" | "headers">,
+  { fetch: get, headers, handshakeTimeoutMs }: Pick<Settings, "fetch" | "headers" | "handshakeTimeoutMs">,
 ): Promise<SessionStatus | "retry" | "none"> {
   try {
     const url = socketUrl.replace(/^ws/, "http");
@@ -25,9 +25,11 @@ export async function askStatus(
       headers: { ...headers(), accept: "application/json" },
       credentials: "include",
       cache: "no-store",
+      // Browsers have six connections for a host; those that hang would keep it from being asked again.
+      signal: AbortSignal.timeout(handshakeTimeoutMs),
     } as const;
     const response = await get(url, init);
-    if (response.status === 429 || response.status >= 500) return "retry";
+    if (response.status === 408 || response.status === 429 || response.status >= 500) return "retry";
     const document: unknown = response.ok ? await response.json().catch(() => undefined) : undefined;
     return isStatus(document) ? document : "none";
   } catch {

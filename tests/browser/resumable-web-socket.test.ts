@@ -177,4 +177,54 @@ describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
     await page.waitForFunction(() => got.length === 1);
     expect(await page.evaluate(() => got)).toEqual(["meanwhile"]);
   });
+
+  it("comes back then also from a connection that looks well: whoever was without a network has most likely lost it", async () => {
+    await open();
+    await page.evaluate(() => socket.addEventListener("resumed", () => told.push("resumed")));
+    // It comes back to what it knows that it can: not before it has asked.
+    await page.waitForFunction('told.length > 0 || void dispatchEvent(new Event("online"))');
+    session().send("after");
+    await page.waitForFunction(() => got.length > 0);
+    expect(await page.evaluate(() => [told[0], got, tries])).toEqual(["resumed", ["after"], 0]);
+  });
+
+  it.each(["closed while it connects", "closed by itself", "closed by the gateway"])(
+    "tells of its life as the platform's WebSocket does: %s",
+    async (how) => {
+      const lives: unknown[] = [];
+      for (const isOurs of [false, true]) {
+        const before = relay.sessions.length;
+        const life = page.evaluate(
+          ({ url, ours, ending }) => {
+            const told: string[] = [];
+            const made = ours
+              ? new client.ResumableWebSocket(url)
+              : new WebSocket(`${url}&_ws_session=${"n".repeat(22)}`);
+            const note = (what: string) => told.push(`${what} in state ${made.readyState}`);
+            made.addEventListener("open", () => {
+              note("open");
+              if (ending === "closed by itself") made.close(3_000, "bye");
+              note("after open");
+            });
+            made.addEventListener("error", () => note("error"));
+            if (ending === "closed while it connects") made.close();
+            note("at first");
+            return new Promise<string[]>((resolve) => {
+              made.addEventListener("close", (event) => {
+                note(`${event.constructor.name} ${event.code} ${event.reason} ${event.wasClean}`);
+                resolve(told);
+              });
+            });
+          },
+          { url: relay.url, ours: isOurs, ending: how },
+        );
+        if (how === "closed by the gateway") {
+          await relay.until(() => relay.sessions.length > before);
+          relay.sessions.at(-1)?.close(4_000, "enough");
+        }
+        lives.push(await life);
+      }
+      expect(lives[1]).toEqual(lives[0]);
+    },
+  );
 });

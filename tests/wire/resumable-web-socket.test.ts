@@ -206,7 +206,7 @@ describe.each(LEVELS)("a client, %s", (_how, options) => {
       {
         code: 4413,
         reason: "more was sent while there was no connection than can be kept",
-        unconfirmed: ["a", "b"],
+        unconfirmed: ["a", "b", "c"],
       },
     ]);
   });

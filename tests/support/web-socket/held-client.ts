@@ -10,12 +10,12 @@ export interface HeldClient {
   /** From the loss of a connection until the session went on, in ms. */
   readonly resumeMs: number[];
   /** Settles when something holds, looked at after each event. */
-  until(holds: () => boolean): Promise<void>;
+  readonly until: (holds: () => boolean) => Promise<void>;
 }
 
 /** Connects a client; it tries again at once. */
 export async function openHeld(url: string, options: ResumableOptions = {}): Promise<HeldClient> {
-  const socket = new ResumableWebSocket(url, [], { minDelayMs: 1, maxDelayMs: 50, ...options });
+  const socket = new ResumableWebSocket(url, [], { minDelayMs: 1, maxDelayMs: 50, stableMs: 0, ...options });
   socket.binaryType = "arraybuffer";
   const [got, told, resumeMs]: [unknown[], string[], number[]] = [[], [], []];
   let lostAt = 0;

@@ -45,6 +45,12 @@ export class ResumeRelay {
   refuses: number | undefined;
   /** Whether plain GETs are answered. */
   isKnown = true;
+  /** What plain GETs alone get: a status, or nothing at all; undefined: what there is to say. */
+  statusIs: number | "never" | undefined;
+  /** Plain GETs. */
+  gets = 0;
+  /** Plain GETs that nobody answers, and that were not withdrawn. */
+  hanging = 0;
   /** Before the next handshake is answered; the network may let another one overtake it. */
   beforeNext: Promise<void> | undefined;
   onMessage: ((session: RelayedSession, data: string | ArrayBuffer) => void) | undefined;
@@ -61,6 +67,16 @@ export class ResumeRelay {
     this.#server = createServer((request, response) => {
       const asked = this.#read(request);
       const session = typeof asked === "object" ? this.sessions.find(({ id }) => id === asked.session) : undefined;
+      this.gets += 1;
+      if (this.statusIs === "never") {
+        this.hanging += 1;
+        this.#changed();
+        response.on("close", () => {
+          this.hanging -= 1;
+          this.#changed();
+        });
+        return;
+      }
       response.on("finish", () => {
         this.answered += 1;
         this.#changed();
@@ -70,15 +86,19 @@ export class ResumeRelay {
         "access-control-allow-origin": request.headers.origin ?? "*",
         "access-control-allow-credentials": "true",
       };
-      if (this.refuses !== undefined || !this.isKnown || session === undefined) {
-        response.writeHead(this.refuses ?? 404, headers).end("{}");
+      const refuses = this.refuses ?? this.statusIs;
+      if (refuses !== undefined || !this.isKnown || session === undefined) {
+        response.writeHead(refuses ?? 404, headers).end("{}");
         return;
       }
       response.writeHead(200, headers).end(JSON.stringify(session.resume.status()));
     });
     this.#server.on("upgrade", (request: IncomingMessage, raw: Socket, head: Buffer) => {
       this.#raw.add(raw);
-      raw.on("close", () => this.#raw.delete(raw));
+      raw.on("close", () => {
+        this.#raw.delete(raw);
+        this.#changed();
+      });
       raw.on("error", () => {});
       const asked = this.#read(request);
       if (this.refuses !== undefined || typeof asked !== "object") {
@@ -102,6 +122,11 @@ export class ResumeRelay {
   get port(): number {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on TCP has such an address
     return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** WebSockets that are not closed, known to their sessions or not. */
+  get connections(): number {
+    return this.#raw.size;
   }
 
   get url(): string {

@@ -1,0 +1,20 @@
+import type { Sendable } from "./copies.ts";
+
+/** A session that cannot go on. */
+export interface Lost {
+  readonly code: number;
+  readonly reason: string;
+  /** What was sent and is not known to have come, the oldest first. */
+  readonly unconfirmed: readonly Sendable[];
+}
+
+/** What a link tells; nothing after `lost` or `ended`. */
+export interface LinkEvents {
+  opened(): void;
+  message(data: unknown, origin: string): void;
+  reconnecting(attempt: number, delayMs: number): void;
+  resumed(resent: number): void;
+  restarted(restarts: number): void;
+  lost(lost: Lost): void;
+  ended(code: number, reason: string, wasClean: boolean): void;
+}
