@@ -1,6 +1,8 @@
 import { LOST, relayClose, type Close, type Side } from "./close-codes.ts";
-import { admit, newFlow, release, waitMs, type Flow, type FlowLimits } from "./flow.ts";
+import { admit, release, waitMs, type Flow, type FlowLimits } from "./flow.ts";
+import { newLeg, type Leg } from "./leg.ts";
 import type { Line } from "./line.ts";
+import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "./own-closes.ts";
 import type { PassedMessage } from "./resume/ring.ts";
 
 /** What a bridge joins, and by which limits. */
@@ -49,36 +51,15 @@ export interface Bridge {
   forgetWaiting(): void;
 }
 
-interface Leg {
-  readonly side: Side;
-  readonly line: Line;
-  readonly flow: Flow;
-  /** What it has said and the other side has not been told. */
-  readonly queue: (PassedMessage & { readonly at: number })[];
-  /** A Close frame came from it, or it is lost. */
-  isOver: boolean;
-  /** It has been told that it is closed. */
-  isTold: boolean;
-  /** What the other side is told when the queue is empty. */
-  last: Close | undefined;
-  /** What it is answered, should the other side not answer in time. */
-  answer: Close;
-  timer: ReturnType<typeof setTimeout> | null;
-  lastAt: number | null;
-  /** Bytes that came after it was told that the session is closed. */
-  ignored: number;
-}
-
-const TOO_LARGE: Close = { code: 1009, reason: "message too large" };
-const TOO_MANY: Close = { code: 1008, reason: "too many messages" };
-const TOO_MUCH: Close = { code: 1013, reason: "too much data" };
 const FAILED: Close = { code: 1011, reason: "the gateway failed" };
-const AWAY: Close = { code: 1001, reason: "closed by the gateway" };
 
 /** What a message costs beside its bytes. */
 const MESSAGE_BYTES = 256;
 /** What a side may have on its way that cannot know yet: the buffers of two kernels. */
 export const IN_FLIGHT = 8 * 2 ** 20;
+
+/** A client that answers no close delays what its upstream is told for so long. */
+const CLIENT_FIRST_MS = 200;
 
 const encoder = new TextEncoder();
 /** Up to here a loop is faster than the encoder. */
@@ -94,25 +75,10 @@ export function bridge(terms: BridgeTerms): Bridge {
   let end: BridgeEnd | undefined;
   let isFinished = false;
   let deadline: ReturnType<typeof setTimeout> | null = null;
-  const client = legOf("client", terms.client, terms.fromClient);
-  const upstream = legOf("upstream", terms.upstream, terms.fromUpstream);
-
-  function legOf(side: Side, line: Line, limits: FlowLimits): Leg {
-    const flow = newFlow(limits, lastAt);
-    return {
-      side,
-      line,
-      flow,
-      queue: [],
-      isOver: false,
-      isTold: false,
-      last: undefined,
-      answer: AWAY,
-      timer: null,
-      lastAt: null,
-      ignored: 0,
-    };
-  }
+  /** What the upstream is told when the client has answered, or has had its time. */
+  let afterClient: Close | undefined;
+  const client = newLeg("client", terms.client, terms.fromClient, lastAt);
+  const upstream = newLeg("upstream", terms.upstream, terms.fromUpstream, lastAt);
 
   function listen(from: Leg, to: Leg): void {
     from.line.open(
@@ -206,6 +172,7 @@ export function bridge(terms: BridgeTerms): Bridge {
   function over(from: Leg, to: Leg, code: number, reason: string): void {
     if (from.isOver) return;
     from.isOver = true;
+    if (afterClient !== undefined) tell(upstream, afterClient);
     begin({ by: from.side, code });
     const { own, other } = relayClose(from.side, code, reason);
     if (own !== undefined) tell(from, own);
@@ -220,6 +187,19 @@ export function bridge(terms: BridgeTerms): Bridge {
     if (end !== undefined) return;
     end = first;
     deadline = setTimeout(force, closeMs);
+  }
+
+  /** The client first: of many that are closed at once, all have their connection closed before any upstream's answer takes the time. */
+  function closeInTurn(toClient: Close, toUpstream: Close): void {
+    end = { by: "gateway", code: toClient.code ?? 1005 };
+    for (const leg of [client, upstream]) stopWaiting(leg);
+    tell(client, toClient);
+    afterClient = toUpstream;
+    const firstMs = Math.min(CLIENT_FIRST_MS, closeMs);
+    deadline = setTimeout(() => {
+      tell(upstream, toUpstream);
+      deadline = setTimeout(force, closeMs - firstMs);
+    }, firstMs);
   }
 
   /** Somebody has not answered: it is told what there is to be told, and dropped. */
@@ -267,7 +247,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     isClosing: () => end !== undefined,
     closeCode: () => end?.code ?? null,
     close(toClient, toUpstream = toClient) {
-      if (end === undefined) shut(toClient, toUpstream);
+      if (end === undefined) closeInTurn(toClient, toUpstream);
     },
     sendToClient(message) {
       if (client.isTold || client.isOver) return "gone";
