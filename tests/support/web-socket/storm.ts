@@ -60,6 +60,9 @@ export async function storm(relayed: Relayed, path: string, options: StormOption
     }
     await client.until(() => client.got.length >= messages || client.socket.readyState !== 1);
     if (client.socket.readyState === 1) await origin.until(() => origin.got.length >= messages);
+    // The last blow may come after all has: what is closed without a connection ends with 1006.
+    const isBack = () => client.told.filter((what) => what === "resumed").length >= resets + takeovers;
+    await client.until(() => isBack() || client.socket.readyState !== 1);
     client.socket.close(1000);
     await client.until(() => client.told.some((what) => what.startsWith("close")));
     return { toOrigin: origin.got, toClient: client.got, told: client.told, resumeMs: client.resumeMs };
@@ -107,4 +110,9 @@ function shuffled(list: string[], random: ReturnType<typeof createRandom>): stri
 /** What should have come: `c1` to `c<count>`, or `s`. */
 export function numbered(prefix: "c" | "s", count: number): readonly string[] {
   return Array.from({ length: count }, (_, index) => `${prefix}${index + 1}`);
+}
+
+/** Whether exactly this came, in order. */
+export function sameSequence(got: readonly unknown[], wanted: readonly unknown[]): boolean {
+  return got.length === wanted.length && got.every((item, index) => item === wanted[index]);
 }
