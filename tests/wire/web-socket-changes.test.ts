@@ -19,7 +19,18 @@ const ROUTES: Readonly<Record<string, object>> = {
   cut: { mode: "splice", onRouteChange: "close" },
   same: { mode: "bridge", onRouteChange: "close" },
   gone: { mode: "bridge", drainTime: "500ms" },
+  off: { mode: "bridge", onRouteChange: "close" },
+  reset: { mode: "bridge", onRouteChange: "close" },
+  held: { mode: "held", onRouteChange: "close" },
+  shared: { mode: "shared", onRouteChange: "close" },
 };
+/** What some of them have instead, on the same target. */
+const CHANGED: Readonly<Record<string, unknown>> = {
+  off: false,
+  reset: { mode: "bridge", idle: "1h", onRouteChange: "close" },
+};
+/** Those that stay where they are. */
+const UNMOVED = ["same", ...Object.keys(CHANGED)];
 
 beforeAll(async () => {
   [before, after] = await Promise.all([WebSocketOrigin.start(), WebSocketOrigin.start()]);
@@ -41,10 +52,10 @@ function document(target: string, ids: readonly string[]): unknown {
     routes: ids.map((id) => ({
       id,
       prefix: `/${id}`,
-      target: id === "same" ? before.url : target,
+      target: UNMOVED.includes(id) ? before.url : target,
       // Not what a session is made of.
       timeouts: { total: target === before.url ? "20s" : "30s" },
-      webSocket: ROUTES[id],
+      webSocket: target === before.url ? ROUTES[id] : (CHANGED[id] ?? ROUTES[id]),
     })),
   };
 }
@@ -55,7 +66,7 @@ async function configure(version: number, config: unknown): Promise<void> {
 }
 
 it(
-  "sessions are kept, drained or closed when their route goes elsewhere or vanishes",
+  "sessions are kept, drained or closed when their route goes elsewhere, is set otherwise, switched off or vanishes",
   { timeout: PATIENCE_MS * 2 },
   async () => {
     const clients: Record<string, Peer> = {};
@@ -73,12 +84,20 @@ it(
       if (knock.kind === "open") knock.peer.destroy();
       expect(knock.status).toBe(404);
     }, PATIENCE_MS);
-    const ended = ["drain", "close", "cut", "gone"].map(async (id) => [id, await clients[id]?.ended()]);
+    const ended = ["drain", "close", "cut", "gone", "off", "reset", "held", "shared"].map(async (id) => [
+      id,
+      await clients[id]?.ended(),
+    ]);
     expect(Object.fromEntries(await Promise.all(ended))).toEqual({
       drain: { code: 1012, reason: "route changed", by: "fin" },
       close: { code: 1012, reason: "route changed", by: "fin" },
       cut: expect.objectContaining({ code: 1006 }),
       gone: { code: 1012, reason: "route changed", by: "fin" },
+      off: { code: 1012, reason: "route changed", by: "fin" },
+      reset: { code: 1012, reason: "route changed", by: "fin" },
+      // It would find its session again, with the origin that it has.
+      held: { code: 1001, reason: "route changed", by: "fin" },
+      shared: { code: 1012, reason: "route changed", by: "fin" },
     });
     for (const id of ["keep", "same"]) {
       clients[id]?.text("still here");
