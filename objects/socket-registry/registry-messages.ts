@@ -86,6 +86,8 @@ export interface SessionSummary {
 export interface OrderMessage {
   readonly v: 1;
   readonly filter: SessionFilter;
+  /** Where the order goes on; absent: it begins. */
+  readonly rest?: OrderRest;
   readonly order:
     | { readonly kind: "send"; readonly message: string | ArrayBuffer }
     | {
@@ -99,8 +101,18 @@ export interface OrderMessage {
       };
 }
 
-/** What has come of an order: how many sessions there were for each reply. */
-export type OrderReply = { readonly v: 1; readonly matched: number } & {
+/** What is left of an order that a shard has carried out in part. */
+export interface OrderRest {
+  readonly after: SessionCursor;
+  /** So many sessions have got it, of so many that there were when it was given. */
+  readonly given: number;
+  readonly of: number;
+  /** When it was given, by the clock of the shard, in ms since the epoch. */
+  readonly since: number;
+}
+
+/** What has come of an order, or of this part of it: how many sessions there were for each reply. `next`: null, it has been carried out. */
+export type OrderReply = { readonly v: 1; readonly matched: number; readonly next: OrderRest | null } & {
   readonly [Kind in ControlReply | "failed"]: number;
 };
 
@@ -140,10 +152,17 @@ export function listProblem({ v, filter, limit, after }: Unchecked<ListMessage>)
 }
 
 /** What is wrong with an order, in words for a log, or undefined. What it orders is the relays' to check. */
-export function orderProblem({ v, filter, order }: Unchecked<OrderMessage>): string | undefined {
+export function orderProblem({ v, filter, order, rest }: Unchecked<OrderMessage>): string | undefined {
   if (v !== 1) return wanted("v", v, VERSION_WANTED);
+  if (rest !== undefined && !isRest(rest)) return wanted("rest", rest, "the next of the reply before");
   if (typeof filter !== "object" || filter === null) return wanted("filter", filter, "an object");
   return typeof order === "object" && order !== null ? undefined : wanted("order", order, "an object");
+}
+
+function isRest(value: unknown): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  const { after, given, of, since }: Unchecked<OrderRest> = value;
+  return isCursor(after) && isCount(given) && isCount(of) && isCount(since);
 }
 
 function isCursor(value: unknown): boolean {

@@ -1,6 +1,6 @@
 import { DurableObject } from "cloudflare:workers";
 import { relayAt } from "../web-socket-relay/relay-stub.ts";
-import { giveOrder } from "./give-order.ts";
+import { giveOrder, partOf } from "./give-order.ts";
 import { createRegistry, LEASE_MS } from "./registry.ts";
 import {
   listProblem,
@@ -18,6 +18,9 @@ import {
 
 /** Counters stay for so long after the last session: operators who read them every few minutes miss none. */
 const COUNTS_MS = 900_000;
+
+/** Objects that take an order longer have failed it: whoever gave it waits for ten seconds. */
+const RELAYS_MS = 5_000;
 
 /**
  * One shard of the list of live WebSocket sessions, for operators. It stores nothing: no session outlives the object that
@@ -55,19 +58,25 @@ export class SocketRegistry extends DurableObject<Env> {
     return this.#registry.summary(Date.now());
   }
 
-  /** Gives an order to all sessions that match. Throws a TypeError on a malformed message. */
+  /** Gives an order to the sessions that match, or to as many as one invocation can. Throws a TypeError on a malformed message. */
   async order(message: OrderMessage): Promise<OrderReply> {
     insist("give the order", orderProblem(message));
     const now = Date.now();
-    const { filter, order: what } = message;
-    if (what.kind === "close" && what.refuseNewMs !== undefined && filter.route !== null) {
+    const { filter, order: what, rest } = message;
+    if (rest === undefined && what.kind === "close" && what.refuseNewMs !== undefined && filter.route !== null) {
       this.#registry.drain(filter.route, now, now + what.refuseNewMs);
       // It is not to be forgotten with the last session.
       this.#toldAt = now;
       this.#stay();
     }
-    const meant = this.#registry.matching(filter, now);
-    return giveOrder(meant, what, (object) => relayAt(this.env, object));
+    const part = partOf(this.#registry.matching(filter, now), rest, now);
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const timer = setTimeout(() => reject(new Error("late")), RELAYS_MS);
+    try {
+      return await giveOrder(part, what, (object) => relayAt(this.env, object), late);
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   #stay(): void {

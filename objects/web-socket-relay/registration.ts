@@ -120,7 +120,8 @@ async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Pr
     const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
     const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
     const late = scheduler.wait(REPORT_MS, { signal: done.signal }).catch(() => undefined);
-    noteDrained((await Promise.race([stub.report(message), late]))?.drained);
+    const reply = await Promise.race([stub.report(message), late]);
+    if (reply !== undefined) noteDrained(reply.drained);
   } catch (error) {
     if (message.counts !== undefined) keepCounts(message.counts);
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));

@@ -79,6 +79,29 @@ describe("a shard of the registry", () => {
     });
   });
 
+  it("gives an order to 500 objects at most, and says where it goes on", async () => {
+    await runInDurableObject(newShard(), async (object) => {
+      for (let index = 0; index < 600; index += 1) {
+        // No relay has such an id.
+        const holder = index.toString(16).padStart(64, "0");
+        object.report({ v: 1, object: holder, sessions: [description(`s${index}`)], closed: [] });
+      }
+      const order = { v: 1, filter: ANY, order: { kind: "close", code: 1012, reason: "", spreadMs: 0 } } as const;
+      const first = await object.order(order);
+      const { next } = first;
+      if (next === null) throw new Error("all of it was carried out at once");
+      const second = await object.order({ ...order, rest: next });
+      expect([first, second].map(({ matched, failed }) => [matched, failed])).toEqual([
+        [500, 500],
+        [100, 100],
+      ]);
+      expect([next.given, next.of, second.next]).toEqual([500, 600, null]);
+      await expect(object.order({ ...order, rest: { ...next, given: -1 } })).rejects.toThrow(
+        "cannot give the order: rest",
+      );
+    });
+  });
+
   it("refuses what it cannot read, in words", async () => {
     await runInDurableObject(newShard(), async (object) => {
       expect(() => object.report({ v: 1, object: "x", sessions: [], closed: [] })).toThrow(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { giveOrder, type OrderedRelay } from "../../../objects/socket-registry/give-order.ts";
+import { giveOrder, partOf, type OrderedRelay } from "../../../objects/socket-registry/give-order.ts";
 import type { SessionEntry } from "../../../objects/socket-registry/registry-messages.ts";
 import type { CloseOrder, ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
 import { description, objectId } from "./session-entry.ts";
@@ -45,12 +45,25 @@ function relays(reply: ControlReply = "done") {
   return { relayAt, closed, sent, most: () => most };
 }
 
-const NONE = { v: 1, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
+/** Sessions with an object each, in the order of the list. */
+function alone(count: number): readonly SessionEntry[] {
+  return Array.from({ length: count }, (_, index) =>
+    entry(`s${String(index).padStart(4, "0")}`, objectId(index.toString(16).replaceAll("b", "g"))),
+  );
+}
+
+const START = 1_790_000_000_000;
+
+function whole(entries: readonly SessionEntry[]) {
+  return partOf(entries, undefined, START);
+}
+
+const NONE = { v: 1, next: null, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
 
 describe("an order", () => {
   it("goes to each object once with all its sessions, and what fails fails for those alone", async () => {
     const { relayAt, sent } = relays();
-    expect(await giveOrder(sessions("abac"), { kind: "send", message: "hi" }, relayAt)).toEqual({
+    expect(await giveOrder(whole(sessions("abac")), { kind: "send", message: "hi" }, relayAt)).toEqual({
       ...NONE,
       matched: 4,
       done: 3,
@@ -65,7 +78,7 @@ describe("an order", () => {
   it("to close is spread evenly over its time", async () => {
     const { relayAt, closed } = relays();
     const order = { kind: "close", code: 1012, reason: "deploy", spreadMs: 1_000 } as const;
-    await giveOrder(sessions("acac"), order, relayAt);
+    await giveOrder(whole(sessions("acac")), order, relayAt);
     expect(closed).toEqual([
       {
         code: 1012,
@@ -88,20 +101,54 @@ describe("an order", () => {
 
   it("goes to a few objects at a time, and each reply is counted", async () => {
     const { relayAt, most } = relays("gone");
-    const letters = "0123456789acdef";
-    const many = Array.from({ length: 600 }, (_, index) => ({
-      ...description(`s${index}`),
-      object:
-        `${letters[index % 15]}${letters[Math.floor(index / 15) % 15]}${letters[Math.floor(index / 225)]}`.padStart(
-          64,
-          "0",
-        ),
-    }));
-    expect(await giveOrder(many, { kind: "send", message: "" }, relayAt)).toEqual({ ...NONE, matched: 600, gone: 600 });
+    const reply = await giveOrder(whole(alone(500)), { kind: "send", message: "" }, relayAt);
+    expect(reply).toEqual({ ...NONE, matched: 500, gone: 500 });
     expect(most()).toBe(50);
   });
 
+  it("has as many parts as it takes, each for 500 objects, and is spread over all of them", async () => {
+    const { relayAt, closed } = relays();
+    const order = { kind: "close", code: 1012, reason: "", spreadMs: 12_000 } as const;
+    const all = alone(1_200);
+    const first = partOf(all, undefined, START);
+    const replies = [await giveOrder(first, order, relayAt)];
+    // One has ended meanwhile, and one was opened that is not meant.
+    const later = [{ ...entry("new", objectId("a")), openedAt: START + 1 }, ...all.slice(1)];
+    const second = partOf(later, first.next ?? undefined, START + 1_000);
+    replies.push(await giveOrder(second, order, relayAt));
+    const third = partOf(later, second.next ?? undefined, START + 2_000);
+    replies.push(await giveOrder(third, order, relayAt));
+    expect(replies.map(({ matched, done }) => [matched, done])).toEqual([
+      [500, 500],
+      [500, 500],
+      [200, 200],
+    ]);
+    expect(third.next).toBeNull();
+    const told = closed.flatMap((one) => one.sessions);
+    expect(told.map(({ id }) => id)).toEqual(all.map(({ id }) => id));
+    expect([0, 499, 500, 999, 1_000, 1_199].map((index) => told[index]?.afterMs)).toEqual([
+      0, 4_990, 4_000, 8_990, 8_000, 9_990,
+    ]);
+  });
+
+  it("fails for objects that do not answer in time, and for those alone", async () => {
+    const { relayAt } = relays();
+    const silent = {
+      closeSessions: () => new Promise<never>(() => {}),
+      sendToSessions: () => new Promise<never>(() => {}),
+    };
+    const at = (object: string) => (object === objectId("c") ? silent : relayAt(object));
+    const { promise: late, reject } = Promise.withResolvers<never>();
+    const given = giveOrder(whole(sessions("aca")), { kind: "send", message: "" }, at, late);
+    await Promise.resolve();
+    reject(new Error("late"));
+    expect(await given).toEqual({ ...NONE, matched: 3, done: 2, failed: 1 });
+  });
+
   it("to nobody is one to nobody", async () => {
-    expect(await giveOrder([], { kind: "send", message: "" }, relays().relayAt)).toEqual({ ...NONE, matched: 0 });
+    expect(await giveOrder(whole([]), { kind: "send", message: "" }, relays().relayAt)).toEqual({
+      ...NONE,
+      matched: 0,
+    });
   });
 });

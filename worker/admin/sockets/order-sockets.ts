@@ -1,4 +1,4 @@
-import type { OrderMessage, OrderReply } from "../../../objects/socket-registry/registry-messages.ts";
+import type { OrderMessage } from "../../../objects/socket-registry/registry-messages.ts";
 import type { RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
 import type { ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
 import { GatewayError } from "../../errors.ts";
@@ -7,12 +7,10 @@ import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
 import { closeOf, invalid, orderFilterOf, timeOf } from "./asked-sockets.ts";
 import { audited, sizeOfMessage, type SocketOrder } from "./audited.ts";
-import { askShards, findSession, noSession } from "./registry-owners.ts";
+import { findSession, noSession, orderShards } from "./registry-owners.ts";
 
 /** What a client sends is bounded alike. */
 const MAX_MESSAGE_BYTES = 1_048_576;
-/** An order to thousands of objects. */
-const ORDER_MS = 10_000;
 /** Policy violation: a client that comes back by itself after any other would be back at once. */
 const KICKED = 1008;
 const COME_BACK = 1012;
@@ -77,7 +75,7 @@ async function orderOne(
 
 async function orderAll(env: Env, told: SocketOrder, message: OrderMessage): Promise<Response> {
   const carryOut = async () => {
-    const replies = await askShards<OrderReply>(env, (shard) => shard.order(message), ORDER_MS);
+    const replies = await orderShards(env, message);
     const totals = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
     for (const reply of replies) {
       for (const field of FIELDS) totals[field] += reply[field];

@@ -1,6 +1,11 @@
 import { addresses } from "../../../objects/address.ts";
-import type { SessionEntry } from "../../../objects/socket-registry/registry-messages.ts";
-import { isSessionId } from "../../../objects/socket-registry/registry-messages.ts";
+import {
+  isSessionId,
+  type OrderMessage,
+  type OrderReply,
+  type OrderRest,
+  type SessionEntry,
+} from "../../../objects/socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../../../objects/socket-registry/registry-shards.ts";
 import type { SocketRegistry } from "../../../objects/socket-registry/socket-registry.ts";
 import { relayAt, type RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
@@ -11,6 +16,8 @@ import { namingSecret } from "../../limits/client-address.ts";
 const shards = createDependency({ kind: "SocketRegistry", remembers: REGISTRY_SHARDS });
 const relays = createDependency({ kind: "WebSocketRelay", remembers: 256 });
 const DEADLINE_MS = 2_000;
+/** An order to hundreds of objects. */
+const ORDER_MS = 10_000;
 
 type Shard = DurableObjectStub<SocketRegistry>;
 
@@ -22,10 +29,22 @@ type Shard = DurableObjectStub<SocketRegistry>;
 export async function askShards<Reply>(
   env: Env,
   question: (shard: Shard) => Promise<Reply>,
-  deadlineMs = DEADLINE_MS,
 ): Promise<readonly Reply[]> {
-  const all = Array.from({ length: REGISTRY_SHARDS }, (_, index) => askShard(env, index, question, deadlineMs));
+  const all = Array.from({ length: REGISTRY_SHARDS }, (_, index) => askShard(env, index, question, DEADLINE_MS));
   return Promise.all(all);
+}
+
+/** Gives an order to every shard, part by part until all of it has been carried out. @throws GatewayError as `askShards` does. */
+export async function orderShards(env: Env, message: OrderMessage): Promise<readonly OrderReply[]> {
+  const all = Array.from({ length: REGISTRY_SHARDS }, async (_, index) => {
+    const replies: OrderReply[] = [];
+    for (let rest: OrderRest | null | undefined; rest !== null; rest = replies.at(-1)?.next ?? null) {
+      const part = rest === undefined ? message : { ...message, rest };
+      replies.push(await askShard(env, index, (shard) => shard.order(part), ORDER_MS));
+    }
+    return replies;
+  });
+  return (await Promise.all(all)).flat();
 }
 
 /** The session with this id, and the object that holds it. @throws GatewayError `not-found`, `dependency-unavailable`. */
