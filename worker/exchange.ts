@@ -50,6 +50,8 @@ export interface Exchange {
   readonly isUpgrade?: boolean;
   /** What the gateway says to the origin of it, by field; absent: nothing. */
   readonly event?: Readonly<Record<string, string>>;
+  /** A target of its backend, by URL, that is chosen only when there is no other. */
+  readonly avoided?: string;
   /** Where it goes, as a step has decided; what is kept of its answer is for the same placement alone. Absent: to the route's backend. */
   placement?: Placement;
   /** The whole body, where a step has read it; it is sent in place of the request's. */

@@ -4,7 +4,11 @@ import { OPENING, TARGET, type Opening, type Refusal } from "./opening.ts";
 export type Dialler = (request: Request, stop: AbortController) => Promise<Response>;
 
 /** Under which route, for whom and to where a session is dialled. */
-export type DialProps = Pick<Opening, "route" | "requestId" | "placement"> & Partial<Pick<Opening, "client">>;
+export type DialProps = Pick<Opening, "route" | "requestId" | "placement"> &
+  Partial<Pick<Opening, "client">> & {
+    /** A target that is chosen only when there is no other; null or absent: none. */
+    readonly avoided?: string | null;
+  };
 
 /** What came of a dial. */
 export type Dialled =

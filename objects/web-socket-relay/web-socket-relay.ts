@@ -139,7 +139,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     const changed = (session: LiveSession) => ctx.waitUntil(registration.opened(session.describe()));
     this.#heldRelay ??= createHeldRelay({
       storage: ctx.storage,
-      dialler: (opening) => this.dialler(opening),
+      dialler: (props) => this.dialler(props),
       places: (opening) => placesOf(opening, env),
       began: (session) => {
         this.#sessions.set(session.describe().id, session);

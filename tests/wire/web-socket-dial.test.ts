@@ -1,13 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
+import { openSocket, shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
 import { WebSocketOrigin } from "../support/web-socket/origin.ts";
 import { startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 let own: WebSocketOrigin;
 let other: WebSocketOrigin;
 let gone: string;
+let pairs: Readonly<Record<string, readonly [WebSocketOrigin, WebSocketOrigin]>>;
 let relayed: Relayed;
 
+const BALANCERS = ["weighted-random", "round-robin", "rendezvous"] as const;
 const MODES = ["splice", "bridge"] as const;
 
 beforeAll(async () => {
@@ -15,7 +17,17 @@ beforeAll(async () => {
   const closing = await WebSocketOrigin.start();
   gone = closing.url;
   await closing.stop();
-  const routes = MODES.flatMap((mode) => [
+  const started = BALANCERS.map(async (balance) => {
+    return [balance, [await WebSocketOrigin.start(), await WebSocketOrigin.start()]] as const;
+  });
+  pairs = Object.fromEntries(await Promise.all(started));
+  const held = BALANCERS.map((balance) => ({
+    id: `held-${balance}`,
+    prefix: `/held-${balance}`,
+    backend: balance,
+    webSocket: { held: { upstreamReconnect: { minDelay: "10ms" } } },
+  }));
+  const spread = MODES.flatMap((mode) => [
     {
       id: `tried-${mode}`,
       prefix: `/tried-${mode}`,
@@ -26,7 +38,11 @@ beforeAll(async () => {
     { id: `spread-${mode}`, prefix: `/spread-${mode}`, backend: "spread", webSocket: { mode } },
     { id: `broken-${mode}`, prefix: `/broken-${mode}`, backend: `broken-${mode}`, webSocket: { mode } },
   ]);
+  const routes = [...spread, ...held];
   const backends = {
+    ...Object.fromEntries(
+      BALANCERS.map((balance) => [balance, { targets: pairs[balance]?.map(({ url }) => ({ url })), balance }]),
+    ),
     own: { targets: [{ url: own.url }] },
     other: { targets: [{ url: other.url }] },
     spread: { targets: [{ url: `${own.url}/a` }, { url: `${own.url}/b` }], balance: "round-robin" },
@@ -42,7 +58,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await relayed?.stop();
-  await Promise.all([own?.stop(), other?.stop()]);
+  await Promise.all([own, other, ...Object.values(pairs).flat()].map((origin) => origin.stop()));
 });
 
 async function knock(path: string, options: HandshakeOptions = {}) {
@@ -77,3 +93,24 @@ describe.each(MODES)("the dial of a %s", (mode) => {
     expect(codes).toEqual(["upstream-unreachable", "breaker-open", "breaker-open"]);
   });
 });
+
+it.each(BALANCERS)(
+  "a held session whose target is killed goes on at another one of its backend: %s",
+  async (balance) => {
+    const mark = `mark=${balance}.`;
+    const targets = pairs[balance] ?? [];
+    const client = await openSocket(relayed.gateway.url, { path: `/held-${balance}/held?${mark}` });
+    client.text("one");
+    const sessions = targets.map(async (target) => ({ target, peer: await target.accept(mark) }));
+    const taken = await Promise.race(sessions);
+    expect(await taken.peer.hear()).toEqual({ kind: "text", text: "one" });
+    await taken.target.stop();
+    client.text("two");
+    const next = (await sessions[taken.target === targets[0] ? 1 : 0])?.peer;
+    expect(await next?.hear()).toEqual({ kind: "text", text: "two" });
+    next?.text("from another");
+    expect(await client.hear()).toEqual({ kind: "text", text: "from another" });
+    expect(client.isEnded).toBe(false);
+    client.destroy();
+  },
+);

@@ -69,7 +69,8 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     // One alone is asked whenever a request comes.
     if (targets.length > 1) for (const { breaker: one } of targets) one?.lookAfter(exchange, now);
     retries?.allowance.note(now);
-    const done: Done = { tried: [], refused: [], flights: [] };
+    const avoided = targets.findIndex(({ url }) => url === exchange.avoided);
+    const done: Done = { tried: avoided < 0 ? [] : [avoided], refused: [], flights: [] };
     const bringHead = hedge === undefined || !isHedgeable(outgoing) ? undefined : hedged(hedge, outgoing, done);
     const isCuttable = bringHead !== undefined || retries?.isRepeatable(outgoing) === true;
     const first = await runway.takeOff(exchange, { done, isCuttable });

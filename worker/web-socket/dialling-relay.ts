@@ -9,12 +9,13 @@ import { dialUpstream } from "./dial-upstream.ts";
  * entrypoint `Origin`, as other objects do, each message would pass a pump more, and an idle session be 27 KiB more.
  */
 export class WebSocketRelay extends Relay {
-  protected override dialler({ route, requestId, client, placement }: DialProps): Dialler {
+  protected override dialler({ route, requestId, client, placement, avoided }: DialProps): Dialler {
     const { env, ctx } = this;
     const props = { route, requestId, ...(client && { client }), ...(placement && { placement }) };
     return async (request, stop) => {
       try {
-        return await dialUpstream(await exchangeFor(request, props, { env, ctx }), stop);
+        const exchange = await exchangeFor(request, props, { env, ctx });
+        return await dialUpstream(typeof avoided === "string" ? { ...exchange, avoided } : exchange, stop);
       } catch (error) {
         if (stop.signal.aborted) throw error;
         return problemResponse(error, requestId);

@@ -1,4 +1,4 @@
-import { dial, type Dialled, type Dialler } from "../dial.ts";
+import { dial, type Dialled, type Dialler, type DialProps } from "../dial.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { Opening, Refusal } from "../opening.ts";
 import type { Places } from "../places.ts";
@@ -14,7 +14,7 @@ import type { HeldTerms } from "./held-terms.ts";
 /** The object that a session which is held lives in. */
 export interface HeldHost {
   readonly storage: DurableObjectStorage;
-  dialler(opening: Opening): Dialler;
+  dialler(props: DialProps): Dialler;
   places(opening: Opening): Places;
   began(session: LiveSession): void;
   changed(session: LiveSession): void;
@@ -174,11 +174,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     if (session.client.leaving > 0 && known === undefined && !isOpening) host.abort();
   }
 
-  async function redial(count: number): Promise<Dialled> {
+  async function redial(count: number, avoided: string | null): Promise<Dialled> {
     if (asked === undefined || opened === undefined) throw new Error("nothing was dialled before");
     const headers = new Headers(asked.headers);
     headers.set("x-ws-reconnect", String(count));
-    return dial(new Request(asked.url, { headers }), opened, host.dialler(opened));
+    return dial(new Request(asked.url, { headers }), opened, host.dialler({ ...opened, avoided }));
   }
 
   return {

@@ -25,8 +25,8 @@ export interface HeldParts {
 
 /** The object that it lives in. */
 export interface HeldSessionHost {
-  /** Dials the upstream for the nth time. */
-  redial(count: number): Promise<Dialled>;
+  /** Dials the upstream for the nth time, at another target than one that is `avoided` if there is one. */
+  redial(count: number, avoided: string | null): Promise<Dialled>;
   abort(): void;
   renew(now: number): void;
   /** Something about it has changed that operators look for. */
@@ -76,7 +76,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     reconnect,
     firsts,
     mostFirsts: reconnect?.replayFirst ?? 0,
-    redial: (count) => host.redial(count),
+    redial: (count, avoided) => host.redial(count, avoided),
     redialled: (outcome) => countReconnect(opening.route, outcome),
     lost: (unanswered) => countUnknown(opening.route, unanswered),
     changed: () => host.changed(),

@@ -28,8 +28,8 @@ export interface UpstreamLineTerms {
   /** The first messages that were passed on, to be said again; grows. */
   readonly firsts: PassedMessage[];
   readonly mostFirsts: number;
-  /** Dials for the nth time. */
-  redial(count: number): Promise<Dialled>;
+  /** Dials for the nth time. @param avoided the target that is to be left alone if there is another one; null: none. */
+  redial(count: number, avoided: string | null): Promise<Dialled>;
   /** What has come of it. */
   redialled(outcome: Reconnect): void;
   /** The connection is lost, having been told so much since it said something last. */
@@ -142,7 +142,8 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
 
   async function again(rules: ReconnectTerms): Promise<void> {
     count += 1;
-    const dialled = await terms.redial(count).catch(() => undefined);
+    // By turns the one that the balancer takes, which may be back by now, and another: some balancers take the same one always.
+    const dialled = await terms.redial(count, attempt % 2 === 0 ? target : null).catch(() => undefined);
     const isOpen = dialled?.kind === "open";
     if (isCut) return isOpen ? dialled.cut() : undefined;
     // The client was told that one, and cannot be told another.
