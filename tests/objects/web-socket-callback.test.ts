@@ -57,7 +57,7 @@ const LIMITS = {
 
 type Owner = Awaited<ReturnType<typeof open>>["owner"];
 
-async function open(places: Opening["places"] = []) {
+async function open(places: Opening["places"] = [], validUntil: number | null = null) {
   const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId(), { retry: { maxRetries: 0 } });
   const id = owner.id.toString();
   const opening: Opening = {
@@ -69,7 +69,7 @@ async function open(places: Opening["places"] = []) {
     requestId: "r",
     client: { address: "192.0.2.1", forwardedFor: "192.0.2.1" },
     principal: null,
-    validUntil: null,
+    validUntil,
     handshakeMs: 5_000,
     idleMs: 60_000,
     maxLifetimeMs: 3_600_000,
@@ -154,6 +154,18 @@ it("sleeps until it has been silent for too long, and is closed then", async () 
   expect(await over).toBe(4408);
   await until(() => events.length === 3);
   expect(events.at(-1)).toMatchObject({ name: "disconnect", close: "4408" });
+});
+
+it("ends with the credentials of its client, though it sleeps", async () => {
+  const validUntil = Date.now() + 10_000;
+  const { owner, over } = await open([], validUntil);
+  await evictDurableObject(owner);
+  expect(await kept(owner)).toEqual(["a session", validUntil]);
+  vi.setSystemTime(validUntil);
+  expect(await runDurableObjectAlarm(owner)).toBe(true);
+  expect(await over).toBe(4401);
+  await until(() => events.length === 2);
+  expect(events.at(-1)).toMatchObject({ name: "disconnect", close: "4401" });
 });
 
 it("the backend is told of the end until it has heard it, though the object dies in between", async () => {

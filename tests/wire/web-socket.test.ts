@@ -19,6 +19,8 @@ beforeAll(async () => {
         maxBuffered: "1MiB",
         closeTimeout: "600ms",
       },
+      held: { mode: "held" },
+      shared: { shared: { linger: "100ms" } },
       idle: { idle: "400ms" },
       short: { mode: "bridge", maxLifetime: "400ms" },
       cut: { mode: "splice", maxLifetime: "400ms" },
@@ -112,18 +114,26 @@ describe("how long a session may last", () => {
     await relayed.line("web-socket", (line) => line["route"] === route && line["closeCode"] === code);
   });
 
-  it("until the credentials of its client end: closed with 4401, also when something passes", async () => {
-    const { client, upstream } = await relayed.open("bridge", { headers: { "X-Test-Valid-Ms": "500" } });
+  it.each([
+    ["bridge", 4401],
+    ["held", 4401],
+    // It may have other clients.
+    ["shared", 1001],
+  ])("until the credentials of its client end, also when something passes: %s", async (route, upstreams) => {
+    const { client, upstream } = await relayed.open(route, { headers: { "X-Test-Valid-Ms": "500" } });
     client.behave().text("in time");
     expect(await upstream.behave().hear()).toEqual({ kind: "text", text: "in time" });
     expect([await client.ended(), await upstream.ended()]).toMatchObject([
       { code: 4401, reason: "credentials expired", by: "fin" },
-      { code: 4401 },
+      { code: upstreams },
     ]);
   });
 
-  it("a splice is cut, without a Close frame", async () => {
-    const { client, upstream } = await relayed.open("cut");
+  it.each([
+    ["cut", {}],
+    ["splice", { "X-Test-Valid-Ms": "400" }],
+  ])("a splice is cut, without a Close frame: %s", async (route, headers) => {
+    const { client, upstream } = await relayed.open(route, { headers });
     expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
   });
 });
