@@ -67,7 +67,7 @@ describe("a document", () => {
           ],
         ]),
         clientIp: undefined,
-        admin: { enabled: true, prefix: "/admin" },
+        admin: { enabled: true, prefix: "/admin", tap: true },
         endpoints: { healthz: "/healthz", readyz: "/readyz", health: "/health" },
         logging: { enabled: true },
         limiter: { tableEntries: 1000 },
@@ -120,10 +120,13 @@ describe("a document", () => {
 
 describe("the examples", () => {
   const limits = readdirSync(new URL("../../../examples/limits", import.meta.url)).map((file) => `limits/${file}`);
-  it.each(["minimal.jsonc", "full.jsonc", ...limits])("load without a warning: %s", (file) => {
-    const text = readFileSync(new URL(`../../../examples/${file}`, import.meta.url), "utf8");
-    expect(parseConfigText(text)).toEqual({ ok: true, config: expect.anything(), warnings: [] });
-  });
+  it.each(["minimal.jsonc", "full.jsonc", "web-sockets/gateway.jsonc", ...limits])(
+    "load without a warning: %s",
+    (file) => {
+      const text = readFileSync(new URL(`../../../examples/${file}`, import.meta.url), "utf8");
+      expect(parseConfigText(text)).toEqual({ ok: true, config: expect.anything(), warnings: [] });
+    },
+  );
 
   it("hold the contract's document", () => {
     const text = readFileSync(new URL("../../../examples/contract.jsonc", import.meta.url), "utf8");

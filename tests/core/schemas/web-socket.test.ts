@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
-import { parseConfig, type WebSocketSettings } from "../../../schemas/index.ts";
+import { parseConfig, parseConfigText, type WebSocketSettings } from "../../../schemas/index.ts";
 import { DEFAULT_WEB_SOCKET } from "../../../schemas/policies/web-socket.ts";
 
 const ORIGIN =
@@ -260,3 +261,16 @@ it("warns of a route to which no handshake comes", () => {
   const message = "no handshake comes here: GET is not among the route's methods";
   expect(parsed.ok && parsed.warnings).toEqual([{ path: "routes[0].webSocket", message }]);
 });
+
+it.each(["web-sockets", "web-socket-modes", "held-web-sockets"])(
+  "takes every configuration of the guide %s",
+  (guide) => {
+    const text = readFileSync(new URL(`../../../docs/guide/${guide}.md`, import.meta.url), "utf8");
+    const blocks = [...text.matchAll(/```json\n([^]*?)```/g)].map(([, block = ""]) => block);
+    const documents = blocks.filter((block) => block.includes('"routes"'));
+    expect(documents).not.toEqual([]);
+    for (const document of documents) {
+      expect(parseConfigText(document), document).toEqual({ ok: true, config: expect.anything(), warnings: [] });
+    }
+  },
+);
