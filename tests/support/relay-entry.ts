@@ -5,12 +5,20 @@ export * from "../../worker/index.ts";
 
 /** Which object holds which session. All objects live in the first isolate, whose variable this is. */
 const holders = new Map<string, string>();
+/** Objects that fail, whatever they are asked. */
+const broken = new Set<string>();
 
-/** The shipped relay, which can be aborted as the runtime aborts objects; `X-Test-Valid-Ms` says when credentials end. */
+/**
+ * The shipped relay, which can be aborted as the runtime aborts objects; `X-Test-Valid-Ms` says when credentials end, `X-Test-Break` breaks
+ * the object that gets it.
+ */
 export class WebSocketRelay extends SoundRelay {
   override fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
-    holders.set(opening.session, this.ctx.id.toString());
+    const id = this.ctx.id.toString();
+    holders.set(opening.session, id);
+    if (request.headers.has("x-test-break")) broken.add(id);
+    if (broken.has(id)) return Promise.reject(new Error("broken by a test"));
     const validMs = request.headers.get("x-test-valid-ms");
     if (validMs === null) return super.fetch(request);
     const headers = new Headers(request.headers);

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { shakeHands } from "../support/web-socket/client.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 const KIB = 1024;
@@ -213,6 +214,18 @@ describe("what is left when something ends", () => {
     expect(await upstream.hear()).toEqual({ kind: "text", text: "after" });
     client.destroy();
     await upstream.ended();
+  });
+
+  it("splices go to another object when theirs fails", async () => {
+    const before = await relayed.open("splice");
+    const broken = await shakeHands(relayed.gateway.url, { path: "/splice/held", headers: { "X-Test-Break": "1" } });
+    expect(broken.status).toBe(503);
+    const after = await relayed.open("splice");
+    for (const { client, upstream } of [before, after]) {
+      client.text("hello");
+      expect(await upstream.hear()).toEqual({ kind: "text", text: "hello" });
+      client.destroy();
+    }
   });
 
   it("kicks sessions with a code, or cuts them", async () => {

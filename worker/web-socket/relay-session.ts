@@ -86,7 +86,8 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     }
     headers.set(OPENING, toField(opening));
     const ask = () => objects.get(id, ONE_TRY).fetch(new Request(asked?.url ?? request.url, { headers }));
-    const answer = await relays.call(id.toString(), ask, { deadlineMs: handshakeMs + GRACE_MS }).catch(noRelay);
+    const deadlineMs = handshakeMs + GRACE_MS;
+    const answer = await relays.call(id.toString(), ask, { deadlineMs }).catch((cause: unknown) => noRelay(id, cause));
     const target = answer.headers.get(TARGET);
     if (target !== null) exchange.notes.target = target;
     const refusal = answer.headers.get(REFUSAL);
@@ -152,7 +153,9 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }
 
-function noRelay(cause: unknown): never {
+function noRelay(id: DurableObjectId, cause: unknown): never {
+  // The next splices find another one.
+  if (holder?.id === id) holder = undefined;
   throw new GatewayError("dependency-unavailable", {
     detail: "The object that was to relay this session does not answer.",
     headers: { "retry-after": "1" },
