@@ -47,6 +47,8 @@ export interface AdminPolicy {
   readonly enabled: boolean;
   /** Starts with "/", does not end with one. Default `/admin`. */
   readonly prefix: string;
+  /** Whether operators may see the messages of WebSocket sessions. Default true. */
+  readonly tap: boolean;
 }
 
 /** Paths of the gateway's own endpoints; undefined: switched off. */

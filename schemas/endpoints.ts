@@ -21,6 +21,7 @@ export const EndpointsSchema = closedObject({
 export const AdminSchema = closedObject({
   enabled: v.optional(flag),
   prefix: v.optional(ownPath),
+  tap: v.optional(flag),
 });
 
 /** `admin`: its settings, or false. */
@@ -42,8 +43,8 @@ export function batchPath(input: v.InferOutput<typeof EndpointsSchema> | undefin
 
 /** The admin API's settings, with defaults. */
 export function resolveAdmin(input: v.InferOutput<typeof AdminPolicySchema> | undefined): AdminPolicy {
-  const prefix = input === undefined || input === false ? undefined : input.prefix;
-  return { enabled: input === undefined || isOn(input), prefix: prefix ?? "/admin" };
+  const { prefix = "/admin", tap = true } = input === undefined || input === false ? {} : input;
+  return { enabled: input === undefined || isOn(input), prefix, tap };
 }
 
 function pathOf(path: string | false | undefined, standard: string): string | undefined {

@@ -161,6 +161,10 @@ const endpoints = section(
 const admin = section("Admin", AdminSchema, "The admin API.", {
   enabled: { meaning: "`false` switches it off.", standard: "`true`" },
   prefix: { meaning: "Path that it is below.", standard: '`"/admin"`' },
+  tap: {
+    meaning: "Whether whoever has the token may see what passes in WebSocket sessions. `false`: 403 `forbidden`.",
+    standard: "`true`",
+  },
 });
 
 /** Everything that the reference and the JSON Schema describe; the document first. */

@@ -28,20 +28,20 @@ interface Answer {
   readonly body: unknown;
 }
 
-async function ask(method: string, path: string, init: RequestInit = {}): Promise<Answer> {
+async function ask(method: string, path: string, init: RequestInit = {}, settings: object = {}): Promise<Answer> {
   const url = new URL(path, "http://gateway.test");
   const headers = new Headers(init.headers);
   headers.set("x-admin-key", "token");
   const request = new Request(url, { ...init, method, headers });
   const canonical = { method, scheme: "http", host: url.host, path: url.pathname, query: url.search.slice(1) } as const;
   const known = { ...env, SLUICE_ADMIN_TOKEN: "token" };
-  const answer = admin(request, canonical, known, active(), createExecutionContext());
+  const answer = admin(request, canonical, known, active(settings), createExecutionContext());
   const response = await answer.catch((error: unknown) => problemResponse(error, "id"));
   return { status: response.status, body: await response.json() };
 }
 
-function active() {
-  const result = parseConfig({ routes: [{ prefix: "/", target: "http://backend.test" }] });
+function active(settings: object) {
+  const result = parseConfig({ routes: [{ prefix: "/", target: "http://backend.test" }], admin: settings });
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return compileConfig(result.config, { version: 1, source: "default", text: "{}", warnings: [], platform: "socket" });
 }
@@ -184,6 +184,16 @@ describe("an order that cannot be carried out", () => {
     const binary = { body: new Uint8Array(3), headers: { "content-type": "application/octet-stream" } };
     expect((await ask(method, `/admin/sockets/nobody${path}`, method === "POST" ? binary : {})).status).toBe(404);
     expect(recorded()).toEqual({ ...line, session: "nobody", result: "not-found" });
+  });
+
+  it("is refused to who may not see messages, whatever else he may do", async () => {
+    const [session] = await live(1);
+    const forbidden = { code: "forbidden", detail: "The configuration lets nobody see messages (admin.tap is false)." };
+    expect(await ask("GET", `/admin/sockets/${session?.id}/tap`, {}, { tap: false })).toMatchObject({
+      status: 403,
+      body: forbidden,
+    });
+    expect((await ask("GET", `/admin/sockets?route=${route}`, {}, { tap: false })).body).toMatchObject({ matched: 1 });
   });
 
   it("reaches nobody where nobody is meant", async () => {

@@ -205,7 +205,7 @@ describe("the gateway's own endpoints", () => {
     });
     expect({ endpoints, admin }).toEqual({
       endpoints: { healthz: "/live", readyz: undefined, health: "/health" },
-      admin: { enabled: false, prefix: "/ops/admin" },
+      admin: { enabled: false, prefix: "/ops/admin", tap: true },
     });
   });
 

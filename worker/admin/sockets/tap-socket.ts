@@ -13,7 +13,10 @@ const DIRECTIONS = ["in", "out", "both"] as const;
  * GET /admin/sockets/{id}/tap?direction=both&sample=1&bytes=4096&redact=: what passes, as server-sent events, for ten minutes at
  * most. `redact` names members of JSON messages whose values are hidden, by default those that usually hold secrets.
  */
-export async function tapSocket(id: string, { env, query }: AdminContext): Promise<Response> {
+export async function tapSocket(id: string, { env, query, active }: AdminContext): Promise<Response> {
+  if (!active.config.admin.tap) {
+    throw new GatewayError("forbidden", { detail: "The configuration lets nobody see messages (admin.tap is false)." });
+  }
   const options = {
     direction: oneOf("direction", DIRECTIONS, query) ?? "both",
     sample: countOf("sample", query, { least: 1, most: 1_000_000, otherwise: 1 }),
