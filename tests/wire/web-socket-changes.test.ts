@@ -30,7 +30,7 @@ const CHANGED: Readonly<Record<string, unknown>> = {
   reset: { mode: "bridge", idle: "1h", onRouteChange: "close" },
 };
 /** Those that stay where they are. */
-const UNMOVED = ["same", ...Object.keys(CHANGED)];
+const UNMOVED = new Set(["same", ...Object.keys(CHANGED)]);
 
 beforeAll(async () => {
   [before, after] = await Promise.all([WebSocketOrigin.start(), WebSocketOrigin.start()]);
@@ -52,7 +52,7 @@ function document(target: string, ids: readonly string[]): unknown {
     routes: ids.map((id) => ({
       id,
       prefix: `/${id}`,
-      target: UNMOVED.includes(id) ? before.url : target,
+      target: UNMOVED.has(id) ? before.url : target,
       // Not what a session is made of.
       timeouts: { total: target === before.url ? "20s" : "30s" },
       webSocket: target === before.url ? ROUTES[id] : (CHANGED[id] ?? ROUTES[id]),
