@@ -65,3 +65,14 @@ it("the example's chat needs no WebSocket at the origin", async () => {
   expect(await talk("/chat", "hello", /said hello\n/)).toBe("(open)\nyou said hello\n");
   expect(origin.stdout()).toContain("connect 1: \nmessage 2: hello\n");
 });
+
+it("the guide shows the line of a session that has ended", async () => {
+  const guide = readFileSync(`${repositoryRoot}docs/guide/web-sockets.md`, "utf8");
+  const [, shown = ""] = /## Seeing sessions[^]*?```json\n([^]*?)```/.exec(guide) ?? [];
+  const { protocol: _onlyWhereOneWasChosen, ...example } = Object(JSON.parse(shown));
+  await talk("/live", "hello", /hello\n/);
+  for (const talker of talkers) talker.kill();
+  const isIt = (line: Record<string, unknown>) => line["message"] === "web-socket" && line["route"] === "live";
+  await expect.poll(() => gateway.logs().some(isIt), { timeout: 15_000 }).toBe(true);
+  expect(Object.keys(gateway.logs().find(isIt) ?? {})).toEqual(Object.keys(example));
+});
