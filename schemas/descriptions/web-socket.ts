@@ -39,7 +39,7 @@ const webSocket = section(
     },
     rejectAfterUpgrade: {
       meaning:
-        "Tells a refusal of the gateway as a close code after a 101, which scripts in browsers can read: 4401, 4403, 4429, 1013, 1014 or 1008, with the error's code as its reason.",
+        "Tells a refusal of the gateway as a close code after a 101, which scripts in browsers can read: 4401, 4403, 4429, 1013, 1014 or 1008, with the error's code as its reason; with `callback` also a refusal of the backend.",
       standard: "`false`",
     },
     handshakeTimeout: {

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { shakeHands, type Handshake, type HandshakeOptions } from "../support/web-socket/client.ts";
-import { EventBackend, type SeenEvent } from "../support/web-socket/event-backend.ts";
+import { EventBackend, type EventAnswer, type SeenEvent } from "../support/web-socket/event-backend.ts";
 import { OPCODES } from "../support/web-socket/frames.ts";
 import type { Peer } from "../support/web-socket/peer.ts";
 import { eventually } from "../support/web-socket/relayed.ts";
@@ -19,6 +19,7 @@ function configFor(target: string): unknown {
     many: { ...free, callback: { batch: 10 } },
     drop: { ...free, callback: { onFailure: "drop" } },
     small: { ...free, callback: {}, fromClient: { maxMessage: 10 }, maxBuffered: 100 },
+    told: { ...free, callback: {}, rejectAfterUpgrade: true },
     short: { ...free, callback: {}, maxLifetime: "400ms" },
   };
   return {
@@ -207,6 +208,89 @@ describe("what the backend answers", () => {
       "disconnect",
     ]);
   });
+});
+
+describe("a refusal of the handshake", () => {
+  it.each([
+    [401, 4401],
+    [403, 4403],
+    [404, 1008],
+    [429, 4429],
+    [503, 1013],
+    [500, 1014],
+  ])("%i is %i after the 101 where browsers are to read it", async (status, code) => {
+    backend.answer = () => ({ status, body: "not you" });
+    const { peer, headers } = await open("/told/", { headers: { "Sec-WebSocket-Protocol": "chat" } });
+    expect(await peer.behave().ended()).toMatchObject({ code, by: "fin" });
+    expect(headers.filter(([name]) => /^(sec-websocket-protocol|x-ws-session)$/i.test(name))).toEqual([
+      [expect.stringMatching(/^sec-websocket-protocol$/i), "chat"],
+    ]);
+  });
+
+  it("is with the code that the backend says, where it says one", async () => {
+    backend.answer = () => ({ status: 403, headers: { "x-sluice-close": "4100 banned" }, body: "not you" });
+    const { peer } = await open("/told/");
+    expect(await peer.behave().ended()).toMatchObject({ code: 4100, reason: "banned" });
+  });
+
+  it("tells the client nothing of what backend and gateway say to each other", async () => {
+    const own = { "x-sluice-state": "secret", "x-sluice-close": "4100 banned", "x-why": "banned" };
+    backend.answer = () => ({ status: 403, headers: own, body: "not you" });
+    const { headers } = await shakeHands(gateway.url, { path: "/chat/refused" });
+    expect(headers.map(([name]) => name.toLowerCase()).filter((name) => /sluice|why/.test(name))).toEqual(["x-why"]);
+  });
+});
+
+describe("an answer that cannot be read", () => {
+  const EVENTS = { "content-type": "application/websocket-events" };
+  const unreadable: readonly [string, EventAnswer][] = [
+    ["too large", { body: Buffer.alloc(17 * 2 ** 20) }],
+    ["not what its type says", { headers: EVENTS, body: "TEXT 5\r\nhell" }],
+    ["with a state that is too large", { headers: { "x-sluice-state": "s".repeat(2_049) } }],
+    ["with a close that is none", { headers: { "x-sluice-close": "now, please" } }],
+  ];
+
+  it.each(unreadable)(
+    "%s: no session, and the backend, which has taken it, is told of its end",
+    async (_what, answer) => {
+      let session = "";
+      backend.answer = ({ name, session: id = "" }) => {
+        if (name !== "connect") return {};
+        session = id;
+        return answer;
+      };
+      const came = await shakeHands(gateway.url, { path: "/chat/unreadable" });
+      expect([came.status, came.kind === "refused" && JSON.parse(came.body).code]).toEqual([
+        502,
+        "upstream-invalid-response",
+      ]);
+      const events = await backend.eventsOf(session, 2);
+      expect(events.map(({ name, sequence, close }) => [name, sequence, close])).toEqual([
+        ["connect", 1, undefined],
+        ["disconnect", 2, "1014"],
+      ]);
+    },
+  );
+
+  it.each(unreadable)("%s: ends a session, as a message that is not taken does", async (_what, answer) => {
+    backend.answer = ({ name }) => (name === "message" ? answer : { headers: { "x-sluice-state": "before" } });
+    const { peer, id } = await open("/chat/");
+    peer.behave().text("go");
+    expect(await peer.ended()).toMatchObject({ code: 1014, reason: "upstream failed" });
+    expect((await backend.eventsOf(id, 3)).at(-1)).toMatchObject({
+      name: "disconnect",
+      close: "1014",
+      state: "before",
+    });
+  });
+});
+
+it("a state is what it was, whatever is in it", async () => {
+  const state = Buffer.from("grüße, 日本 %2F;=,").toString("latin1");
+  backend.answer = ({ name }) => (name === "connect" ? { headers: { "x-sluice-state": state } } : {});
+  const { peer, id } = await open("/chat/");
+  peer.behave().close(1000);
+  expect((await backend.eventsOf(id, 2)).at(-1)?.state).toBe(state);
 });
 
 describe("what operators do", () => {

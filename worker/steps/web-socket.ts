@@ -1,8 +1,8 @@
 import type { WebSocketSettings } from "../../schemas/index.ts";
-import { GatewayError } from "../errors.ts";
+import { ERRORS, GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
 import { asksStatus } from "../web-socket/ask-held.ts";
-import { rejectAfterUpgrade } from "../web-socket/reject-after-upgrade.ts";
+import { closeCodeOf, rejectAfterUpgrade } from "../web-socket/reject-after-upgrade.ts";
 import { checkHandshake, isUpgrade, upgradeRequired } from "../web-socket/upgrade.ts";
 
 /** Lets handshakes pass that may come at all; stands first, so that it can say what every later step has against one. */
@@ -20,7 +20,12 @@ export function handshake(settings: WebSocketSettings): Step {
       const isReadable = error instanceof GatewayError && error.code !== "upgrade-required";
       if (!settings.rejectAfterUpgrade || !isReadable) throw error;
       exchange.notes.code = error.code;
-      return await rejectAfterUpgrade(exchange, error, settings.closeMs);
+      const { code } = error;
+      return await rejectAfterUpgrade(
+        exchange,
+        { code: closeCodeOf(ERRORS[code].status), reason: code },
+        settings.closeMs,
+      );
     }
   };
 }

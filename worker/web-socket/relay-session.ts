@@ -1,3 +1,4 @@
+import { EVENT } from "../../objects/web-socket-relay/callback/event-reply.ts";
 import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
 import {
   OPENING,
@@ -11,6 +12,7 @@ import {
 import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
 import { askHeld, HELD_FIELDS } from "./ask-held.ts";
 import { knownRefusal, noteRefusal } from "./full-places.ts";
+import { rejectAfterUpgrade, rejectionBy } from "./reject-after-upgrade.ts";
 import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
 import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
@@ -39,7 +41,7 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     fromClient: flowLimits(fromClient, maxBuffered),
     fromUpstream: flowLimits(fromUpstream, maxBuffered),
   };
-  const { held, shared, callback, onRouteChange, drainMs } = settings;
+  const { held, shared, callback, onRouteChange, drainMs, rejectAfterUpgrade: rejectsLater } = settings;
   const changing =
     onRouteChange === "keep" ? {} : { onChange: { mark, drainMs: onRouteChange === "drain" ? drainMs : 0 } };
   const sharing = shared === undefined ? {} : { shared: sharedTerms(shared) };
@@ -95,9 +97,11 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const { webSocket } = answer;
     if (webSocket === null) {
       const passed = new Response(answer.body, answer);
-      // Where the origin is, is none of the client's business.
-      passed.headers.delete(TARGET);
-      return passed;
+      // Where the origin is, is none of the client's business, nor what it says to the gateway.
+      for (const name of [TARGET, EVENT.state, EVENT.close]) passed.headers.delete(name);
+      if (callback === undefined || !rejectsLater) return passed;
+      void answer.body?.cancel();
+      return rejectAfterUpgrade(exchange, rejectionBy(answer), closeMs);
     }
     return new Response(null, { status: 101, webSocket, headers: answer.headers });
   };

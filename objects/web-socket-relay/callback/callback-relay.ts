@@ -4,17 +4,19 @@ import { closeSocket } from "../close-socket.ts";
 import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
-import { REFUSAL, type Opening } from "../opening.ts";
+import type { Opening } from "../opening.ts";
 import { DRAINED, EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { placesOf } from "../places.ts";
+import { refused } from "../refused.ts";
 import { createRegistration } from "../registration.ts";
 import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
 import { tapOnto } from "../session-tap.ts";
 import { tallyMessage, tallyRelayed } from "../tally.ts";
-import { clientFields, createAskBackend } from "./ask-backend.ts";
+import { createAskBackend } from "./ask-backend.ts";
+import { connectBackend } from "./connect-backend.ts";
 import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
-import { callbackStore, noCounts, type Counts, type StoredCallback } from "./stored-callback.ts";
+import { callbackStore, noCounts, type Counts } from "./stored-callback.ts";
 import { encodeEvents, EVENTS_TYPE } from "./websocket-events.ts";
 
 /** One session without an upstream connection, whose object may sleep. */
@@ -29,7 +31,7 @@ export interface CallbackRelay {
   alarm(): Promise<void>;
 }
 
-const NOT_TAKEN: Close = { code: 1014, reason: "upstream failed" };
+const NOT_TAKEN = { code: 1014, reason: "upstream failed" } as const;
 
 /** A place lasts ten minutes without it, and so does the entry in the listing. */
 const RENEW_MS = 240_000;
@@ -58,29 +60,21 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   }
 
   async function open(request: Request, opening: Opening, { ping, pong }: CallbackTerms): Promise<Response> {
-    const headers = clientFields(request.headers);
-    const asked: StoredCallback = {
-      opening,
-      url: request.url,
-      openedAt: Date.now(),
-      origin: request.headers.get("origin")?.slice(0, 512) ?? null,
-      protocol: null,
-      state: null,
-      tries: 0,
-    };
+    const connected = await connectBackend(request, opening, post);
     const counts = { ...noCounts(), sequence: 1 };
-    const { maxMessage } = opening.fromUpstream;
-    const { answer, reply } = await post(asked, 1, { name: "connect", headers, body: null }, async (head) => ({
-      answer: head,
-      reply: head.ok ? await readReply(head, maxMessage) : undefined,
-    }));
-    if (reply === undefined) {
-      const refusal = new Response(answer.body, answer);
-      refusal.headers.delete(REFUSAL);
-      return refusal;
+    if (connected.kind === "refused") return connected.answer;
+    if (connected.kind === "failed") {
+      const { stored, refusal, error } = connected;
+      warn(id, "web-socket-connect-not-read", { error });
+      const by = { by: "gateway", code: NOT_TAKEN.code, reason: NOT_TAKEN.reason, sequence: 2 } as const;
+      live = wake({ ...stored, end: by }, undefined, counts);
+      store.write(live.stored);
+      store.wake(Date.now() + RETRY_MS);
+      ctx.waitUntil(work(live));
+      return refused(refusal);
     }
-    const protocol = answer.headers.get("sec-websocket-protocol");
-    const stored = { ...asked, protocol: protocol?.slice(0, 512) ?? null, state: reply.state };
+    const { stored, reply } = connected;
+    const { protocol } = stored;
     const { 0: outer, 1: socket } = new WebSocketPair();
     ctx.acceptWebSocket(socket);
     if (ping !== null) ctx.setWebSocketAutoResponse(new WebSocketRequestResponsePair(ping, pong));
@@ -95,7 +89,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
       "x-ws-session": id,
       ...(protocol !== null && { "sec-websocket-protocol": protocol }),
     });
-    for (const cookie of answer.headers.getSetCookie()) fields.append("set-cookie", cookie);
+    for (const cookie of connected.headers.getSetCookie()) fields.append("set-cookie", cookie);
     return new Response(null, { status: 101, webSocket: outer, headers: fields });
   }
 
@@ -163,7 +157,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
       if (onFailure === "drop") return;
       own.undelivered += own.queue.length;
       own.queue.length = 0;
-      end(own, { by: "upstream", code: NOT_TAKEN.code ?? null }, NOT_TAKEN);
+      end(own, { by: "upstream", code: NOT_TAKEN.code }, NOT_TAKEN);
     }
   }
 
@@ -223,7 +217,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
     const said = { name: "disconnect", body: reason, close: String(code ?? LOST) } as const;
     const isHeard = await post(stored, sequence, said, async (answer) => {
       await answer.body?.cancel();
-      return answer.status < 500;
+      return answer.status < 500 && answer.status !== 408 && answer.status !== 429;
     }).catch(() => false);
     if (!isHeard && stored.tries + 1 < MAX_TRIES) {
       own.stored = { ...stored, tries: stored.tries + 1 };

@@ -26,7 +26,7 @@ const MAX_STATE = 2_048;
 /**
  * Reads the answer to an event: its body is a message, text unless its type says otherwise, or several as `application/websocket-events`.
  *
- * @throws RangeError for more bytes than `maxBytes`; TypeError for events that cannot be read.
+ * @throws RangeError for more bytes than `maxBytes`, or of a state; TypeError for events or a close that cannot be read.
  */
 export async function readReply(answer: Response, maxBytes: number): Promise<EventReply> {
   const body = await bytesOf(answer, maxBytes);
@@ -34,7 +34,9 @@ export async function readReply(answer: Response, maxBytes: number): Promise<Eve
   const messages = type === EVENTS_TYPE ? decodeEvents(body) : oneOf(body, type);
   if (messages === undefined) throw new TypeError(`the body is not ${EVENTS_TYPE}`);
   const state = answer.headers.get(EVENT.state);
-  return { messages, close: closeOf(answer.headers.get(EVENT.close)), state: state?.slice(0, MAX_STATE) ?? null };
+  // Half of a state is none: the backend would get back what it has never said.
+  if (state !== null && state.length > MAX_STATE) throw new RangeError(`the state has more than ${MAX_STATE} bytes`);
+  return { messages, close: closeOf(answer.headers.get(EVENT.close)), state };
 }
 
 function oneOf(body: ArrayBuffer, type: string): (string | ArrayBuffer)[] {
@@ -43,9 +45,14 @@ function oneOf(body: ArrayBuffer, type: string): (string | ArrayBuffer)[] {
   return [isText ? new TextDecoder("utf-8", { fatal: false, ignoreBOM: true }).decode(body) : body];
 }
 
-function closeOf(field: string | null): Close | undefined {
-  const [, code, reason = ""] = /^(\d{4})(?: (.*))?$/.exec(field ?? "") ?? [];
-  return code !== undefined && isSendable(Number(code)) ? { code: Number(code), reason } : undefined;
+/** How a backend wants a session to be closed; undefined: it does not. @throws TypeError for what is no close. */
+export function closeOf(field: string | null): Close | undefined {
+  if (field === null) return undefined;
+  const [, code, reason = ""] = /^(\d{4})(?: (.*))?$/.exec(field) ?? [];
+  if (code === undefined || !isSendable(Number(code))) {
+    throw new TypeError(`${EVENT.close}: got ${JSON.stringify(field)}, wanted a code that may be sent and a reason`);
+  }
+  return { code: Number(code), reason };
 }
 
 async function bytesOf({ body }: Response, maxBytes: number): Promise<ArrayBuffer> {

@@ -58,16 +58,17 @@ describe("what a backend answers", () => {
   it.each([
     ["1000", { code: 1000, reason: "" }],
     ["4001 as you wish", { code: 4001, reason: "as you wish" }],
-    ["1006", undefined],
-    ["999", undefined],
-    ["40010", undefined],
-    ["close", undefined],
   ])("x-sluice-close: %s", async (field, close) => {
     expect((await reply(null, { "x-sluice-close": field })).close).toEqual(close);
   });
 
-  it("a state is kept up to 2 KiB", async () => {
-    expect((await reply(null, { "x-sluice-state": "s".repeat(3_000) })).state).toHaveLength(2_048);
+  it.each(["1006", "999", "40010", "close", ""])("x-sluice-close: %j is none, which is an error", async (field) => {
+    await expect(reply(null, { "x-sluice-close": field })).rejects.toThrow("wanted a code that may be sent");
+  });
+
+  it("a state has up to 2 KiB, and more is an error: half of one is another", async () => {
+    expect((await reply(null, { "x-sluice-state": "s".repeat(2_048) })).state).toHaveLength(2_048);
+    await expect(reply(null, { "x-sluice-state": "s".repeat(2_049) })).rejects.toThrow("more than 2048 bytes");
   });
 
   it("what is too large, or is not what its type says, is an error", async () => {
