@@ -22,8 +22,10 @@ export function resumeRequest(query: URLSearchParams, headers: Headers): ResumeR
   if (session === null)
     return recv === null ? undefined : "_ws_recv: got a count without a session, wanted _ws_session too";
   if (!SESSION.test(session))
-    return "_ws_session: wanted 22 to 128 letters, digits, - or _, and at least 128 random bits";
-  if (recv !== null && !COUNT.test(recv)) return "_ws_recv: wanted how many messages were received, a whole number";
+    return `_ws_session: got ${session.length} characters, wanted 22 to 128 letters, digits, - or _, and at least 128 random bits`;
+  if (recv !== null && !COUNT.test(recv)) {
+    return `_ws_recv: got ${JSON.stringify(recv.slice(0, 40))}, wanted how many messages were received, a whole number`;
+  }
   return { session, recv: recv === null ? undefined : Number(recv), control: query.get("_ws_ctl") === "1" };
 }
 

@@ -260,12 +260,15 @@ describe("what a request says of a session", () => {
     [`_ws_session=${id}`, { session: id, recv: undefined, control: false }],
     [`_ws_session=${id}&_ws_recv=0&_ws_ctl=1`, { session: id, recv: 0, control: true }],
     [`_ws_session=${id}&_ws_ctl=yes`, { session: id, recv: undefined, control: false }],
-    ["_ws_session=short", expect.stringMatching(/^_ws_session: wanted/)],
-    [`_ws_session=${"a".repeat(129)}`, expect.stringMatching(/^_ws_session: wanted/)],
-    [`_ws_session=${id}%00`, expect.stringMatching(/^_ws_session: wanted/)],
-    [`_ws_session=${id}&_ws_recv=-1`, expect.stringMatching(/^_ws_recv: wanted/)],
-    [`_ws_session=${id}&_ws_recv=1e3`, expect.stringMatching(/^_ws_recv: wanted/)],
-    [`_ws_session=${id}&_ws_recv=9999999999999999`, expect.stringMatching(/^_ws_recv: wanted/)],
+    [
+      "_ws_session=short",
+      "_ws_session: got 5 characters, wanted 22 to 128 letters, digits, - or _, and at least 128 random bits",
+    ],
+    [`_ws_session=${"a".repeat(129)}`, expect.stringMatching(/^_ws_session: got/)],
+    [`_ws_session=${id}%00`, expect.stringMatching(/^_ws_session: got/)],
+    [`_ws_session=${id}&_ws_recv=-1`, '_ws_recv: got "-1", wanted how many messages were received, a whole number'],
+    [`_ws_session=${id}&_ws_recv=1e3`, expect.stringMatching(/^_ws_recv: got/)],
+    [`_ws_session=${id}&_ws_recv=9999999999999999`, expect.stringMatching(/^_ws_recv: got/)],
     ["_ws_recv=3", expect.stringMatching(/^_ws_recv: got a count without/)],
   ])("%s", (query, said) => {
     expect(resumeRequest(new URLSearchParams(query), new Headers())).toEqual(said);

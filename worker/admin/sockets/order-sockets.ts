@@ -89,7 +89,10 @@ const FIELDS = ["matched", "done", "gone", "unsupported", "full", "failed"] as c
 
 function answerOf(id: string, reply: ControlReply | undefined, done: object): Response {
   if (reply === "done") return json(done);
-  if (reply === "unsupported") throw invalid("a session that is spliced through has no messages of the gateway's");
+  if (reply === "unsupported")
+    throw invalid(
+      "mode: got a splice, wanted any other mode of its route: nothing can be put between the bytes of a splice",
+    );
   if (reply !== "full") throw noSession(id);
   throw new GatewayError("overloaded", { detail: "The client takes its messages too slowly for one more." });
 }

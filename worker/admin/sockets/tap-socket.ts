@@ -36,11 +36,11 @@ export async function tapSocket(id: string, { env, query, active }: AdminContext
     case "gone":
       throw noSession(id);
     case "unsupported":
-      throw invalid("a session that is spliced through shows no messages");
+      throw invalid("mode: got a splice, wanted any other mode of its route: nobody sees the messages of a splice");
     case "busy":
       throw new GatewayError("too-many-connections", {
-        detail: "Somebody taps this session already.",
-        headers: { "retry-after": "600" },
+        detail: "Somebody taps this session already; it is noticed within 20 s when they have left.",
+        headers: { "retry-after": "20" },
       });
   }
 }
