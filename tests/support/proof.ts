@@ -7,4 +7,6 @@ export interface Proof {
   /** The figure that was measured. */
   readonly figure: string;
   readonly pass: boolean;
+  /** What the figure counts, by name, where that is too long for a table. */
+  readonly names?: string;
 }
