@@ -1,26 +1,16 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import type { DuplexOptions } from "node:stream";
 import { join } from "node:path";
-import { createClient } from "graphql-ws";
-import { connectAsync } from "mqtt";
 import { WebSocket } from "ws";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startGateway, type Gateway } from "../support/gateway.ts";
 import { openHeld } from "../support/web-socket/held-client.ts";
 import { WebSocketOrigin } from "../support/web-socket/origin.ts";
 import { listening, numbered } from "../support/web-socket/storm.ts";
+import { GRAPHQL_GETS, graphqlLivesOn, MQTT_GETS, mqttLivesOn } from "../support/web-socket-peers/living-on.ts";
 import { graphqlPeer } from "../support/web-socket-peers/graphql.ts";
 import { mqttPeer } from "../support/web-socket-peers/mqtt.ts";
 import type { Peer } from "../support/web-socket-peers/peer.ts";
-
-/** As in browsers, each packet is one message; mqtt.js on Node would cut its first one into nine. */
-const WHOLE_PACKETS = {
-  writev(chunks, done) {
-    // oxlint-disable-next-line no-underscore-dangle, typescript/no-unsafe-type-assertion -- what streams call it, and say of buffers
-    this._write(Buffer.concat(chunks.map(({ chunk }: { chunk: Buffer }) => chunk)), "buffer" as BufferEncoding, done);
-  },
-} satisfies DuplexOptions;
 
 const RECONNECT = { upstreamReconnect: { replayFirst: 1, maxDelay: "200ms" } };
 
@@ -86,50 +76,21 @@ describe("a backend that is killed and comes back", () => {
   });
 
   it("graphql-ws: goes on with the same connection", async () => {
-    let closes = 0;
-    const client = createClient({
-      url: `${gateway.url.replace("http", "ws")}/graphql`,
-      webSocketImpl: WebSocket,
-      lazy: false,
-      retryAttempts: 0,
-      on: { closed: () => (closes += 1) },
+    const lived = await graphqlLivesOn(`${gateway.url.replace("http", "ws")}/graphql`, async () => {
+      const port = peers["graphql"]?.port ?? 0;
+      await peers["graphql"]?.stop();
+      peers["graphql"] = await graphqlPeer(port);
     });
-    const asked = async (query: string) => {
-      const answers: unknown[] = [];
-      for await (const { data } of client.iterate({ query })) answers.push(data);
-      return answers;
-    };
-    expect(await asked("{ hello }")).toEqual([{ hello: "world" }]);
-    const port = peers["graphql"]?.port ?? 0;
-    await peers["graphql"]?.stop();
-    peers["graphql"] = await graphqlPeer(port);
-    expect(await asked("{ hello }")).toEqual([{ hello: "world" }]);
-    expect(await asked("subscription { count(to: 3) }")).toEqual([{ count: 1 }, { count: 2 }, { count: 3 }]);
-    expect(closes).toBe(0);
-    await client.dispose();
+    expect(lived).toEqual({ closes: 0, got: GRAPHQL_GETS });
   });
 
   it("MQTT: goes on with the same connection", async () => {
-    const url = `${gateway.url.replace("http", "ws")}/mqtt/mqtt`;
-    const client = await connectAsync(url, { reconnectPeriod: 0, protocolVersion: 4, wsOptions: WHOLE_PACKETS });
-    let closes = 0;
-    client.on("close", () => (closes += 1));
-    const got: string[] = [];
-    client.on("message", (_topic, payload) => got.push(payload.toString()));
-    await client.subscribeAsync("news", { qos: 1 });
-    const heard = async (text: string) => {
-      while (!got.includes(text)) await new Promise((resolve) => client.once("message", resolve));
-    };
-    await client.publishAsync("news", "before", { qos: 1 });
-    await heard("before");
-    const port = peers["mqtt"]?.port ?? 0;
-    await peers["mqtt"]?.stop();
-    peers["mqtt"] = await mqttPeer(port);
-    await client.subscribeAsync("news", { qos: 1 });
-    await client.publishAsync("news", "after", { qos: 1 });
-    await heard("after");
-    expect([closes, client.connected]).toEqual([0, true]);
-    await client.endAsync();
+    const lived = await mqttLivesOn(`${gateway.url.replace("http", "ws")}/mqtt/mqtt`, async () => {
+      const port = peers["mqtt"]?.port ?? 0;
+      await peers["mqtt"]?.stop();
+      peers["mqtt"] = await mqttPeer(port);
+    });
+    expect(lived).toEqual({ closes: 0, got: MQTT_GETS });
   });
 });
 

@@ -1,92 +1,27 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import { openSocket } from "../support/web-socket/client.ts";
-import { CASES, type ConformanceCase, type Ends } from "../support/web-socket/conformance.ts";
+import { CASES } from "../support/web-socket/conformance.ts";
+import { directly, relayedBy } from "../support/web-socket/conformance-verdicts.ts";
+import { ANY_RATE } from "../support/web-socket/proofs.ts";
 import { startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
-const ANY = { maxMessage: "32MiB", messagesPerSecond: false, bytesPerSecond: false };
-
-/** The runtime took it for a fault, and ended the connection: the other side is told that its peer is lost. */
-const LOST = {
-  client: { taker: { code: 1001, reason: "client lost" }, told: ["8:03e9636c69656e74206c6f7374"] },
-  upstream: { taker: { code: 1014, reason: "upstream lost" }, told: ["8:03f6757073747265616d206c6f7374"] },
-} as const;
-/** What nobody may send is answered 1002. */
-const NOT_SENDABLE = {
-  client: { taker: { code: 1002, reason: "" }, sender: { code: 1002, reason: "" } },
-  upstream: { taker: { code: 1014, reason: "" }, sender: { code: 1002, reason: "" } },
-} as const;
-
-/** All that a bridge does otherwise, as its runtime reads messages and not frames: by what the case's name begins with. */
-const BRIDGE: readonly (readonly [begins: string, verdict: (from: "client" | "upstream") => unknown])[] = [
-  // The runtime's own 1009, to who sent it.
-  ["binary of 33554433 bytes", (from) => ({ opcode: 8, length: from === "client" ? 13 : 15, isIntact: false })],
-  ["a message of ten fragments", () => ({ text: "0123456789", kinds: [1] })],
-  ["a ping from", () => ({ answer: { kind: "pong", text: "are you there" }, seen: [{ kind: "text", text: "next" }] })],
-  ...[999, 1004, 1006, 1015, 1100, 2999, 5000].map(
-    (code) => [`close ${code} `, (from: "client" | "upstream") => NOT_SENDABLE[from]] as const,
-  ),
-  ["a fin of", (from) => LOST[from].taker],
-  ["a reset of", (from) => LOST[from].taker],
-  // No API says that a text was no UTF-8.
-  ["text that is no UTF-8", () => ({ taker: closed(1000), told: ["1:efbfbd28", "1:6166746572", "8:03e8"] })],
-  ["a close with a reason that is no UTF-8", () => ({ taker: closed(1000, "\ufffd("), told: ["8:03e8efbfbd28"] })],
-  ["a close of one byte", () => ({ taker: closed(1005), told: ["8:"] })],
-  ["a ping of 126 bytes", () => ({ taker: closed(1000), told: ["1:6166746572", "8:03e8"] })],
-  ...["a reserved bit", "opcode 3", "opcode 11", "a continuation of nothing", "a ping in fragments"].map(
-    (name) => [name, (from: "client" | "upstream") => LOST[from]] as const,
-  ),
-];
-
 let relayed: Relayed;
-const direct = new Map<string, unknown>();
+let direct: ReadonlyMap<string, unknown>;
 
 beforeAll(async () => {
-  relayed = await startRelayed({
-    splice: true,
-    bridge: { fromClient: ANY, fromUpstream: ANY, sessionsPerAddress: false },
-  });
-  for (const one of CASES) direct.set(one.name, await verdict(one, openDirectly));
+  relayed = await startRelayed({ splice: true, bridge: ANY_RATE });
+  direct = await directly(relayed);
 });
 
 afterAll(() => relayed?.stop());
 
 it("a splice does in every case as if there were no relay", async () => {
-  for (const one of CASES) {
-    expect({ case: one.name, verdict: await verdict(one, () => relayed.open("splice")) }).toEqual({
-      case: one.name,
-      verdict: direct.get(one.name),
-    });
-  }
+  const verdicts = await relayedBy("splice", relayed, direct);
+  expect(verdicts.filter(({ isRight }) => !isRight)).toEqual([]);
+  expect(verdicts).toHaveLength(CASES.length);
 });
 
 it("a bridge does as if there were no relay, but for what its runtime reads otherwise", async () => {
-  for (const one of CASES) {
-    const from = one.name.includes("client") ? "client" : "upstream";
-    const other = BRIDGE.find(([begins]) => one.name.startsWith(begins));
-    const wanted = other === undefined ? direct.get(one.name) : other[1](from);
-    expect({ case: one.name, verdict: await verdict(one, () => relayed.open("bridge")) }).toEqual({
-      case: one.name,
-      verdict: wanted,
-    });
-  }
+  const verdicts = await relayedBy("bridge", relayed, direct);
+  expect(verdicts.filter(({ isRight }) => !isRight)).toEqual([]);
+  expect(verdicts).toHaveLength(CASES.length);
 });
-
-async function openDirectly(): Promise<Ends> {
-  const { origin } = relayed;
-  const [client, upstream] = await Promise.all([openSocket(origin.url, { path: "/held" }), origin.accept()]);
-  return { client, upstream };
-}
-
-async function verdict(one: ConformanceCase, open: () => Promise<Ends>): Promise<unknown> {
-  const ends = await open();
-  try {
-    return await one.run(ends);
-  } finally {
-    ends.client.destroy();
-    ends.upstream.destroy();
-  }
-}
-
-function closed(code: number, reason = ""): { code: number; reason: string } {
-  return { code, reason };
-}

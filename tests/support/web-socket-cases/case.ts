@@ -18,6 +18,8 @@ export interface Case {
   readonly code?: number;
   /** Whether messages are compressed (RFC 7692), each by itself. Default false. */
   readonly isDeflated?: boolean;
+  /** What is offered of it; default nothing that either side would have to keep. */
+  readonly offer?: string;
 }
 
 export interface Echo {

@@ -40,27 +40,43 @@ export function sizeCases(most: number, inRow: number): readonly Case[] {
       const payload = Buffer.alloc(Math.min(most, 1_048_576), "*");
       return { id: `9.5.${at + 1}`, frames: [text(payload)], chop, expect: [echo(payload)] };
     }),
+    ...[64, 128, 256, 512, 1_024, 2_048].map((chop, at) => {
+      const payload = Buffer.alloc(Math.min(most, 1_048_576), 0xfe);
+      return { id: `9.6.${at + 1}`, frames: [binary(payload)], chop, expect: [echo(payload, "binary")] };
+    }),
     ...rounds.map((size, at) => many(inRow, whole(`9.7.${at + 1}`, Buffer.alloc(size, "*"), "text"))),
     ...rounds.map((size, at) => many(inRow, whole(`9.8.${at + 1}`, Buffer.alloc(size, 0xfe), "binary"))),
   ];
 }
 
-/** Samples of families 12 and 13: compressed messages of each size, whole and in fragments, ten in a row. */
+/** Samples of families 12 and 13: compressed messages of each size, ten in a row, and by what is offered of RFC 7692. */
 export function deflateCases(): readonly Case[] {
-  return [16, 64, 256, 1_024, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072].flatMap((size, at): Case[] => {
-    const payload = Buffer.from(words(size));
-    const times = <Value>(values: readonly Value[]) => Array.from({ length: 10 }, () => values).flat();
-    const expect = times([echo(payload)]);
-    return [
-      { id: `12.1.${at + 1}`, frames: times([text(payload)]), expect, isDeflated: true },
-      {
-        id: `12.2.${at + 1}`,
-        frames: times([binary(payload)]),
-        expect: times([echo(payload, "binary")]),
-        isDeflated: true,
-      },
-    ];
-  });
+  return [
+    ...[16, 64, 256, 1_024, 4_096, 8_192, 16_384, 32_768, 65_536, 131_072].flatMap((size, at) => [
+      compressed(`12.1.${at + 1}`, size, "text"),
+      compressed(`12.2.${at + 1}`, size, "binary"),
+    ]),
+    ...OFFERS.flatMap(([family, offer]) =>
+      [16, 1_024, 8_192].map((size, at) => compressed(`13.${family}.${at + 1}`, size, "text", offer)),
+    ),
+  ];
+}
+
+/** Families 13.2 and 13.4 to 13.7. In all of them messages are compressed each by itself, since `run-case` keeps no state. */
+const OFFERS = [
+  [2, "permessage-deflate; server_no_context_takeover"],
+  [4, "permessage-deflate; server_no_context_takeover; server_max_window_bits=15"],
+  [5, "permessage-deflate; server_no_context_takeover; server_max_window_bits=9"],
+  [6, "permessage-deflate; server_no_context_takeover; client_max_window_bits"],
+  [
+    7,
+    "permessage-deflate; server_no_context_takeover; server_max_window_bits=9, permessage-deflate; server_no_context_takeover",
+  ],
+] as const;
+
+function compressed(id: string, size: number, kind: "text" | "binary", offer?: string): Case {
+  const one = many(10, whole(id, Buffer.from(words(size)), kind));
+  return { ...one, isDeflated: true, ...(offer === undefined ? {} : { offer }) };
 }
 
 /** Text that can be compressed, but not to nothing. */

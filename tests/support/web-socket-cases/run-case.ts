@@ -18,13 +18,14 @@ const PATIENCE_MS = 2_000;
 const SILENCE_MS = 100;
 
 /** Each message by itself, so that this side has no state to keep. */
-const OFFER = "sec-websocket-extensions: permessage-deflate; client_no_context_takeover; server_no_context_takeover";
+const OFFER = "permessage-deflate; client_no_context_takeover; server_no_context_takeover";
 /** The end of a message that RFC 7692 7.2.1 leaves out. */
 const TAIL = Buffer.from([0x00, 0x00, 0xff, 0xff]);
 
 /** Runs a case against an echoing server. */
 export async function runCase(url: string, one: Case): Promise<Observed> {
-  const socket = await RawWebSocket.open(url, one.isDeflated === true ? [OFFER] : []);
+  const fields = one.isDeflated === true ? [`sec-websocket-extensions: ${one.offer ?? OFFER}`] : [];
+  const socket = await RawWebSocket.open(url, fields);
   try {
     return await observe(socket, one);
   } finally {

@@ -17,8 +17,10 @@ const MIB = 2 ** 20;
 const SIZES = [0, 125, 126, 65_535, 65_536, MIB, 8 * MIB];
 /** More than what a relay may read as one message. */
 const HUGE = 32 * MIB + 1;
+/** What a Close frame may say (RFC 6455 7.4, and the registry). */
 export const SENDABLE = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4000, 4999];
-const FORBIDDEN = [999, 1004, 1005, 1006, 1015, 1100, 2999, 5000];
+/** Codes that no Close frame may have, or that nobody has given a meaning. */
+export const FORBIDDEN = [999, 1004, 1005, 1006, 1015, 1100, 2999, 5000];
 const REASON = "grüße, 世界";
 const DIRECTIONS = ["client", "upstream"] as const;
 type Direction = (typeof DIRECTIONS)[number];
