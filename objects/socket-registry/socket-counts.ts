@@ -18,16 +18,21 @@ export function bucketOf(value: number): number {
   return value <= 1 ? 0 : Math.min(BUCKETS - 1, (33 - Math.clz32(value - 1)) >> 1);
 }
 
-/** Counts under a name; a close for which there is no room, under `closes.other`. */
+/** Counts under a name; a close by a peer for which there is no room, under `closes.other`. */
 export function count(counts: SocketCounts, route: string, name: string, many = 1): void {
   const names = counts.get(route) ?? new Map<string, number>();
   if (!counts.has(route)) {
     if (counts.size >= MOST_ROUTES) return;
     counts.set(route, names);
   }
-  const isKnown = names.size < MOST_NAMES || names.has(name) || !name.startsWith("closes.");
+  const isKnown = names.size < MOST_NAMES || names.has(name) || !isPeers(name);
   const known = isKnown ? name : "closes.other";
   names.set(known, (names.get(known) ?? 0) + many);
+}
+
+/** Whether a peer has chosen it. What the gateway closes is not to be lost among what clients make up. */
+function isPeers(name: string): boolean {
+  return name.startsWith("closes.client.") || name.startsWith("closes.upstream.");
 }
 
 /** Adds all of `more`. */

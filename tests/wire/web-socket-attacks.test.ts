@@ -30,6 +30,25 @@ async function ask<T>(path: string): Promise<T> {
 }
 
 describe.each(["splice", "bridge"])("a %s", (route) => {
+  it.each([{ "Content-Length": "5" }, { "Transfer-Encoding": "chunked" }])(
+    "is no handshake that brings a body: %o",
+    async (headers) => {
+      const before = relayed.origin.seen.length;
+      const came = await shakeHands(relayed.gateway.url, { path: `/${route}/held`, headers });
+      expect([came.status, relayed.origin.seen.length]).toEqual([400, before]);
+    },
+  );
+
+  it("lets no client say which session it is", async () => {
+    const { client, upstream } = await relayed.open(route, {
+      headers: { "X-WS-Session": "another", "X-WS-Reconnect": "1" },
+    });
+    const names = relayed.origin.seen.at(-1)?.headers.map(([name]) => name.toLowerCase());
+    expect(names?.filter((name) => name.startsWith("x-ws-"))).toEqual([]);
+    client.destroy();
+    upstream.destroy();
+  });
+
   it("counts a client that has left as nobody's failure", async () => {
     const socket = await beginHandshake(relayed.gateway.url, { path: `/${route}/hang` });
     await eventually("the dial", () => Promise.resolve(relayed.origin.hanging > 0 || undefined));

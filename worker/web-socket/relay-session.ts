@@ -82,10 +82,9 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const headers = new Headers(exchange.outgoing ?? request.headers);
     for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
     if (shared?.between === "anyone") for (const name of credentialNames(shared)) headers.delete(name);
-    if (asked !== undefined) {
-      for (const field of HELD_FIELDS) headers.delete(field);
-      headers.set("x-ws-session", asked.session);
-    }
+    // Origins take them for the gateway's own, whichever route a client has chosen.
+    for (const field of HELD_FIELDS) headers.delete(field);
+    if (asked !== undefined) headers.set("x-ws-session", asked.session);
     headers.set(OPENING, toField(opening));
     const ask = () => objects.get(id, ONE_TRY).fetch(new Request(asked?.url ?? request.url, { headers }));
     const deadlineMs = handshakeMs + GRACE_MS;

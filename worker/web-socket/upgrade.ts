@@ -16,12 +16,15 @@ export function isUpgrade({ request, fields }: Pick<Exchange, "request" | "field
  * Browsers ask nobody before they open a WebSocket to another site, and send its cookies along: `Origin` is all that tells such a
  * handshake from the site's own (RFC 6455 10.2).
  *
- * @throws GatewayError `upgrade-required`, `origin-not-allowed`.
+ * @throws GatewayError `upgrade-required`, `invalid-request`, `origin-not-allowed`.
  */
 export function checkHandshake({ canonical, fields }: Exchange, settings: WebSocketSettings): void {
   const version = fields.get("sec-websocket-version");
   if (version !== VERSION)
     throw upgradeRequired(`The WebSocket version is ${version ?? "not said"}; 13 is spoken here.`);
+  // What one proxy reads as the body another one reads as frames.
+  if (fields.get("transfer-encoding") !== null || (fields.get("content-length") ?? "0") !== "0")
+    throw new GatewayError("invalid-request", { detail: "A WebSocket handshake has no body." });
   const origin = fields.get("origin");
   if (origin === null) {
     if (settings.requireOrigin) throw notAllowed("The handshake has no Origin, which this route requires.");
