@@ -111,8 +111,8 @@ export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
       }
       return { v: 1, since, counts: all };
     },
-    drain(route, since, until) {
-      drained.set(route, { since, until });
+    drain(route, at, until) {
+      drained.set(route, { since: at, until });
     },
     drained(now) {
       for (const [route, { until }] of drained) if (until <= now) drained.delete(route);
