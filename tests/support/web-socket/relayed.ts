@@ -39,6 +39,9 @@ export async function startRelayed(
       })),
       ...more,
     },
+  }).catch(async (error: unknown) => {
+    await origin.stop();
+    throw error;
   });
   let opened = 0;
   return {
