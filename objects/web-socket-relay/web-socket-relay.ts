@@ -12,6 +12,7 @@ import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
 import { drainedUntil } from "./drained-routes.ts";
 import { DRAINED } from "./own-closes.ts";
+import { connectingSession, SHOWN_AFTER_MS, type ConnectingSession } from "./connecting-session.ts";
 import { createRegistration, LATER_MS } from "./registration.ts";
 import { createRouteWatch } from "./route-watch.ts";
 import { countHandshake } from "./told-counts.ts";
@@ -31,6 +32,8 @@ import type {
  */
 export abstract class WebSocketRelay extends DurableObject<Env> implements SessionControl {
   readonly #sessions = new Map<string, LiveSession>();
+  /** Those whose upstream takes its time. */
+  readonly #connecting = new Map<string, ConnectingSession>();
   readonly #registration = createRegistration(this.env, this.ctx.id.toString(), (id) =>
     this.#named(id)?.close(DRAINED),
   );
@@ -51,17 +54,42 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     const opening = readOpening(request.headers.get(OPENING));
     const { route } = opening;
     const isHandshake = request.headers.has("upgrade");
+    const late = isHandshake ? setTimeout(() => this.#showConnecting(request, opening), SHOWN_AFTER_MS) : null;
     try {
-      const answer = await this.#answer(request, opening);
+      const answer = await this.#answer(request, opening).finally(() => clearTimeout(late));
       if (isHandshake) countHandshake(route, outcomeOf(answer));
-      const session = this.#sessions.get(opening.session);
+      const session = this.#connected(opening);
       if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session);
       if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
       return answer;
     } catch (error) {
+      this.#connected(opening);
       countHandshake(route, "internal-error");
       throw error;
     }
+  }
+
+  #showConnecting(request: Request, opening: Opening): void {
+    const { session: id } = opening;
+    if (this.#sessions.has(id)) return;
+    const session = connectingSession(opening, request.headers.get("origin"), Date.now() - SHOWN_AFTER_MS);
+    this.#connecting.set(id, session);
+    this.ctx.waitUntil(this.#registration.opened(session.describe()));
+  }
+
+  /** The session that has come of a handshake; undefined: none has. */
+  #connected(opening: Opening): LiveSession | undefined {
+    const { session: id } = opening;
+    const session = this.#sessions.get(id);
+    const shown = this.#connecting.get(id);
+    // Another handshake of the same session may have been turned away.
+    if (shown?.opening !== opening) return session;
+    this.#connecting.delete(id);
+    const { ordered } = shown;
+    // Behind the 101: a splice that is cut before would be a handshake that failed.
+    if (ordered !== undefined) setTimeout(() => session?.close(ordered), 0);
+    if (session === undefined) this.ctx.waitUntil(this.#registration.closed(id));
+    return session;
   }
 
   async #answer(request: Request, opening: Opening): Promise<Response> {
@@ -129,7 +157,11 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
 
   #named(id: string): LiveSession | undefined {
     // Only a session that sleeps has its object's name, and only its object remembers it.
-    return this.#sessions.get(id) ?? (id === this.ctx.id.toString() ? this.#callback.session() : undefined);
+    return (
+      this.#sessions.get(id) ??
+      this.#connecting.get(id) ??
+      (id === this.ctx.id.toString() ? this.#callback.session() : undefined)
+    );
   }
 
   get #held(): HeldRelay {

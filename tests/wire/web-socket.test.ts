@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shakeHands } from "../support/web-socket/client.ts";
+import { beginHandshake } from "../support/web-socket/client.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 const KIB = 1024;
@@ -21,6 +22,7 @@ beforeAll(async () => {
         closeTimeout: "600ms",
       },
       held: { mode: "held" },
+      waiting: { mode: "bridge", handshakeTimeout: "1500ms" },
       shared: { shared: { linger: "100ms" } },
       idle: { idle: "400ms" },
       short: { mode: "bridge", maxLifetime: "400ms" },
@@ -169,6 +171,36 @@ describe("what is left when something ends", () => {
     await eventually("the listing without it", async () =>
       (await sessions()).some(({ id }) => id === listed["id"]) ? undefined : true,
     );
+  });
+
+  it.each(["bridge", "held"])(
+    "shows that a %s waits for its origin, and closes it as soon as it is open",
+    async (route) => {
+      const gate = Promise.withResolvers<void>();
+      relayed.origin.gates.set("/held", gate.promise);
+      const opening = relayed.open(route);
+      const [shown] = await eventually("the session", async () => {
+        const found = (await sessions()).filter(({ state }) => state === "connecting");
+        return found.length === 1 ? found : undefined;
+      });
+      expect(shown).toMatchObject({ route, mode: route, state: "connecting", messagesIn: 0, upstream: null });
+      expect(await relayed.admin("GET", `sockets/${String(shown?.["id"])}`)).toEqual(shown);
+      await relayed.admin("DELETE", `sockets/${String(shown?.["id"])}?code=4000&reason=late`);
+      gate.resolve();
+      const { client, upstream } = await opening;
+      relayed.origin.gates.clear();
+      upstream.behave();
+      expect((await client.behave().ended()).code).toBe(4000);
+      expect((await sessions()).some(({ state }) => state === "connecting")).toBe(false);
+    },
+  );
+
+  it("shows nothing of a session any more that has come to nothing", async () => {
+    const knock = await beginHandshake(relayed.gateway.url, { path: "/waiting/hang" });
+    const connecting = async () => (await sessions()).some(({ state }) => state === "connecting");
+    await eventually("the session", async () => (await connecting()) || undefined);
+    knock.destroy();
+    await eventually("its end", async () => !(await connecting()) || undefined);
   });
 
   it("a side that answers no close is dropped, so that the other one is closed in time", async () => {

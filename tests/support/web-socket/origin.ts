@@ -22,6 +22,8 @@ export class WebSocketOrigin {
   readonly seen: SeenHandshake[] = [];
   /** Raw answers by path. */
   readonly answers = new Map<string, string>();
+  /** What answers wait for, by path. */
+  readonly gates = new Map<string, Promise<void>>();
   /** Fields of every 101, as they are on the wire. */
   fields = "";
   readonly #server: Server;
@@ -79,6 +81,7 @@ export class WebSocketOrigin {
     this.seen.push({ target, headers, rawHead: head });
     for (const waiter of this.#waiters.splice(0)) waiter();
     const path = target.split("?")[0] ?? "";
+    await this.gates.get(path);
     const answer = this.answers.get(path);
     if (answer !== undefined) return void socket.resume().end(answer);
     if (path.endsWith("/hang")) {
