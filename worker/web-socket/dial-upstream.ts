@@ -24,12 +24,18 @@ export async function dialUpstream(exchange: Exchange, stop: AbortController): P
     // Whoever has stopped it knows why.
     if (stop.signal.aborted) throw error;
     stop.abort();
-    const answer = problemResponse(error, requestId);
-    const known = error instanceof GatewayError ? error : undefined;
-    const detail = known?.message ?? "The gateway failed while it dialled the origin.";
-    const retryAfter = known?.headers["retry-after"] ?? null;
-    answer.headers.set(REFUSAL, toField({ code: codeOf(error), detail, retryAfter }));
+    const answer = refusedDial(error, requestId);
     if (notes.target !== undefined) answer.headers.set(TARGET, notes.target);
     return answer;
   }
+}
+
+/** What the gateway has against a dial, as a relay tells it from an origin's refusal. */
+export function refusedDial(error: unknown, requestId: string): Response {
+  const answer = problemResponse(error, requestId);
+  const known = error instanceof GatewayError ? error : undefined;
+  const detail = known?.message ?? "The gateway failed while it dialled the origin.";
+  const retryAfter = known?.headers["retry-after"] ?? null;
+  answer.headers.set(REFUSAL, toField({ code: codeOf(error), detail, retryAfter }));
+  return answer;
 }

@@ -1,8 +1,7 @@
 import { WebSocketRelay as Relay } from "../../objects/index.ts";
 import type { Dialler, DialProps } from "../../objects/web-socket-relay/dial.ts";
 import { exchangeFor } from "../origin.ts";
-import { problemResponse } from "../problem.ts";
-import { dialUpstream } from "./dial-upstream.ts";
+import { dialUpstream, refusedDial } from "./dial-upstream.ts";
 
 /**
  * The object that relays sessions, with the way on which it dials: the tail of a session's route, run in the object itself. Through the
@@ -18,7 +17,7 @@ export class WebSocketRelay extends Relay {
         return await dialUpstream(typeof avoided === "string" ? { ...exchange, avoided } : exchange, stop);
       } catch (error) {
         if (stop.signal.aborted) throw error;
-        return problemResponse(error, requestId);
+        return refusedDial(error, requestId);
       }
     };
   }
