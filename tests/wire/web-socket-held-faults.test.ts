@@ -1,7 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shakeHands } from "../support/web-socket/client.ts";
-import { WebSocketOrigin } from "../support/web-socket/origin.ts";
 import type { Peer } from "../support/web-socket/peer.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
@@ -9,20 +8,19 @@ const ANY_RATE = { fromClient: { messagesPerSecond: false, maxMessage: "4MiB" },
 const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "400ms" };
 
 let relayed: Relayed;
-let other: WebSocketOrigin;
 
 beforeAll(async () => {
-  other = await WebSocketOrigin.start();
-  relayed = await startRelayed({
+  const routes = {
     held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
     again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
+    replayed: { held: { upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
     stored: { held: { durable: true, upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
-  });
+  };
+  relayed = await startRelayed(routes, {}, "tests/support/relay-entry.ts");
 });
 
 afterAll(async () => {
   await relayed?.stop();
-  await other?.stop();
 });
 
 async function open(route: string, more = "") {
@@ -33,7 +31,8 @@ async function open(route: string, more = "") {
     relayed.origin.accept(`${sid}.`),
   ]);
   if (made.kind !== "open") throw new Error(made.body);
-  return { sid, client: made.peer, upstream };
+  const [, id = ""] = made.headers.find(([name]) => name.toLowerCase() === "x-ws-session") ?? [];
+  return { sid, id, client: made.peer, upstream };
 }
 
 async function resume(route: string, sid: string, recv: number): Promise<Peer> {
@@ -112,4 +111,62 @@ describe("an origin that takes sessions and lets them go at once", () => {
     expect((await end).code).toBe(1014);
     expect(relayed.origin.seen.filter(({ target }) => target.includes(`${sid}.`)).length).toBeLessThan(12);
   });
+});
+
+async function status(route: string, sid: string): Promise<{ readonly status: number; readonly body: unknown }> {
+  const url = `${relayed.gateway.url}/${route}/held?_ws_session=${sid}`;
+  const response = await fetch(url, { headers: { accept: "application/json" } });
+  return { status: response.status, body: await response.json() };
+}
+
+describe("a first message that is too large to be said again", () => {
+  it.each(["stored", "replayed"])("%s: passes, and its session ends with its origin", async (route) => {
+    const { sid, client, upstream } = await open(route);
+    client.binary(Buffer.alloc(3_000_000));
+    client.text("two");
+    await upstream.receive(3_000_003);
+    expect((await status(route, sid)).body).toMatchObject({ recv: 2, live: true });
+    upstream.reset();
+    expect((await client.behave().ended()).code).toBe(1014);
+  });
+
+  it("is not stored, so a session that dies with its object is gone", async () => {
+    const { sid, id, client, upstream } = await open("stored");
+    expect((await status("stored", sid)).status).toBe(200);
+    client.binary(Buffer.alloc(3_000_000));
+    await upstream.receive(3_000_000);
+    expect((await status("stored", sid)).body).toMatchObject({ recv: 1, live: true });
+    await fetch(relayed.gateway.url, { headers: { "x-test-abort": id } });
+    await client.ended();
+    expect((await status("stored", sid)).status).toBe(404);
+    expect((await (await resume("stored", sid, 0)).behave().ended()).code).toBe(4410);
+  });
+});
+
+it("a stored session that cannot be resumed so is refused, and no origin is dialled for it", async () => {
+  const { sid, id, client, upstream } = await open("stored");
+  client.text("I am");
+  await upstream.next();
+  expect((await status("stored", sid)).body).toMatchObject({ recv: 1 });
+  await fetch(relayed.gateway.url, { headers: { "x-test-abort": id } });
+  await client.ended();
+  const before = relayed.origin.seen.length;
+  const again = await shakeHands(relayed.gateway.url, { path: `/stored/held?_ws_session=${sid}` });
+  expect(again.kind === "open" && (await again.peer.behave().ended()).code).toBe(4409);
+  expect(relayed.origin.seen).toHaveLength(before);
+  const back = await resume("stored", sid, 0);
+  expect(await (await relayed.origin.accept()).hear()).toEqual({ kind: "text", text: "I am" });
+  back.destroy();
+});
+
+it("what the origin says after its client has closed still comes to that, before the close is answered", async () => {
+  const { client, upstream } = await open("held");
+  client.close(4000, "enough");
+  expect(await upstream.hear()).toMatchObject({ kind: "close", code: 4000 });
+  upstream.text("still this");
+  upstream.close(4000, "enough");
+  expect(await client.hear()).toEqual({ kind: "text", text: "still this" });
+  expect(await client.hear()).toMatchObject({ kind: "close", code: 4000 });
+  client.destroy();
+  upstream.destroy();
 });

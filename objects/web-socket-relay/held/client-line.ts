@@ -127,7 +127,8 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     const now = Date.now();
     const fate = resume.toClient(message, now);
     if (fate === "overflow") return terms.overflow();
-    if (fate === "send") say(message.data);
+    // One that has closed may still be told what the upstream says until that closes too.
+    if (fate !== "held") say(message.data);
     terms.settle(now);
   }
 

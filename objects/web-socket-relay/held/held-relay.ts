@@ -123,6 +123,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       await store?.erase();
       return turnAway(request, opening, NO_SUCH_SESSION);
     }
+    const first =
+      stored === undefined
+        ? { kind: "attached" as const, connection: 1, replay: [] }
+        : resume.attach(claimOf(held), now);
+    if (first.kind === "refused") return turnAway(request, opening, first);
     const places = host.places(opening);
     const taken = await places.take();
     if (taken !== undefined) return refused(taken);
@@ -131,16 +136,9 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       await places.leave();
       throw error;
     });
-    const first =
-      stored === undefined
-        ? { kind: "attached" as const, connection: 1, replay: [] }
-        : resume.attach(claimOf(held), Date.now());
-    if (dialled.kind !== "open" || first.kind === "refused") {
+    if (dialled.kind !== "open") {
       await places.leave();
-      if (dialled.kind === "failed") return refused(dialled.refusal);
-      if (dialled.kind === "answer") return dialled.answer;
-      dialled.cut();
-      return turnAway(request, opening, first.kind === "refused" ? first : NO_SUCH_SESSION);
+      return dialled.kind === "failed" ? refused(dialled.refusal) : dialled.answer;
     }
     asked = again;
     opened = opening;

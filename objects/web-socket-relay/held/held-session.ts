@@ -61,6 +61,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   let resumes = 0;
   let replayed = 0;
   let hasEnded = false;
+  let isStored = true;
   let joined: Bridge | undefined;
 
   const client = createClientLine({
@@ -87,7 +88,11 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     if (store === undefined || hasEnded || resume.state === "over") return;
     resume.setWaiting(client.arrived - upstream.passed, now);
     const batch = isDue ? resume.takeFlush(now) : resume.flush(now);
-    if (batch !== undefined) store.write(batch, firsts);
+    if (batch === undefined) return;
+    if (upstream.isRepeatable) return store.write(batch, firsts);
+    // No origin could be told after a crash who the client is.
+    if (isStored) void store.erase();
+    isStored = false;
   }
 
   /** What is due by now is written and acknowledged, in this order. */

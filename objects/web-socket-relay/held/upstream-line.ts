@@ -14,6 +14,8 @@ export interface UpstreamLine extends Line {
   /** How many of the client's messages were passed on. */
   readonly passed: number;
   readonly isAway: boolean;
+  /** Whether what it was told first can be said to another. */
+  readonly isRepeatable: boolean;
   /** How often it was lost, and has come back. */
   readonly reconnects: number;
   readonly target: string | null;
@@ -42,6 +44,8 @@ export interface UpstreamLineTerms {
 
 /** Who is told again who a client is may take a message before its answer for an intruder's (graphql-ws: 4401), or never answer. */
 const ANSWER_MS = 1_000;
+/** Of the first messages. Where there are more of them an origin that is lost is not dialled again, since it could not be told them. */
+const MOST_FIRST_BYTES = 2 ** 20;
 
 /** Makes the line of a connection that is open, on which nothing was said yet. */
 export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): UpstreamLine {
@@ -49,6 +53,8 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   const protocol = first.headers.get("sec-websocket-protocol");
   const queue: PassedMessage[] = [];
   let queuedBytes = 0;
+  let firstBytes = firsts.reduce((sum, { bytes }) => sum + bytes, 0);
+  let isRepeatable = true;
   let passed = 0;
   let current: { readonly line: Line; readonly dialled: OpenDial } | undefined;
   /** Whether it was told the first messages again, and has not answered. */
@@ -107,8 +113,15 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   function pass(line: Line, message: PassedMessage): void {
     passed += 1;
     unanswered += 1;
-    if (firsts.length < mostFirsts) firsts.push(message);
+    if (firsts.length < mostFirsts && isRepeatable) keep(message);
     line.send(message.data, message.bytes);
+  }
+
+  function keep(message: PassedMessage): void {
+    firstBytes += message.bytes;
+    isRepeatable = firstBytes <= MOST_FIRST_BYTES;
+    if (isRepeatable) firsts.push(message);
+    else firsts.length = 0;
   }
 
   function tell(line: Line, close: Close): void {
@@ -118,7 +131,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
 
   function lost(line: Line, code: number, reason: string): void {
     if (current?.line !== line) return;
-    if (isTold || isCut || reconnect === null || !reconnect.on.includes(code)) return over(code, reason);
+    if (isTold || isCut || !isRepeatable || reconnect?.on.includes(code) !== true) return over(code, reason);
     if (code !== LOST) line.close({ code });
     clearTimeout(timer);
     terms.lost(unanswered);
@@ -204,6 +217,9 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     },
     get reconnects() {
       return reconnects;
+    },
+    get isRepeatable() {
+      return isRepeatable;
     },
     get isAway() {
       return current === undefined;
