@@ -73,14 +73,14 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   let tickAt = Infinity;
   let renewAt = 0;
 
-  function channelFor(request: Request, opening: Opening, { shared, send }: Sharing): Channel {
+  function channelFor(request: Request, opening: Opening, { shared, send: dialler }: Sharing): Channel {
     if (channel !== undefined && !channel.isOver) return channel;
     // Not with its client's signal: others wait for the same dial.
     const { url, headers } = request;
     const own: Channel = openChannel({
       opening,
       shared,
-      dial: () => dial(new Request(url, { headers }), opening, send),
+      dial: () => dial(new Request(url, { headers }), opening, dialler),
       deliver,
       ended: (by, code, close) => {
         const end = by === "gateway" ? refusalEnd(code) : { by, code };
