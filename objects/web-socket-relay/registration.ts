@@ -114,18 +114,18 @@ function byShard(
 }
 
 async function tell(env: RegistryEnv, shard: number, message: ReportMessage): Promise<void> {
-  // A wait that goes on when all is done keeps an object awake that could sleep.
-  const done = new AbortController();
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = setTimeout(resolve, REPORT_MS, undefined);
   try {
     const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
     const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
-    const late = scheduler.wait(REPORT_MS, { signal: done.signal }).catch(() => undefined);
     const reply = await Promise.race([stub.report(message), late]);
     if (reply !== undefined) noteDrained(reply.drained);
   } catch (error) {
     if (message.counts !== undefined) keepCounts(message.counts);
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
   } finally {
-    done.abort();
+    // A timer that goes on when all is done keeps an object awake that could sleep.
+    clearTimeout(timer);
   }
 }
