@@ -23,11 +23,11 @@ afterAll(async () => {
   await relayed?.stop();
 });
 
-async function open(route: string, more = "") {
+async function open(route: string, headers: Readonly<Record<string, string>> = {}) {
   const sid = randomBytes(16).toString("base64url");
-  const path = `/${route}/held?mark=${sid}.&_ws_session=${sid}${more}`;
+  const path = `/${route}/held?mark=${sid}.&_ws_session=${sid}`;
   const [made, upstream] = await Promise.all([
-    shakeHands(relayed.gateway.url, { path }),
+    shakeHands(relayed.gateway.url, { path, headers }),
     relayed.origin.accept(`${sid}.`),
   ]);
   if (made.kind !== "open") throw new Error(made.body);
@@ -169,4 +169,35 @@ it("what the origin says after its client has closed still comes to that, before
   expect(await client.hear()).toMatchObject({ kind: "close", code: 4000 });
   client.destroy();
   upstream.destroy();
+});
+
+describe("credentials", () => {
+  const as = (fields: Readonly<Record<string, string>>, sid: string) =>
+    shakeHands(relayed.gateway.url, {
+      path: `/again/held?mark=${sid}.&_ws_session=${sid}&_ws_recv=0`,
+      headers: fields,
+    });
+
+  it("that end while nobody is connected end the session, as whoever comes back is told", async () => {
+    const { sid, client, upstream } = await open("again", { "X-Test-Valid-Ms": "300" });
+    client.reset();
+    expect((await upstream.behave().ended()).code).toBe(4401);
+    const back = await as({}, sid);
+    expect(back.kind === "open" && (await back.peer.behave().ended()).code).toBe(4401);
+  });
+
+  it("of whoever comes back are what counts from then on: until when, and for the origin that is dialled anew", async () => {
+    const { sid, client, upstream } = await open("again", {
+      "X-Test-Valid-Ms": "3600000",
+      Authorization: "Bearer old",
+    });
+    const back = await as({ "X-Test-Valid-Ms": "600", Authorization: "Bearer new" }, sid);
+    upstream.reset();
+    const next = await relayed.origin.accept(`${sid}.`);
+    const fields = relayed.origin.seen.at(-1)?.headers.filter(([name]) => name.toLowerCase() === "authorization");
+    expect(fields?.map(([, value]) => value)).toEqual(["Bearer new"]);
+    expect((await next.behave().ended()).code).toBe(4401);
+    expect(back.kind === "open" && (await back.peer.behave().ended()).code).toBe(4401);
+    client.destroy();
+  });
 });
