@@ -52,5 +52,5 @@ export function countsOf(session: SessionDescription): object {
 
 /** Says that something of a session has come to nothing. */
 export function warn(session: string, event: string, more: object): void {
-  console.warn(JSON.stringify({ level: "warn", event, session, ...more }));
+  console.warn(JSON.stringify({ level: "warn", event, time: new Date().toISOString(), session, ...more }));
 }

@@ -30,6 +30,8 @@ export interface Gateway {
   readonly workerdPid: number;
   /** The JSON lines that the gateway has printed so far, oldest first. */
   logs(): readonly Record<string, unknown>[];
+  /** Those of its JSON lines that are warnings or errors. */
+  warnings(): readonly Record<string, unknown>[];
   /** Lines that are not the gateway's own, such as what the runtime says of an error that nobody has caught. */
   complaints(): readonly string[];
   /** SIGTERM, as an operator would; resolves to the exit code once start script and workerd are gone. */
@@ -58,6 +60,7 @@ export async function startGateway(options: GatewayOptions): Promise<Gateway> {
     adminToken: ready.adminToken,
     workerdPid: ready.workerdPid,
     logs: () => jsonLines(started.stdout()),
+    warnings: () => jsonLines(started.stderr()),
     complaints: () => `${started.stdout()}\n${started.stderr()}`.split("\n").filter((line) => !/^(?:\{|$)/.test(line)),
     stop: async () => {
       started.signal("SIGTERM");

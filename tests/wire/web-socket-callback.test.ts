@@ -186,6 +186,18 @@ describe("what the backend answers", () => {
     expect(await peer.ended()).toMatchObject(end);
     const events = await backend.eventsOf(id, route === "drop" ? 4 : 3);
     expect(events.at(-1)).toMatchObject({ name: "disconnect", close: String(end.code) });
+    const line = await eventually("a line", () =>
+      Promise.resolve(gateway.warnings().find(({ session }) => session === id)),
+    );
+    expect(line).toEqual({
+      level: "warn",
+      event: "web-socket-message-not-taken",
+      time: expect.stringMatching(/^\d{4}-.+Z$/),
+      session: id,
+      messages: 1,
+      error: "Error: the answer is 500",
+      onFailure: route === "drop" ? "drop" : "close",
+    });
   });
 
   it("ends the session of a client that says too much", async () => {
