@@ -31,6 +31,32 @@ describe("what a route makes of WebSockets", () => {
     expect(settingsOf(false, { webSocket: true })).toBeUndefined();
   });
 
+  it("these defaults, for all that it does not say", () => {
+    const MIB = 2 ** 20;
+    const rates = { bytesPerSecond: MIB, byteBurst: 8 * MIB, messageBurst: 200 };
+    expect(settingsOf(true)).toEqual({
+      mode: "splice",
+      held: undefined,
+      shared: undefined,
+      callback: undefined,
+      required: false,
+      origins: ["same-host"],
+      requireOrigin: false,
+      rejectAfterUpgrade: false,
+      handshakeMs: 10_000,
+      idleMs: 600_000,
+      maxLifetimeMs: 86_400_000,
+      closeMs: 5_000,
+      onRouteChange: "drain",
+      drainMs: 30_000,
+      fromClient: { maxMessage: MIB, messagesPerSecond: 100, ...rates },
+      fromUpstream: { maxMessage: 16 * MIB, messagesPerSecond: undefined, ...rates },
+      maxBuffered: MIB,
+      sessions: { principal: 100, address: 200, route: undefined },
+      newSessions: [],
+    });
+  });
+
   it.each([
     [{ maxLifetime: "1h" }, "splice"],
     [{ mode: "bridge" }, "bridge"],
