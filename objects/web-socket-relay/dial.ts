@@ -66,3 +66,11 @@ export async function dial(request: Request, { handshakeMs }: Opening, send: Dia
     request.signal.removeEventListener("abort", cut);
   }
 }
+
+/** Whether a dial has come to an upstream that does not want the session: anything but busy. */
+export function isRefused(dialled: Dialled | undefined): boolean {
+  if (dialled?.kind !== "answer") return false;
+  const { status, body } = dialled.answer;
+  void body?.cancel().catch(() => undefined);
+  return status < 500 && status !== 408 && status !== 429;
+}

@@ -319,4 +319,24 @@ describe("an upstream that is lost", () => {
     again.behave().close(1000);
     expect(await Promise.all(clients.map((client) => client.ended()))).toMatchObject([{ code: 1000 }, { code: 1000 }]);
   });
+
+  it("and does not want them any more, is 1014 for them at once", async () => {
+    const { join, upstream } = room("back");
+    const [source, ...clients] = await Promise.all([upstream(), join(), join()]);
+    relayed.origin.answers.set("/held", "HTTP/1.1 401 Who\r\nContent-Length: 3\r\nConnection: close\r\n\r\nyou");
+    source.reset();
+    expect(await Promise.all(clients.map((client) => client.ended()))).toMatchObject([{ code: 1014 }, { code: 1014 }]);
+    relayed.origin.answers.delete("/held");
+  });
+
+  it("again and again, as soon as it is there, is dialled ever more rarely", async () => {
+    const { join, upstream } = room("back");
+    const [source, client] = await Promise.all([upstream(), join()]);
+    const before = performance.now();
+    source.behave().close(1013);
+    for (let dials = 1; dials <= 4; dials += 1) (await upstream()).behave().close(1013);
+    // Of 100 ms, doubled each time, half at least.
+    expect(performance.now() - before).toBeGreaterThanOrEqual(740);
+    client.destroy();
+  });
 });

@@ -1,5 +1,5 @@
 import { LOST, type Close } from "../close-codes.ts";
-import type { Dialled } from "../dial.ts";
+import { isRefused, type Dialled } from "../dial.ts";
 import { socketLine, type Line } from "../line.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import type { Reconnect } from "../told-counts.ts";
@@ -149,8 +149,10 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
   function plan(rules: ReconnectTerms): void {
     const most = Math.min(rules.maxDelayMs, rules.minDelayMs * 2 ** Math.min(attempt, 30));
     attempt += 1;
+    const now = Date.now();
+    const left = (lostAt ?? now) + rules.giveUpMs - now;
     // Half of it is chance: all sessions of an upstream that fell were lost at once.
-    timer = setTimeout(() => void again(rules), (most * (1 + Math.random())) / 2);
+    timer = setTimeout(() => void again(rules), Math.min(left, (most * (1 + Math.random())) / 2));
   }
 
   async function again(rules: ReconnectTerms): Promise<void> {
@@ -168,15 +170,15 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
       return terms.changed();
     }
     if (isOpen) dialled.cut();
-    const isRefused = isOpen || refuses(dialled);
-    terms.redialled(isRefused ? "refused" : "failed");
-    if (isRefused) return over(LOST, "");
+    const isNotWanted = isOpen || isRefused(dialled);
+    terms.redialled(isNotWanted ? "refused" : "failed");
+    if (isNotWanted) return over(LOST, "");
     if (isGivenUp(rules, Date.now())) return giveUp();
     plan(rules);
   }
 
   function isGivenUp({ giveUpMs }: ReconnectTerms, now: number): boolean {
-    return now - (lostAt ?? now) > giveUpMs;
+    return now - (lostAt ?? now) >= giveUpMs;
   }
 
   function giveUp(): void {
@@ -228,12 +230,4 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
       return target;
     },
   };
-}
-
-/** Whether the upstream itself does not want the session: anything but busy. */
-function refuses(dialled: Dialled | undefined): boolean {
-  if (dialled?.kind !== "answer") return false;
-  const { status, body } = dialled.answer;
-  void body?.cancel().catch(() => undefined);
-  return status < 500 && status !== 408 && status !== 429;
 }

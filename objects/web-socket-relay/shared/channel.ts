@@ -1,7 +1,7 @@
 import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { sizeOf } from "../bridge.ts";
 import { closeSocket } from "../close-socket.ts";
-import type { Dialled } from "../dial.ts";
+import { isRefused, type Dialled } from "../dial.ts";
 import { admit, costOf, newFlow, release, waitMs } from "../flow.ts";
 import type { Opening } from "../opening.ts";
 import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "../own-closes.ts";
@@ -60,7 +60,11 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
   let waitingBytes = 0;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let leg: Open | undefined;
-  let lostAt: number | undefined;
+  let isLost = false;
+  let joinedAt = 0;
+  let delayMs = FIRST_DELAY_MS;
+  /** Since when there is none that does anything. */
+  let failingSince: number | undefined;
   let isOver = false;
   let isLeft = false;
   /** What clients were told that is spoken. */
@@ -83,7 +87,8 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
   function join(dialled: Open): void {
     const { socket } = dialled;
     leg = dialled;
-    lostAt = undefined;
+    isLost = false;
+    joinedAt = Date.now();
     // Before anything is delivered: the default is Blob.
     socket.binaryType = "arraybuffer";
     socket.addEventListener("message", ({ data }) => heard(data));
@@ -99,6 +104,7 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
 
   function heard(message: string | ArrayBuffer): void {
     if (isOver) return;
+    failingSince = undefined;
     const now = Date.now();
     const bytes = sizeOf(message);
     const verdict = admit(flow, bytes, now);
@@ -146,17 +152,26 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
     closeSocket(of.socket, own ?? (code === LOST ? {} : other));
     if (isOver) return;
     if (!shared.reconnect || !COMES_BACK.has(code)) return finish("upstream", code, other);
-    lostAt = Date.now();
-    again(FIRST_DELAY_MS);
+    isLost = true;
+    const now = Date.now();
+    // One that takes connections and lets them go at once is not back.
+    if (now - joinedAt >= LONGEST_DELAY_MS) [delayMs, failingSince] = [FIRST_DELAY_MS, undefined];
+    failingSince ??= now;
+    again();
   }
 
-  function again(delayMs: number): void {
+  function again(): void {
+    if (Date.now() - (failingSince ?? Infinity) > GIVE_UP_MS) {
+      countReconnect(route, "gave-up");
+      return finish("upstream", LOST, LOST_FOR_GOOD);
+    }
     // All who share a failed upstream would be back at the same moment.
-    setTimeout(() => void redial(delayMs), delayMs * (0.5 + Math.random() / 2));
+    setTimeout(() => void redial(), delayMs * (0.5 + Math.random() / 2));
+    delayMs = Math.min(LONGEST_DELAY_MS, 2 * delayMs);
   }
 
-  async function redial(delayMs: number): Promise<void> {
-    if (isOver || lostAt === undefined) return;
+  async function redial(): Promise<void> {
+    if (isOver || !isLost) return;
     const dialled = await dial().catch(() => undefined);
     if (dialled?.kind === "open") {
       if (!isOver && protocolOf(dialled) === protocol) {
@@ -166,12 +181,10 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
       dialled.cut();
     }
     if (isOver) return;
-    countReconnect(route, "failed");
-    if (Date.now() - lostAt > GIVE_UP_MS) {
-      countReconnect(route, "gave-up");
-      return finish("upstream", LOST, LOST_FOR_GOOD);
-    }
-    again(Math.min(LONGEST_DELAY_MS, 2 * delayMs));
+    const isNotWanted = isRefused(dialled);
+    countReconnect(route, isNotWanted ? "refused" : "failed");
+    if (isNotWanted) return finish("upstream", LOST, LOST_FOR_GOOD);
+    again();
   }
 
   function shut(own: Close, others: Close): void {
@@ -197,7 +210,7 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
 
   function leave(): void {
     isLeft = true;
-    if (isOver || (leg === undefined && lostAt === undefined)) return;
+    if (isOver || (leg === undefined && !isLost)) return;
     isOver = true;
     clearTimeout(timer);
     if (leg !== undefined) part(leg, NOBODY);
@@ -209,7 +222,7 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
       return isOver || isLeft;
     },
     get isLost() {
-      return lostAt !== undefined;
+      return isLost;
     },
     get target() {
       return leg?.target ?? null;
