@@ -12,6 +12,7 @@ const RULES = {
   only: { required: true },
   told: { rejectAfterUpgrade: true, newSessions: { requestsPerWindow: 1, windowSeconds: 3600, by: "header:x-who" } },
   few: { sessionsPerAddress: 2, closeTimeout: "1s" },
+  single: { sessionsPerRoute: 1, closeTimeout: "1s" },
   rare: { newSessions: { requestsPerWindow: 1, windowSeconds: 3600 } },
   quick: { handshakeTimeout: "700ms" },
   quicker: { mode: "bridge", handshakeTimeout: "700ms" },
@@ -232,6 +233,18 @@ describe("how many sessions there may be", () => {
     for (const peer of [fourth, second.client, second.upstream]) peer.destroy();
   });
 
+  it("refuses a second session of a route that may have one", async () => {
+    const { client, upstream } = await relayed.open("single");
+    const came = await knock("single");
+    expect(came.status).toBe(429);
+    if (came.kind === "refused") {
+      const detail = "As many sessions are open as sessionsPerRoute allows: 1.";
+      expect(JSON.parse(came.body)).toMatchObject({ code: "too-many-connections", detail });
+    }
+    client.destroy();
+    upstream.destroy();
+  });
+
   it("refuses sessions that are opened too often", async () => {
     const { client, upstream } = await relayed.open("rare");
     const came = await knock("rare");
@@ -254,4 +267,21 @@ it("tells a refusal by a close code, with a subprotocol of the client's, where t
   expect(await page.peer.behave().ended()).toEqual({ code: 4403, reason: "origin-not-allowed", by: "fin" });
   client.destroy();
   upstream.destroy();
+});
+
+it("counts handshakes by what came of them", async () => {
+  const counted = await eventually("what was counted", async () => {
+    const told: { routes: Record<string, Record<string, number>> } = JSON.parse(
+      JSON.stringify(await relayed.admin("GET", "sockets?summary=true")),
+    );
+    const of = (route: string, outcome: string) => told.routes[route]?.[`handshakes.${outcome}`] ?? 0;
+    const counts = {
+      open: of("splice", "open"),
+      refused: [of("splice", "upstream-refused"), of("bridge", "upstream-refused")],
+      late: of("quicker", "upstream-timeout"),
+      full: of("few", "too-many-connections") + of("single", "too-many-connections"),
+    };
+    return [counts.open, ...counts.refused, counts.late, counts.full].every((count) => count > 0) ? counts : undefined;
+  });
+  expect(counted.refused).toEqual([1, 1]);
 });

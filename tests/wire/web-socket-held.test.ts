@@ -173,6 +173,21 @@ describe("a session whose connection is lost", () => {
     expect((await (await resume("short", sid)).behave().ended()).code).toBe(4413);
   });
 
+  it("ends with the credentials of its client, though that is away", async () => {
+    const sid = randomBytes(16).toString("base64url");
+    const [made, upstream] = await Promise.all([
+      shakeHands(relayed.gateway.url, {
+        path: `/held/held?mark=${sid}.&_ws_session=${sid}`,
+        headers: { "X-Test-Valid-Ms": "400" },
+      }),
+      relayed.origin.accept(`${sid}.`),
+    ]);
+    if (made.kind !== "open") throw new Error(made.body);
+    made.peer.reset();
+    expect(await upstream.behave().ended()).toMatchObject({ code: 4401, reason: "credentials expired" });
+    expect((await (await resume("held", sid)).behave().ended()).code).toBe(4401);
+  });
+
   it("tells a client that was away what the origin said last, and how it closed", async () => {
     const { sid, id, client, upstream } = await open("held");
     client.reset();

@@ -22,6 +22,7 @@ beforeAll(async () => {
         closeTimeout: "600ms",
       },
       held: { mode: "held" },
+      patient: { mode: "bridge", closeTimeout: "30s" },
       waiting: { mode: "bridge", handshakeTimeout: "1500ms" },
       shared: { shared: { linger: "100ms" } },
       idle: { idle: "400ms" },
@@ -210,6 +211,18 @@ describe("what is left when something ends", () => {
     expect((await upstream.ended()).code).toBe(1000);
   });
 
+  it("shows that a session is closing, and with what, until both sides have answered", async () => {
+    const { client, upstream } = await relayed.open("patient");
+    const id = await newest("patient");
+    client.close(4321);
+    await eventually("a session that is closing", async () => {
+      const told: Record<string, unknown> = JSON.parse(JSON.stringify(await relayed.admin("GET", `sockets/${id}`)));
+      return (told["state"] === "closing" && told["closeCode"] === 4321) || undefined;
+    });
+    upstream.close(4321);
+    expect((await client.ended()).code).toBe(4321);
+  });
+
   it("a client that answers no close is dropped too", async () => {
     const { client, upstream } = await relayed.open("small");
     upstream.behave();
@@ -276,6 +289,16 @@ describe("what is left when something ends", () => {
     const found = await eventually("the session", async () => (await sessions()).find((one) => one["route"] === route));
     return String(found["id"]);
   }
+});
+
+it("counts sessions that were closed for a limit", async () => {
+  await eventually("what was counted", async () => {
+    const told: { routes: Record<string, Record<string, number>> } = JSON.parse(
+      JSON.stringify(await relayed.admin("GET", "sockets?summary=true")),
+    );
+    const counts = [told.routes["few"]?.["rateLimited"], told.routes["slow"]?.["budgetClosed"]];
+    return (counts[0] === 1 && counts[1] === 2) || undefined;
+  });
 });
 
 it("both sides see at once that the runtime was killed", async () => {
