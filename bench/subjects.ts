@@ -13,7 +13,7 @@ import type { Running, Subject } from "./rounds.ts";
 import { trafficDocuments } from "./traffic.ts";
 import { startWorkerd } from "./workerd.ts";
 
-const COUNTER: ObjectBinding = { binding: "COUNTER", className: "Counter" };
+const COUNTER: ObjectBinding = { binding: "COUNTER", className: "Counter", isEphemeral: false };
 /** A million a second: never exhausted, and every request is counted all the same. */
 const AMPLE = { requestsPerWindow: 1_000_000, windowSeconds: 1 };
 const STRICT = { ...AMPLE, mode: "strict" };

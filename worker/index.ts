@@ -10,7 +10,7 @@ export {
   UpstreamQuota,
 } from "../objects/index.ts";
 export { Origin } from "./origin.ts";
-export { WebSocketRelay } from "./web-socket/dialling-relay.ts";
+export { WebSocketBridge, WebSocketRelay } from "./web-socket/dialling-relay.ts";
 export { Rejecting } from "./web-socket/reject-after-upgrade.ts";
 
 export default {

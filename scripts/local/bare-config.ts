@@ -1,4 +1,4 @@
-import { storageKey } from "./manifest.ts";
+import { storageKey, type ObjectBinding } from "./manifest.ts";
 import type { Plan } from "./start-local.ts";
 
 /** A generated workerd configuration: the text of config.capnp and, by relative path, the files that it embeds. */
@@ -36,7 +36,7 @@ export function bareConfig(plan: Plan, objectDirectory: string): BareConfig {
           `(name = ${text(binding)}, durableObjectNamespace = (className = ${text(className)}, serviceName = ${text(owner)}))`,
       ),
     ])},
-    durableObjectNamespaces = ${list(name === owner ? plan.manifest.objects.map(({ className }) => namespace(className)) : [])},
+    durableObjectNamespaces = ${list(name === owner ? plan.manifest.objects.map(namespace) : [])},
     durableObjectStorage = (localDisk = "objects"),
     globalOutbound = "network",
     cacheApiOutbound = "no-cache",
@@ -61,8 +61,9 @@ export function bareConfig(plan: Plan, objectDirectory: string): BareConfig {
   };
 }
 
-function namespace(className: string): string {
-  return `(className = ${text(className)}, uniqueKey = ${text(storageKey(className))}, enableSql = true)`;
+function namespace({ className, isEphemeral }: ObjectBinding): string {
+  const kept = isEphemeral ? "ephemeralLocal = void" : `uniqueKey = ${text(storageKey(className))}, enableSql = true`;
+  return `(className = ${text(className)}, ${kept})`;
 }
 
 function list(items: readonly string[]): string {

@@ -4,9 +4,16 @@ import { subscribe } from "node:diagnostics_channel";
 import { basename } from "node:path";
 import type { Readable } from "node:stream";
 
-import { Log, LogLevel, Miniflare, type MiniflareOptions } from "miniflare";
+import {
+  kUnsafeEphemeralUniqueKey,
+  Log,
+  LogLevel,
+  Miniflare,
+  type MiniflareOptions,
+  type UnsafeUniqueKey,
+} from "miniflare";
 
-import { storageKey } from "./manifest.ts";
+import { storageKey, type ObjectBinding } from "./manifest.ts";
 import { type Rewiring, rewire, unwire } from "./outbound.ts";
 import { drain, guard } from "./runtime-process.ts";
 import type { LocalRuntime, Plan } from "./start-local.ts";
@@ -60,12 +67,7 @@ function miniflareOptions(plan: Plan, names: readonly string[]): MiniflareOption
     { type: "durable-object" as const, worker: owner, exportName: className },
   ]);
   const env = { ...Object.fromEntries(variables), ...Object.fromEntries(objects), ...TIERS };
-  const exports = Object.fromEntries(
-    plan.manifest.objects.map(({ className }) => [
-      className,
-      { type: "durable-object" as const, storage: "sqlite" as const, unsafeUniqueKey: storageKey(className) },
-    ]),
-  );
+  const exports = Object.fromEntries(plan.manifest.objects.map((object) => [object.className, exportOf(object)]));
   return {
     resourcePersistencePath: plan.stateDirectory,
     // Nothing is fetched from the network and no other instance is looked for: a start works offline and alone.
@@ -85,6 +87,17 @@ function miniflareOptions(plan: Plan, names: readonly string[]): MiniflareOption
       },
     })),
   };
+}
+
+interface ObjectExport {
+  readonly type: "durable-object";
+  readonly storage: "sqlite";
+  readonly unsafeUniqueKey: UnsafeUniqueKey;
+}
+
+function exportOf({ className, isEphemeral }: ObjectBinding): ObjectExport {
+  const unsafeUniqueKey = isEphemeral ? kUnsafeEphemeralUniqueKey : storageKey(className);
+  return { type: "durable-object", storage: "sqlite", unsafeUniqueKey };
 }
 
 function assertRewired(rewiring: Rewiring, names: readonly string[]): void {

@@ -13,7 +13,8 @@ import type { LocalRuntime, Plan } from "./start-local.ts";
 /** Starts plain `workerd serve` with a generated configuration: Durable Objects alone, no simulated tiers. */
 export async function startWorkerd(plan: Plan): Promise<Omit<LocalRuntime, "urls">> {
   const config = await writeConfig(plan);
-  const child = spawn(workerdBinary(), ["serve", "--control-fd=3", config], {
+  // A class without storage is experimental.
+  const child = spawn(workerdBinary(), ["serve", "--experimental", "--control-fd=3", config], {
     stdio: ["ignore", "pipe", "pipe", "pipe"],
   });
   guard(child);

@@ -13,6 +13,7 @@ export {
   Nothing as Rollout,
   Nothing as SocketRegistry,
   Nothing as UpstreamQuota,
+  Nothing as WebSocketBridge,
   Nothing as WebSocketRelay,
 };
 

@@ -1,4 +1,5 @@
-import worker, { WebSocketRelay as SoundRelay } from "../../worker/index.ts";
+import worker, { WebSocketBridge as SoundBridge } from "../../worker/index.ts";
+import { newBridge, relayAt } from "../../objects/web-socket-relay/relay-stub.ts";
 
 export * from "../../worker/index.ts";
 
@@ -6,7 +7,7 @@ export * from "../../worker/index.ts";
 const UPSTREAM = "x-test-upstream";
 
 /** The shipped relay; or, for a request with `X-Test-Upstream`, the least that an object can do to pass messages on. */
-export class WebSocketRelay extends SoundRelay {
+export class WebSocketBridge extends SoundBridge {
   override async fetch(request: Request): Promise<Response> {
     const url = request.headers.get(UPSTREAM);
     if (url === null) return super.fetch(request);
@@ -33,6 +34,6 @@ export default {
     const url = request.headers.get(UPSTREAM) ?? "";
     if (pathname === "/raw-splice") return fetch(url, { headers: { upgrade: "websocket" } });
     if (pathname !== "/raw-pump") return worker.fetch(request, env, ctx);
-    return env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId()).fetch(request);
+    return relayAt(env, newBridge(env)).fetch(request);
   },
 } satisfies ExportedHandler<Env>;

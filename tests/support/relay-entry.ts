@@ -1,5 +1,6 @@
 import worker, { WebSocketRelay as SoundRelay } from "../../worker/index.ts";
 import { OPENING, readOpening, toField } from "../../objects/web-socket-relay/opening.ts";
+import { relayAt } from "../../objects/web-socket-relay/relay-stub.ts";
 
 export * from "../../worker/index.ts";
 
@@ -41,6 +42,8 @@ export class WebSocketRelay extends SoundRelay {
   }
 }
 
+export class WebSocketBridge extends WebSocketRelay {}
+
 /**
  * The shipped Worker; a request with `X-Test-Abort` aborts the relay object that holds that session, and one with `X-Test-Births` is told
  * how often that object was made.
@@ -52,11 +55,8 @@ export default {
     const id = request.headers.get("x-test-abort");
     if (id === null) return worker.fetch(request, env, ctx);
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the binding's class is the one above
-    const relays = env.WEB_SOCKET_RELAY as unknown as DurableObjectNamespace<WebSocketRelay>;
-    await relays
-      .get(relays.idFromString(holders.get(id) ?? ""))
-      .die()
-      .catch(() => undefined);
+    const relay = relayAt(env, holders.get(id) ?? "") as unknown as DurableObjectStub<WebSocketRelay>;
+    await relay.die().catch(() => undefined);
     return new Response("gone");
   },
 } satisfies ExportedHandler<Env>;

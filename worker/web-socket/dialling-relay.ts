@@ -22,3 +22,6 @@ export class WebSocketRelay extends Relay {
     };
   }
 }
+
+/** The same for sessions of which nothing is stored. Run locally its objects have no storage: the connection to SQLite of one is as much memory as a session. */
+export class WebSocketBridge extends WebSocketRelay {}

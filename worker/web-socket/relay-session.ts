@@ -9,12 +9,13 @@ import {
   type Place,
   type Refusal,
 } from "../../objects/web-socket-relay/opening.ts";
+import { newBridge, relayAt } from "../../objects/web-socket-relay/relay-stub.ts";
 import type { LimitKey, MessageLimits, WebSocketSettings } from "../../schemas/index.ts";
 import { askHeld, HELD_FIELDS } from "./ask-held.ts";
-import { knownRefusal, noteRefusal } from "./full-places.ts";
 import { rejectAfterUpgrade, rejectionBy } from "./reject-after-upgrade.ts";
+import { knownRefusal, noteRefusal } from "./full-places.ts";
 import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
-import { createDependency, ONE_TRY } from "../dependencies/dependency.ts";
+import { createDependency } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
 import type { Exchange, Handler } from "../exchange.ts";
 import { clientAddress } from "../limits/client-address.ts";
@@ -52,15 +53,13 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
   return async function relay(exchange: Exchange): Promise<Response> {
     const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
     const { address, forwardedFor } = client;
-    const { WEB_SOCKET_RELAY: objects } = env;
     const places = isCounted ? await placesOf(exchange, settings) : [];
     // Who comes back to a session has its place already.
     const known = held === undefined ? knownRefusal(places, Date.now()) : undefined;
     if (known !== undefined) throw refused(known);
     const asked = held === undefined ? undefined : await askHeld(exchange, held);
     const owner = shared === undefined ? asked?.name : await sharedName(exchange, shared);
-    const id =
-      owner !== undefined ? objects.idFromName(owner) : mode === "splice" ? spliceHolder(env) : objects.newUniqueId();
+    const object = objectFor(env, mode, owner);
     const opening: Opening = {
       v: 1,
       ...terms,
@@ -69,7 +68,7 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
       ...calling,
       ...changing,
       // A session that sleeps is found by its object, whatever has become of the listing.
-      session: callback === undefined ? (asked?.session ?? crypto.randomUUID()) : id.toString(),
+      session: callback === undefined ? (asked?.session ?? crypto.randomUUID()) : object,
       route: route.route.id,
       configVersion,
       requestId,
@@ -86,9 +85,9 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     for (const field of HELD_FIELDS) headers.delete(field);
     if (asked !== undefined) headers.set("x-ws-session", asked.session);
     headers.set(OPENING, toField(opening));
-    const ask = () => objects.get(id, ONE_TRY).fetch(new Request(asked?.url ?? request.url, { headers }));
+    const ask = () => relayAt(env, object).fetch(new Request(asked?.url ?? request.url, { headers }));
     const deadlineMs = handshakeMs + GRACE_MS;
-    const answer = await relays.call(id.toString(), ask, { deadlineMs }).catch((cause: unknown) => noRelay(id, cause));
+    const answer = await relays.call(object, ask, { deadlineMs }).catch((cause: unknown) => noRelay(object, cause));
     const target = answer.headers.get(TARGET);
     if (target !== null) exchange.notes.target = target;
     const refusal = answer.headers.get(REFUSAL);
@@ -109,13 +108,20 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
 /** Splices in one object of this isolate's; an object to each would be 350 KB of memory, for as long as it can still be cut. */
 const IN_ONE_OBJECT = 1_000;
 
-let holder: { readonly id: DurableObjectId; readonly left: number } | undefined;
+let holder: { readonly object: string; readonly left: number } | undefined;
 
-/** The object for the next splice. Random, as all of them: no client can name one, and none is looked up around the world. */
-function spliceHolder({ WEB_SOCKET_RELAY }: Env): DurableObjectId {
-  const { id, left } = holder ?? { id: WEB_SOCKET_RELAY.newUniqueId(), left: IN_ONE_OBJECT };
-  holder = left > 1 ? { id, left: left - 1 } : undefined;
-  return id;
+/** The id of the object for a session. @param owner its name, where several handshakes have to find the same. */
+function objectFor(env: Env, mode: Opening["mode"], owner: string | undefined): string {
+  const { WEB_SOCKET_RELAY: objects } = env;
+  if (owner !== undefined) return objects.idFromName(owner).toString();
+  if (mode === "splice") return spliceHolder(env);
+  return mode === "bridge" ? newBridge(env) : objects.newUniqueId().toString();
+}
+
+function spliceHolder(env: Env): string {
+  const { object, left } = holder ?? { object: newBridge(env), left: IN_ONE_OBJECT };
+  holder = left > 1 ? { object, left: left - 1 } : undefined;
+  return object;
 }
 
 function flowLimits(limits: MessageLimits, maxBuffered: number): FlowLimits {
@@ -156,9 +162,9 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }
 
-function noRelay(id: DurableObjectId, cause: unknown): never {
+function noRelay(object: string, cause: unknown): never {
   // The next splices find another one.
-  if (holder?.id === id) holder = undefined;
+  if (holder?.object === object) holder = undefined;
   throw new GatewayError("dependency-unavailable", {
     detail: "The object that was to relay this session does not answer.",
     headers: { "retry-after": "1" },

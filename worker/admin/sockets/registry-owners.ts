@@ -8,7 +8,7 @@ import {
 } from "../../../objects/socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../../../objects/socket-registry/registry-shards.ts";
 import type { SocketRegistry } from "../../../objects/socket-registry/socket-registry.ts";
-import { relayAt, type RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
+import { isKeeper, relayAt, type RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
 import { createDependency, ONE_TRY } from "../../dependencies/dependency.ts";
 import { GatewayError } from "../../errors.ts";
 import { namingSecret } from "../../limits/client-address.ts";
@@ -67,19 +67,10 @@ export async function findSession(
 async function objectOf(env: Env, id: string): Promise<string> {
   if (!isSessionId(id)) throw noSession(id);
   // A session that sleeps has the name of its object, which remembers it whatever the registry does.
-  if (isObject(env, id)) return id;
+  if (isKeeper(env, id)) return id;
   const entry = await askShard<SessionEntry | null>(env, shardOfSession(id), (shard) => shard.find(id), DEADLINE_MS);
   if (entry === null) throw noSession(id);
   return entry.object;
-}
-
-function isObject(env: Env, id: string): boolean {
-  try {
-    relayAt(env, id);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Nobody has a session of this name. */
