@@ -4,6 +4,7 @@ import { socketLine, type Line } from "../line.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import type { Reconnect } from "../told-counts.ts";
 import type { ReconnectTerms } from "./held-terms.ts";
+import { redialDelay } from "./redial-delay.ts";
 
 /** The upstream of a session that is held: one line over as many connections as it takes. */
 export interface UpstreamLine extends Line {
@@ -140,19 +141,22 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     const now = Date.now();
     // One that takes sessions and lets them go at once is not back: it would be dialled for ever, and ever again at once.
     if (now - joinedAt >= reconnect.maxDelayMs) [attempt, lostAt] = [0, undefined];
-    lostAt ??= now;
-    if (isGivenUp(reconnect, now)) return giveUp();
-    plan(reconnect);
-    terms.changed();
+    if (plan(reconnect)) terms.changed();
   }
 
-  function plan(rules: ReconnectTerms): void {
-    const most = Math.min(rules.maxDelayMs, rules.minDelayMs * 2 ** Math.min(attempt, 30));
-    attempt += 1;
+  /** Whether it is dialled once more. */
+  function plan(rules: ReconnectTerms): boolean {
     const now = Date.now();
-    const left = (lostAt ?? now) + rules.giveUpMs - now;
-    // Half of it is chance: all sessions of an upstream that fell were lost at once.
-    timer = setTimeout(() => void again(rules), Math.min(left, (most * (1 + Math.random())) / 2));
+    lostAt ??= now;
+    const delayMs = redialDelay(rules, { attempt, awayMs: now - lostAt, chance: Math.random() });
+    if (delayMs === null) {
+      terms.redialled("gave-up");
+      over(LOST, "");
+      return false;
+    }
+    attempt += 1;
+    timer = setTimeout(() => void again(rules), delayMs);
+    return true;
   }
 
   async function again(rules: ReconnectTerms): Promise<void> {
@@ -173,17 +177,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     const isNotWanted = isOpen || isRefused(dialled);
     terms.redialled(isNotWanted ? "refused" : "failed");
     if (isNotWanted) return over(LOST, "");
-    if (isGivenUp(rules, Date.now())) return giveUp();
     plan(rules);
-  }
-
-  function isGivenUp({ giveUpMs }: ReconnectTerms, now: number): boolean {
-    return now - (lostAt ?? now) >= giveUpMs;
-  }
-
-  function giveUp(): void {
-    terms.redialled("gave-up");
-    over(LOST, "");
   }
 
   return {
