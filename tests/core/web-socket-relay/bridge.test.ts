@@ -108,6 +108,39 @@ describe("a bridge", () => {
     expect(vi.getTimerCount()).toBe(0);
   });
 
+  const turns: readonly [what: string, happens: (sides: Joined) => void][] = [
+    ["its client has answered", ({ client }) => client.end(4000)],
+    ["its client is lost", ({ client }) => client.end(1006)],
+    ["it closes by itself", ({ upstream }) => upstream.end(1000)],
+    ["its client has answered nothing for 200 ms", () => vi.advanceTimersByTime(100)],
+  ];
+  it.each(turns)("that is closed from the middle tells its upstream when %s", (_, happens) => {
+    const said = { code: 4000, reason: "kicked" };
+    const sides = join();
+    const { client, upstream, joined, ends } = sides;
+    joined.close(said);
+    upstream.say("unheard");
+    vi.advanceTimersByTime(100);
+    expect([client.told, upstream.told, joined.isClosing()]).toEqual([[said], [], true]);
+    happens(sides);
+    expect([client.told, upstream.told]).toEqual([[said], [said]]);
+    client.end(4000);
+    upstream.end(4000);
+    expect(ends).toEqual([{ by: "gateway", code: 4000 }]);
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  it("that is closed from the middle waits for a silent client no longer than for any", () => {
+    const { client, upstream, joined, ends } = join();
+    joined.close({ code: 4000 });
+    vi.advanceTimersByTime(CLOSE_MS - 1);
+    upstream.end(4000);
+    expect(ends).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(ends).toEqual(["drop client", { by: "gateway", code: 4000 }]);
+    expect([client.told, vi.getTimerCount()]).toEqual([[{ code: 4000 }], 0]);
+  });
+
   it("says how long messages were in it", () => {
     const { client, upstream, relayed } = join({ bytesPerSecond: 1_000, byteBurst: 1_000, maxBuffered: 10_000 });
     for (const text of ["a".repeat(1_500), "b"]) client.say(text);
