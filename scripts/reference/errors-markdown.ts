@@ -23,7 +23,8 @@ const MEANING: Readonly<Record<ErrorCode, string>> = {
     "The request with this key was sent, and there is no answer to give: `isDone` says whether it is known to have been carried out, `until` from when the key is unused again. It is not sent again; ask the API what became of it.",
   "payload-too-large":
     "The body exceeds `sizeLimits.maxBodySize`, or, with an idempotency key, `idempotency.maxBodySize`. With a declared length this is said before anything is read.",
-  "uri-too-long": "Path and query exceed `sizeLimits.maxUrlLength`.",
+  "uri-too-long":
+    "Path and query exceed `sizeLimits.maxUrlLength`; without `sizeLimits`, those of a WebSocket handshake exceed 8 KiB.",
   "misdirected-request": "Every route names hosts and none of them is this one.",
   "idempotency-key-reused":
     "The key came with another method, address, content type, body or credentials. Another request needs another key.",

@@ -64,6 +64,16 @@ describe("whether a handshake may come at all", () => {
     expect(relayed.origin.seen.length).toBe(before);
   });
 
+  it("takes a URL of 8 KiB, and none that is longer", async () => {
+    const asked = async (length: number) => {
+      const path = "/splice/held?";
+      const came = await knock("splice", { path: `${path}${"q".repeat(length - path.length)}` });
+      if (came.kind === "open") came.peer.destroy();
+      return came.status;
+    };
+    expect([await asked(8_192), await asked(8_193)]).toEqual([101, 414]);
+  });
+
   it("refuses another version than 13 and says which it speaks", async () => {
     for (const version of ["8", "14", undefined]) {
       const came = await knock("splice", { headers: { "Sec-WebSocket-Version": version } });
@@ -262,6 +272,11 @@ it("tells a refusal by a close code, with a subprotocol of the client's, where t
   if (came.kind !== "open") throw new Error(came.body);
   expect(valueOf(came.headers, "sec-websocket-protocol")).toBe("chat");
   expect(await came.peer.behave().ended()).toEqual({ code: 4429, reason: "too-many-connections", by: "fin" });
+  const line = await relayed.line(
+    "exchange",
+    (one) => one["code"] === "too-many-connections" && one["route"] === "told",
+  );
+  expect(line).toMatchObject({ status: 101, error: expect.stringContaining(" allows: 1.") });
   const page = await knock("told", { headers: { Origin: "http://evil.example" } });
   if (page.kind !== "open") throw new Error(page.body);
   expect(await page.peer.behave().ended()).toEqual({ code: 4403, reason: "origin-not-allowed", by: "fin" });

@@ -4,6 +4,8 @@ import type { Exchange } from "../exchange.ts";
 
 /** RFC 6455 4.1: the only version there is. */
 const VERSION = "13";
+/** Path and query: a session keeps them for as long as it lives. A route's `sizeLimits` say otherwise. */
+const MAX_URL = 8_192;
 
 /** Whether a request asks for a WebSocket. */
 export function isUpgrade({ request, fields }: Pick<Exchange, "request" | "fields">): boolean {
@@ -16,15 +18,18 @@ export function isUpgrade({ request, fields }: Pick<Exchange, "request" | "field
  * Browsers ask nobody before they open a WebSocket to another site, and send its cookies along: `Origin` is all that tells such a
  * handshake from the site's own (RFC 6455 10.2).
  *
- * @throws GatewayError `upgrade-required`, `invalid-request`, `origin-not-allowed`.
+ * @throws GatewayError `upgrade-required`, `invalid-request`, `uri-too-long`, `origin-not-allowed`.
  */
-export function checkHandshake({ canonical, fields }: Exchange, settings: WebSocketSettings): void {
+export function checkHandshake({ canonical, fields, route }: Exchange, settings: WebSocketSettings): void {
   const version = fields.get("sec-websocket-version");
   if (version !== VERSION)
     throw upgradeRequired(`The WebSocket version is ${version ?? "not said"}; 13 is spoken here.`);
   // What one proxy reads as the body another one reads as frames.
   if (fields.get("transfer-encoding") !== null || (fields.get("content-length") ?? "0") !== "0")
     throw new GatewayError("invalid-request", { detail: "A WebSocket handshake has no body." });
+  const urlLength = canonical.path.length + canonical.query.length;
+  if (urlLength > MAX_URL && route.route.sizeLimits === undefined)
+    throw new GatewayError("uri-too-long", { detail: `The URL is ${urlLength} bytes; at most ${MAX_URL} are taken.` });
   const origin = fields.get("origin");
   if (origin === null) {
     if (settings.requireOrigin) throw notAllowed("The handshake has no Origin, which this route requires.");
