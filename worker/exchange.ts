@@ -122,8 +122,8 @@ export interface ExchangeNotes {
   batch?: number;
   /** Milliseconds spent waiting for the limiter's owner. */
   limitMs?: number;
-  /** What is known to the log alone: an unexpected error's message and stack. */
-  error?: string;
+  /** Why it failed, where the client is not told so by the answer. */
+  error?: unknown;
 }
 
 export type Handler = (exchange: Exchange) => Promise<Response>;

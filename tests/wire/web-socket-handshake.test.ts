@@ -276,7 +276,7 @@ it("tells a refusal by a close code, with a subprotocol of the client's, where t
     "exchange",
     (one) => one["code"] === "too-many-connections" && one["route"] === "told",
   );
-  expect(line).toMatchObject({ status: 101, error: expect.stringContaining(" allows: 1.") });
+  expect(line).toMatchObject({ status: 101, error: expect.stringContaining("The limit new-sessions is used up") });
   const page = await knock("told", { headers: { Origin: "http://evil.example" } });
   if (page.kind !== "open") throw new Error(page.body);
   expect(await page.peer.behave().ended()).toEqual({ code: 4403, reason: "origin-not-allowed", by: "fin" });

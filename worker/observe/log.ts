@@ -34,7 +34,7 @@ export function logExchange(record: ExchangeRecord, status: number, durationMs: 
 }
 
 function write(record: ExchangeRecord, status: number, durationMs: number, end?: PumpEnd): void {
-  const { request, fields, requestId, notes, error } = record;
+  const { request, fields, requestId, notes, error = notes.error } = record;
   const cf = request.cf;
   const line = {
     level: status >= 500 ? "error" : "info",

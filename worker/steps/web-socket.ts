@@ -20,6 +20,7 @@ export function handshake(settings: WebSocketSettings): Step {
       const isReadable = error instanceof GatewayError && error.code !== "upgrade-required";
       if (!settings.rejectAfterUpgrade || !isReadable) throw error;
       exchange.notes.code = error.code;
+      exchange.notes.error = error;
       const { code } = error;
       return await rejectAfterUpgrade(
         exchange,
