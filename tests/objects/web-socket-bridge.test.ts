@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { bridge, type Bridge } from "../../../objects/web-socket-relay/bridge.ts";
-import type { Close } from "../../../objects/web-socket-relay/close-codes.ts";
-import type { FlowLimits } from "../../../objects/web-socket-relay/flow.ts";
-import type { Line } from "../../../objects/web-socket-relay/line.ts";
+import { bridge, type Bridge } from "../../objects/web-socket-relay/bridge.ts";
+import type { Close } from "../../objects/web-socket-relay/close-codes.ts";
+import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
+import type { Line } from "../../objects/web-socket-relay/line.ts";
 
 const START = 1_800_000_000_000;
 const CLOSE_MS = 5_000;
