@@ -154,7 +154,7 @@ export function bridge(terms: BridgeTerms): Bridge {
       terms.relayed(now - next.at);
       say(to, next);
     }
-    if (from.last !== undefined) tell(to, from.last);
+    if (from.last !== undefined) tell(to, from.last, true);
   }
 
   function refuse(from: Leg, to: Leg, violator: Close, peer: Close, why?: BridgeEnd["why"]): void {
@@ -179,7 +179,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     from.answer = other;
     // The other side was told first, and this is its answer; or it is the first to close, and has yet to be answered.
     if (from.queue.length > 0 && !to.isTold) from.last = other;
-    else tell(to, other);
+    else tell(to, other, true);
     finishIfOver();
   }
 
@@ -213,10 +213,10 @@ export function bridge(terms: BridgeTerms): Bridge {
     finish();
   }
 
-  function tell(leg: Leg, close: Close): void {
+  function tell(leg: Leg, close: Close, isOrderly = false): void {
     if (leg.isTold) return;
     leg.isTold = true;
-    leg.line.close(close);
+    leg.line.close(close, isOrderly);
   }
 
   function stopWaiting(leg: Leg): void {

@@ -11,7 +11,8 @@ export interface Line {
   open(heard: (data: string | ArrayBuffer) => void, over: (code: number, reason: string) => void): void;
   /** Sends a message of so many bytes. Throws when it cannot. */
   send(data: string | ArrayBuffer, bytes: number): void;
-  close(close: Close): void;
+  /** @param isOrderly whether all that was sent comes before; else what waits is forgotten. Default false. */
+  close(close: Close, isOrderly?: boolean): void;
 }
 
 /** The line that is one socket, which is not accepted yet. */

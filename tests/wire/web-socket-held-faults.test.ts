@@ -2,6 +2,8 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shakeHands } from "../support/web-socket/client.ts";
 import type { Peer } from "../support/web-socket/peer.ts";
+import { openHeld } from "../support/web-socket/held-client.ts";
+import { numbered } from "../support/web-socket/storm.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 const ANY_RATE = { fromClient: { messagesPerSecond: false, maxMessage: "4MiB" }, sessionsPerAddress: false };
@@ -23,9 +25,9 @@ afterAll(async () => {
   await relayed?.stop();
 });
 
-async function open(route: string, headers: Readonly<Record<string, string>> = {}) {
+async function open(route: string, headers: Readonly<Record<string, string>> = {}, more = "") {
   const sid = randomBytes(16).toString("base64url");
-  const path = `/${route}/held?mark=${sid}.&_ws_session=${sid}`;
+  const path = `/${route}/held?mark=${sid}.&_ws_session=${sid}${more}`;
   const [made, upstream] = await Promise.all([
     shakeHands(relayed.gateway.url, { path, headers }),
     relayed.origin.accept(`${sid}.`),
@@ -35,8 +37,9 @@ async function open(route: string, headers: Readonly<Record<string, string>> = {
   return { sid, id, client: made.peer, upstream };
 }
 
-async function resume(route: string, sid: string, recv: number): Promise<Peer> {
-  const made = await shakeHands(relayed.gateway.url, { path: `/${route}/held?_ws_session=${sid}&_ws_recv=${recv}` });
+async function resume(route: string, sid: string, recv: number, more = ""): Promise<Peer> {
+  const path = `/${route}/held?_ws_session=${sid}&_ws_recv=${recv}${more}`;
+  const made = await shakeHands(relayed.gateway.url, { path });
   if (made.kind !== "open") throw new Error(made.body);
   return made.peer;
 }
@@ -61,6 +64,33 @@ describe("an end that its client does not hear of", () => {
     expect((await (await resume("held", sid, 1)).behave().ended()).code).toBe(4410);
     client.destroy();
   });
+});
+
+it.each([false, true])(
+  "what the origin says before it closes comes all, and then its close (control frames: %s)",
+  async (control) => {
+    const mark = `mark=all-${control}.`;
+    const client = await openHeld(`${relayed.gateway.url}/held/held?${mark}`, { control });
+    const upstream = await relayed.origin.accept(mark);
+    for (let n = 1; n <= 3_000; n += 1) upstream.text(`s${n}`);
+    upstream.behave().close(4000, "that was all");
+    await client.until(() => client.socket.readyState === 3);
+    expect(client.got).toEqual(numbered("s", 3_000));
+    expect(client.told).toEqual(["open", "close 4000 that was all"]);
+  },
+);
+
+it("a client that is slow to acknowledge that is asked to come back, and told the rest then", async () => {
+  const { sid, client, upstream } = await open("held", {}, "&_ws_ctl=1");
+  for (let n = 1; n <= 600; n += 1) upstream.text(`s${n}`);
+  upstream.behave().close(4000, "that was all");
+  expect(await client.behave().ended()).toMatchObject({ code: 1012 });
+  const texts = client.frames.map(({ payload }) => payload.toString()).filter((text) => /^s\d+$/.test(text));
+  expect(texts.length).toBeLessThan(600);
+  const back = await resume("held", sid, texts.length, "&_ws_ctl=1");
+  expect(await back.behave().ended()).toMatchObject({ code: 4000, reason: "that was all" });
+  const rest = back.frames.map(({ payload }) => payload.toString()).filter((text) => /^s\d+$/.test(text));
+  expect([...texts, ...rest]).toEqual(numbered("s", 600));
 });
 
 describe("connections that were taken over and are not closed", () => {

@@ -93,6 +93,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     if (frame.kind !== "ack") return;
     resume.acked(frame.n);
     drain();
+    tellLast();
   }
 
   function lost(line: Line, connection: number, code: number, reason: string): void {
@@ -121,6 +122,11 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       unsentBytes -= next.bytes;
       pass(next);
     }
+  }
+
+  /** The end comes after all that waits for acks. */
+  function tellLast(): void {
+    if (last !== undefined && unsent.length === 0) current?.close(last);
   }
 
   function pass(message: PassedMessage): void {
@@ -160,11 +166,16 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       unsentBytes += bytes;
       if (unsentBytes > maxBuffered) terms.overflow();
     },
-    close(close) {
-      // It has said so itself, or was waited for in vain.
+    close(close, isOrderly = false) {
+      // It has said so itself, or was waited for in vain: no ack comes any more.
       if (isOver) resume.end();
       else last = close;
-      if (current !== undefined) return current.close(close);
+      if (isOver || !isOrderly) {
+        for (const { data } of unsent.splice(0)) if (isOrderly) say(data);
+        unsentBytes = 0;
+        if (current !== undefined) return current.close(close);
+      }
+      if (current !== undefined) return tellLast();
       // As above, once whoever says so is done.
       queueMicrotask(() => end(close.code ?? NO_CODE, ""));
     },
@@ -191,7 +202,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
         say(data);
       }
       drain();
-      if (last !== undefined) line.close(last);
+      tellLast();
     },
     tell,
     sendAway(reason) {
@@ -208,6 +219,8 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       if (line === undefined || held.owner === null || last === undefined) return false;
       lost(line, resume.connection, LOST, "");
       leaving.set(line, replayed);
+      // Should it live, and only be slow.
+      line.close({ code: COME_BACK, reason: "the rest waits" });
       return true;
     },
     get arrived() {

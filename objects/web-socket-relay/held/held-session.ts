@@ -97,6 +97,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
 
   /** What is due by now is written and acknowledged, in this order. */
   function settle(now: number): void {
+    if (hasEnded) return;
     if (isPlain && resume.state === "live") return;
     save(now, true);
     const n = resume.takeAck(now);
