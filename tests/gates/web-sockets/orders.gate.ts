@@ -41,8 +41,8 @@ async function broadcastAndKick(relayed: Relayed): Promise<readonly Proof[]> {
 
 /** Close by filter of a principal: others of the same route go on. */
 async function revoke(relayed: Relayed): Promise<readonly Proof[]> {
-  const others = await crowd(relayed, 20, { headers: { "X-Test-Principal": "bob" } });
-  const peers = await crowd(relayed, MOST, { headers: { "X-Test-Principal": "alice" } });
+  const others = await crowd(relayed, 20, { headers: { "X-Test-Principal": "bob" }, query: "principal=bob" });
+  const peers = await crowd(relayed, MOST, { headers: { "X-Test-Principal": "alice" }, query: "principal=alice" });
   const query = "principal=alice&code=4401&reason=revoked";
   const ends = await endsOf(peers, () => relayed.admin("POST", `sockets/close?${query}`));
   const heard = others.map(async (peer) => {

@@ -15,15 +15,15 @@ export async function openMany(count: number, open: (index: number) => Promise<P
   return peers;
 }
 
-/** So many more sessions that are listed. */
+/** So many sessions that are listed, by `query` where there are others. */
 export async function crowd(
   relayed: Relayed,
   count: number,
-  { path = "/bridge/echo", headers = {} }: { path?: string; headers?: Record<string, string> } = {},
+  { headers = {}, query = "" }: { headers?: Record<string, string>; query?: string } = {},
 ): Promise<readonly Peer[]> {
-  const before = await listed(relayed);
+  const path = "/bridge/echo";
   const peers = await openMany(count, () => openSocket(relayed.gateway.url, { path, headers }));
-  await eventually("all of them", async () => (await listed(relayed)) >= before + count || undefined);
+  await eventually("all of them", async () => (await listed(relayed, query)) >= count || undefined);
   return peers;
 }
 
