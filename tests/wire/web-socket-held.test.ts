@@ -20,6 +20,7 @@ beforeAll(async () => {
       short: { held: { hold: "500ms", ringMessages: 3 }, closeTimeout: "600ms", handshakeTimeout: "400ms" },
       leaving: { held: { resumeOn1001: true } },
       drained: { mode: "held" },
+      paced: { mode: "held", newSessions: { requestsPerWindow: 2, windowSeconds: 3600 } },
       other: { mode: "held", required: true },
       again: { held: { upstreamReconnect: { replayFirst: 1, minDelay: "20ms", giveUp: "400ms", queueMessages: 3 } } },
     },
@@ -246,6 +247,20 @@ describe("who is let in to a session", () => {
     }).toEqual({ another: 403, status: 403, again: 4409, more: 4410, level: 400 });
     client.text("unimpressed");
     expect(await texts(upstream, 1)).toEqual(["unimpressed"]);
+    upstream.destroy();
+  });
+
+  it("asks every policy again when its client comes back", async () => {
+    const { sid, client, upstream } = await open("paced");
+    const back = await resume("paced", sid);
+    expect((await client.behave().ended()).code).toBe(4409);
+    const refused = await comeBack("paced", sid);
+    expect([refused.status, refused.kind === "refused" && JSON.parse(refused.body)]).toMatchObject([
+      429,
+      { code: "too-many-connections" },
+    ]);
+    back.text("still here");
+    expect(await texts(upstream, 1)).toEqual(["still here"]);
     upstream.destroy();
   });
 

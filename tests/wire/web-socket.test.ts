@@ -144,7 +144,9 @@ describe("how long a session may last", () => {
 
 describe("what is left when something ends", () => {
   it("lists a session while it is open, with what passed, and logs one line when it has ended", async () => {
-    const { client, upstream } = await relayed.open("bridge", { headers: { Origin: undefined } });
+    const { client, upstream } = await relayed.open("bridge", {
+      headers: { Origin: undefined, "Sec-WebSocket-Protocol": "chat" },
+    });
     client.text("12345");
     await upstream.next();
     upstream.text("123");
@@ -152,7 +154,31 @@ describe("what is left when something ends", () => {
     const listed = await eventually("the session", async () =>
       (await sessions()).find(({ route }) => route === "bridge"),
     );
-    expect(listed).toMatchObject({ mode: "bridge", state: "open", address: "127.0.0.1", upstream: relayed.origin.url });
+    const time: unknown = expect.any(Number);
+    expect(await relayed.admin("GET", `sockets/${String(listed["id"])}`)).toEqual({
+      id: listed["id"],
+      route: "bridge",
+      principal: null,
+      address: "127.0.0.1",
+      origin: null,
+      protocol: "chat",
+      extensions: null,
+      mode: "bridge",
+      state: "open",
+      openedAt: time,
+      lastInAt: time,
+      lastOutAt: time,
+      messagesIn: 1,
+      messagesOut: 1,
+      bytesIn: 5,
+      bytesOut: 3,
+      queuedBytes: 0,
+      resumes: 0,
+      replayed: 0,
+      reconnects: 0,
+      upstream: relayed.origin.url,
+      closeCode: null,
+    });
     upstream.behave();
     client.behave().close(4321, "not in the log");
     await client.ended();
