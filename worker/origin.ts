@@ -10,7 +10,6 @@ import type { Exchange, Placement } from "./exchange.ts";
 import { problemResponse } from "./problem.ts";
 import { readFields } from "./request-fields.ts";
 import { checkHealth } from "./upstream/health-check.ts";
-import { routeMark } from "./web-socket/route-mark.ts";
 
 /** Under which route, and for whom, an object asks for an upstream. */
 export interface OriginProps {
@@ -66,9 +65,8 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
 
   /** This route as the active configuration has it, for sessions that outlive configurations. */
   async routeNow(): Promise<RouteAnswer> {
-    const { version, config, routes } = await activeConfig(this.env, this.ctx);
-    const route = routes.get(this.ctx.props.route)?.route;
-    return { version, mark: route?.webSocket === undefined ? null : routeMark(route, config.backends) };
+    const { version, routes } = await activeConfig(this.env, this.ctx);
+    return { version, mark: routes.get(this.ctx.props.route)?.mark ?? null };
   }
 }
 

@@ -18,7 +18,11 @@ export interface RouteAnswer {
 
 /** Ends sessions whose route has changed. */
 export interface RouteWatch {
-  add(opening: Opening, session: LiveSession): void;
+  /**
+   * @param dialledBy the mark of the route by which its upstream was dialled; null: none was. Not that of the opening where this
+   * isolate has another configuration than the Worker's, which may be an older one.
+   */
+  add(opening: Opening, session: LiveSession, dialledBy: string | null): void;
   /** It has ended. */
   drop(id: string): void;
 }
@@ -34,7 +38,10 @@ const GO_AWAY = 1001;
  * @param ask what the active configuration says of a route.
  */
 export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): RouteWatch {
-  const watched = new Map<string, { readonly opening: Opening; readonly session: LiveSession }>();
+  const watched = new Map<
+    string,
+    { readonly opening: Opening; readonly session: LiveSession; readonly dialledBy: string | null }
+  >();
   let timer: ReturnType<typeof setTimeout> | null = null;
 
   async function look(): Promise<void> {
@@ -47,9 +54,10 @@ export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): 
   async function lookAt(route: string): Promise<void> {
     try {
       const { version, mark } = await ask(route);
-      for (const [id, { opening, session }] of watched) {
+      for (const [id, { opening, session, dialledBy }] of watched) {
         const { onChange, held } = opening;
-        if (opening.route !== route || onChange === undefined || mark === onChange.mark) continue;
+        if (opening.route !== route || onChange === undefined) continue;
+        if (mark === onChange.mark && mark === (dialledBy ?? mark)) continue;
         // Whoever opened it knew more.
         if (isOutdated(version, opening.configVersion)) continue;
         watched.delete(id);
@@ -67,10 +75,10 @@ export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): 
   }
 
   return {
-    add(opening, session) {
+    add(opening, session, dialledBy) {
       // Who comes back to a session has what it was opened with.
       if (watched.has(opening.session)) return;
-      watched.set(opening.session, { opening, session });
+      watched.set(opening.session, { opening, session, dialledBy });
       timer ??= setTimeout(() => void look(), LOOK_MS);
     },
     drop(id) {

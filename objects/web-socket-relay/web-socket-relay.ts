@@ -1,7 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { dial, type Dialler, type DialProps } from "./dial.ts";
 import { openSession, type LiveSession } from "./live-session.ts";
-import { OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
+import { MARK, OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
 import { placesOf, type Places } from "./places.ts";
 import { createHeldRelay, type HeldRelay } from "./held/held-relay.ts";
 import { forgetHeld } from "./held/held-store.ts";
@@ -59,7 +59,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
       const answer = await this.#answer(request, opening).finally(() => clearTimeout(late));
       if (isHandshake) countHandshake(route, outcomeOf(answer));
       const session = this.#connected(opening);
-      if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session);
+      const mark = answer.headers.get(MARK);
+      if (mark !== null) answer.headers.delete(MARK);
+      if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session, mark);
       if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
       return answer;
     } catch (error) {

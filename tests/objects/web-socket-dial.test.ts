@@ -1,15 +1,47 @@
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
-import { beforeAll, expect, it } from "vitest";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { OPENING, REFUSAL, toField, type Opening } from "../../objects/web-socket-relay/opening.ts";
+import { parseConfig } from "../../schemas/index.ts";
 import { activeConfig } from "../../worker/config/active.ts";
+import { routeMark } from "../../worker/web-socket/route-mark.ts";
 
-beforeAll(async () => {
-  const config = {
-    allowPrivateTargets: true,
-    routes: [{ id: "chat", prefix: "/", target: "http://127.0.0.1:9", webSocket: true }],
-  };
-  const given = { ...env, SLUICE_CONFIG: JSON.stringify(config), SLUICE_CONFIG_VERSION: "1" };
-  await activeConfig(given, { waitUntil: () => {} });
+const { SLUICE_CONFIG: _text, SLUICE_CONFIG_VERSION: _version, ...kv } = env;
+let clock = Date.now();
+const pending: Promise<unknown>[] = [];
+const ctx = { waitUntil: (work: Promise<unknown>) => pending.push(work) };
+
+/** The route `chat` of a version goes to the target of that number. */
+function documentOf(version: number) {
+  return { routes: [{ id: "chat", prefix: "/", target: `http://target-${version}.test`, webSocket: true }] };
+}
+
+/** Makes a version what this isolate serves by. */
+async function configure(version: number): Promise<void> {
+  await env.PROXY_CONFIG?.put("config", JSON.stringify(documentOf(version)), { metadata: { version } });
+  clock += 60_000;
+  vi.setSystemTime(clock);
+  await activeConfig(kv, ctx);
+  await Promise.all(pending.splice(0));
+}
+
+/** How a Worker that serves by a version marks the route. */
+function markOf(version: number): string {
+  const parsed = parseConfig(documentOf(version));
+  if (!parsed.ok) throw new Error("the document is not valid");
+  const { routes, backends } = parsed.config;
+  return routes.map((route) => routeMark(route, backends)).join();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  vi.spyOn(Math, "random").mockReturnValue(0);
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
 });
 
 const LIMITS = {
@@ -21,32 +53,56 @@ const LIMITS = {
   maxBuffered: 0,
 };
 
-it("says that it is the gateway that refuses a session whose route has just vanished", async () => {
-  const opening: Opening = {
-    v: 1,
-    mode: "splice",
-    session: "one",
-    route: "gone",
-    configVersion: 1,
-    requestId: "r",
-    client: { address: "192.0.2.1", forwardedFor: "192.0.2.1" },
-    principal: null,
-    validUntil: null,
-    handshakeMs: 1_000,
-    idleMs: 1_000,
-    maxLifetimeMs: 1_000,
-    closeMs: 1_000,
-    fromClient: LIMITS,
-    fromUpstream: LIMITS,
-    places: [],
-  };
-  const headers = { upgrade: "websocket", [OPENING]: toField(opening) };
+const OPENED: Opening = {
+  v: 1,
+  mode: "bridge",
+  session: "one",
+  route: "chat",
+  configVersion: 1,
+  requestId: "r",
+  client: { address: "192.0.2.1", forwardedFor: "192.0.2.1" },
+  principal: null,
+  validUntil: null,
+  handshakeMs: 1_000,
+  idleMs: 60_000,
+  maxLifetimeMs: 60_000,
+  closeMs: 1_000,
+  fromClient: LIMITS,
+  fromUpstream: LIMITS,
+  places: [],
+};
+
+async function open(changes: Partial<Opening>) {
+  const headers = { upgrade: "websocket", [OPENING]: toField({ ...OPENED, ...changes }) };
   const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
-  const answer = await relay.fetch("http://gateway.test/gone", { headers });
+  return { relay, answer: await relay.fetch("http://gateway.test/x", { headers }) };
+}
+
+it("says that it is the gateway that refuses a session whose route has just vanished", async () => {
+  await configure(1);
+  const { answer } = await open({ route: "gone" });
   await answer.text();
   expect(JSON.parse(answer.headers.get(REFUSAL) ?? "null")).toEqual({
     code: "route-not-found",
     detail: "Route gone is not in configuration 1.",
     retryAfter: null,
   });
+});
+
+it("ends a session that was let in by a new configuration and dialled by an old one", async () => {
+  vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    inner.accept();
+    return new Response(null, { status: 101, webSocket: outer });
+  });
+  await configure(3);
+  const { relay, answer } = await open({ configVersion: 4, onChange: { mark: markOf(4), drainMs: 0 } });
+  expect([answer.status, answer.headers.get("x-sluice-mark")]).toEqual([101, null]);
+  const client = answer.webSocket;
+  if (client === null) throw new Error("no socket");
+  client.accept();
+  const ended = new Promise((resolve) => client.addEventListener("close", ({ code }) => resolve(code)));
+  await configure(4);
+  await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(10_000));
+  expect(await ended).toBe(1012);
 });

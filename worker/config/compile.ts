@@ -3,6 +3,7 @@ import { compileClientReader, type ClientReader } from "../client.ts";
 import type { Handler } from "../exchange.ts";
 import { compileRoutes, type RouteMatcher } from "../routing/compile-routes.ts";
 import { chain, tail } from "../steps/index.ts";
+import { routeMark } from "../web-socket/route-mark.ts";
 
 /** A route with what it does to a request. */
 export interface CompiledRoute {
@@ -10,6 +11,8 @@ export interface CompiledRoute {
   readonly handle: Handler;
   /** The part of `handle` behind every policy about the client. */
   readonly tail: Handler;
+  /** Of its WebSockets, as `routeMark` says; null: it has none. */
+  readonly mark: string | null;
 }
 
 /** A validated configuration, ready to serve. Immutable: a new version is a new value. */
@@ -38,11 +41,11 @@ export interface ConfigOrigin {
 /** Composes everything that serving needs, once. */
 export function compileConfig(config: Config, origin: ConfigOrigin): ActiveConfig {
   const { routes, backends, limiter } = config;
-  const compiled = routes.map((route): CompiledRoute => ({
-    route,
-    handle: chain(route, backends, limiter),
-    tail: tail(route, backends),
-  }));
+  const compiled = routes.map((route): CompiledRoute => {
+    const mark = route.webSocket === undefined ? null : routeMark(route, backends);
+    const handle = chain(route, backends, { limiter, mark });
+    return { route, handle, tail: tail(route, backends), mark };
+  });
   return {
     version: origin.version,
     source: origin.source,

@@ -4,7 +4,6 @@ import { GatewayError } from "../errors.ts";
 import type { Handler, Step } from "../exchange.ts";
 import { proxy } from "../upstream/proxy.ts";
 import { relaySession } from "../web-socket/relay-session.ts";
-import { routeMark } from "../web-socket/route-mark.ts";
 import { SHARE_ALONE } from "../cache/share-alone.ts";
 import { cache } from "./cache.ts";
 import { guard } from "./guard.ts";
@@ -17,7 +16,11 @@ import { handshake, webSocket } from "./web-socket.ts";
  * What happens to a request of a route, in order. A policy that is not configured is not in the chain and costs nothing.
  * The chain is composed once per configuration version.
  */
-export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limiter: LimiterPolicy): Handler {
+export function chain(
+  route: Route,
+  backends: ReadonlyMap<string, Backend>,
+  { limiter, mark }: { readonly limiter: LimiterPolicy; readonly mark: string | null },
+): Handler {
   const steps: Step[] = [];
   if (route.webSocket !== undefined) steps.push(handshake(route.webSocket));
   if (route.sizeLimits !== undefined) steps.push(guard(route.sizeLimits));
@@ -27,7 +30,7 @@ export function chain(route: Route, backends: ReadonlyMap<string, Backend>, limi
   if (route.webSocket !== undefined) {
     const { newSessions, held } = route.webSocket;
     const opened = newSessions.length === 0 ? undefined : limit(newSessions, limiter);
-    steps.push(webSocket(relaySession(route.webSocket, routeMark(route, backends)), opened, held !== undefined));
+    steps.push(webSocket(relaySession(route.webSocket, mark ?? ""), opened, held !== undefined));
   }
   if (route.idempotency !== undefined) steps.push(idempotency(route.idempotency));
   if (route.cache !== undefined || route.deduplication !== undefined) {

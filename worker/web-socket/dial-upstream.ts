@@ -1,4 +1,4 @@
-import { REFUSAL, TARGET, toField } from "../../objects/web-socket-relay/opening.ts";
+import { MARK, REFUSAL, TARGET, toField } from "../../objects/web-socket-relay/opening.ts";
 import { GatewayError } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { codeOf, problemResponse } from "../problem.ts";
@@ -19,6 +19,8 @@ export async function dialUpstream(exchange: Exchange, stop: AbortController): P
     const answer = await route.tail({ ...exchange, isUpgrade: true, stop, deadline: receivedAt + handshakeMs });
     answer.headers.delete(REFUSAL);
     answer.headers.set(TARGET, notes.target ?? "");
+    answer.headers.delete(MARK);
+    if (route.mark !== null && answer.webSocket !== null) answer.headers.set(MARK, route.mark);
     return answer;
   } catch (error) {
     // Whoever has stopped it knows why.
