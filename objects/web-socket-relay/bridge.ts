@@ -59,7 +59,7 @@ const MESSAGE_BYTES = 256;
 export const IN_FLIGHT = 8 * 2 ** 20;
 
 /** A client that answers no close delays what its upstream is told for so long. */
-const CLIENT_FIRST_MS = 200;
+const CLIENT_FIRST_MS = 500;
 
 const encoder = new TextEncoder();
 /** Up to here a loop is faster than the encoder. */

@@ -16,13 +16,17 @@ interface RelayEnv {
 type LocalRelays = Pick<Relays, never> & { get(name: string): RelayStub };
 
 const NAME = /^[0-9a-f]{64}$/;
+/** How local names begin, which no id does in 2^64: to ask by trying costs an exception for each order and each handshake. */
+const LOCAL = "0".repeat(16);
 
 /** The relay object with this id, as the registry lists it; throws when it cannot be the id of one. */
 export function relayAt({ WEB_SOCKET_BRIDGE: bridges, WEB_SOCKET_RELAY: relays }: RelayEnv, object: string): RelayStub {
   if (!NAME.test(object)) throw new TypeError(`no id of a relay: ${object}`);
+  if (isLocal(bridges)) {
+    return object.startsWith(LOCAL) ? bridges.get(object) : relays.get(relays.idFromString(object), ONE_TRY);
+  }
   const id = idIn(relays, object);
-  if (id !== undefined) return relays.get(id, ONE_TRY);
-  return isLocal(bridges) ? bridges.get(object) : bridges.get(bridges.idFromString(object), ONE_TRY);
+  return id === undefined ? bridges.get(bridges.idFromString(object), ONE_TRY) : relays.get(id, ONE_TRY);
 }
 
 /** Whether it is the id of an object that stores something: a session that sleeps goes by that. */
@@ -33,7 +37,7 @@ export function isKeeper({ WEB_SOCKET_RELAY: relays }: Pick<RelayEnv, "WEB_SOCKE
 /** The id of a new object for sessions of which nothing is stored: random, so no client can name one, and none is looked up around the world. */
 export function newBridge({ WEB_SOCKET_BRIDGE: bridges }: Pick<RelayEnv, "WEB_SOCKET_BRIDGE">): string {
   return isLocal(bridges)
-    ? (crypto.randomUUID() + crypto.randomUUID()).replaceAll("-", "")
+    ? LOCAL + (crypto.randomUUID() + crypto.randomUUID()).replaceAll("-", "").slice(LOCAL.length)
     : bridges.newUniqueId().toString();
 }
 

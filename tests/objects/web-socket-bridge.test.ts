@@ -112,7 +112,7 @@ describe("a bridge", () => {
     ["its client has answered", ({ client }) => client.end(4000)],
     ["its client is lost", ({ client }) => client.end(1006)],
     ["it closes by itself", ({ upstream }) => upstream.end(1000)],
-    ["its client has answered nothing for 200 ms", () => vi.advanceTimersByTime(100)],
+    ["its client has answered nothing for 500 ms", () => vi.advanceTimersByTime(250)],
   ];
   it.each(turns)("that is closed from the middle tells its upstream when %s", (_, happens) => {
     const said = { code: 4000, reason: "kicked" };
@@ -120,7 +120,7 @@ describe("a bridge", () => {
     const { client, upstream, joined, ends } = sides;
     joined.close(said);
     upstream.say("unheard");
-    vi.advanceTimersByTime(100);
+    vi.advanceTimersByTime(250);
     expect([client.told, upstream.told, joined.isClosing()]).toEqual([[said], [], true]);
     happens(sides);
     expect([client.told, upstream.told]).toEqual([[said], [said]]);
