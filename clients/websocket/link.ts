@@ -37,6 +37,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let isResumable = true;
   let socket: Socket | undefined;
   let binaryType = settings.binaryType;
+  /** On the latest connection. */
+  let spoken = { protocol: "", extensions: "" };
   /** Whether there is a session to go on with. */
   let isOpen = false;
   /** Whether the connection is known to be that session's, and the gateway has all that was sent before. */
@@ -154,6 +156,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   function ready(made: Socket, messages: readonly Sendable[]): void {
     clearTimeout(timers.retry);
     isReady = true;
+    spoken = { protocol: made.protocol, extensions: made.extensions };
     retries.connected(Date.now());
     for (const message of messages) made.send(wired(message));
   }
@@ -286,10 +289,10 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
       return isReady ? (socket?.bufferedAmount ?? 0) : copies.bytes;
     },
     get protocol() {
-      return socket?.protocol ?? "";
+      return spoken.protocol;
     },
     get extensions() {
-      return socket?.extensions ?? "";
+      return spoken.extensions;
     },
   };
 }

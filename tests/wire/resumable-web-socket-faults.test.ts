@@ -246,6 +246,20 @@ describe("a drain", () => {
   });
 });
 
+it("what is spoken stays what it is while there is no connection", async () => {
+  const client = new ResumableWebSocket(relay.url, ["chat", "other"], { minDelayMs: 1, maxDelayMs: 5 });
+  made.push(client);
+  expect([client.protocol, client.extensions]).toEqual(["", ""]);
+  await next(client, "open");
+  relay.refuses = 503;
+  relay.sessions[0]?.reset();
+  await next(client, "reconnecting");
+  expect(client.protocol).toBe("chat");
+  client.close();
+  await next(client, "close");
+  expect(client.protocol).toBe("chat");
+});
+
 it("an option that is undefined is one that was left out", async () => {
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- as scripts without types may write
   const options = { minDelayMs: undefined, maxDelayMs: undefined, giveUpMs: undefined } as unknown as ResumableOptions;
