@@ -16,8 +16,8 @@ export interface ResumableOptions {
   /** What to do once a session is lost: end with `close` (default), or open a new one, after the event `lost` has said so. */
   readonly onLost?: "close" | "reopen";
   /**
-   * Whether the gateway says on the session's own connection what has come, instead of being asked by a plain GET. Saves a round
-   * trip and, on a page of another origin, CORS. Default false.
+   * Whether the gateway says on the session's own connection what has come, instead of being asked by a plain GET. Default true on a page
+   * of another origin than the gateway's, which may not read the answer to that GET; else false.
    */
   readonly control?: boolean;
   /** Room for copies of what the gateway may not have. Default 1,000 messages and 1 MiB. */
@@ -37,8 +37,8 @@ export interface Settings extends Required<Omit<ResumableOptions, "fetch">> {
   readonly binaryType: "blob" | "arraybuffer";
 }
 
-/** Fills in what is left out. */
-export function settingsOf(options: ResumableOptions): Settings {
+/** Fills in what is left out. @param isForeign whether the page is of another origin than the gateway. */
+export function settingsOf(options: ResumableOptions, isForeign: boolean): Settings {
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   return {
     giveUpMs: 300_000,
@@ -47,7 +47,7 @@ export function settingsOf(options: ResumableOptions): Settings {
     stableMs: 5_000,
     handshakeTimeoutMs: 10_000,
     onLost: "close",
-    control: false,
+    control: isForeign,
     copies: { messages: 1_000, bytes: 1_048_576 },
     headers: () => ({}),
     random: Math.random,

@@ -53,3 +53,9 @@ export function pageUrl(): string | undefined {
   const scope: object & { readonly location?: { readonly href?: string } } = globalThis;
   return scope.location?.href;
 }
+
+/** Whether it is of another origin than the page that this runs in; in none nothing is. */
+export function isForeign(url: URL): boolean {
+  const page = pageUrl();
+  return page !== undefined && new URL(page).origin !== url.origin.replace(/^ws/, "http");
+}

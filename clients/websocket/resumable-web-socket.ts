@@ -2,7 +2,7 @@ import type { Sendable } from "./copies.ts";
 import { createLink, type Link } from "./link.ts";
 import type { Lost } from "./link-events.ts";
 import { settingsOf, type ResumableOptions, type Settings } from "./options.ts";
-import { closeEvent, pageUrl, utf8Length } from "./platform.ts";
+import { closeEvent, isForeign, pageUrl, utf8Length } from "./platform.ts";
 
 export type { Lost, ResumableOptions, Sendable };
 
@@ -66,7 +66,7 @@ export class ResumableWebSocket extends EventTarget {
       throw new DOMException(`got ${this.#url.href}, wanted ws:, wss:, http: or https: and no fragment`, "SyntaxError");
     }
     this.#protocols = protocols;
-    this.#settings = settingsOf(options);
+    this.#settings = settingsOf(options, isForeign(this.#url));
     this.addEventListener("open", (event) => this.onopen?.(event));
     this.addEventListener("message", (event) => this.onmessage?.(event));
     this.addEventListener("error", (event) => this.onerror?.(event));
