@@ -117,6 +117,21 @@ describe("connections that were taken over and are not closed", () => {
     back.destroy();
   });
 
+  it("may each have something on their way that comes too late", async () => {
+    const { sid, client, upstream } = await open("held");
+    let before = client;
+    for (let n = 0; n < 10; n += 1) {
+      const next = await resume("held", sid, 0);
+      before.binary(Buffer.alloc(1_000_000));
+      // All of it was read when the connection is closed.
+      expect((await before.behave().ended()).code).toBe(4409);
+      before = next;
+    }
+    before.text("in time");
+    expect(await upstream.hear()).toEqual({ kind: "text", text: "in time" });
+    before.destroy();
+  });
+
   it("are not read for ever: who floods one loses the session", async () => {
     const { sid, client, upstream } = await open("held");
     const back = await resume("held", sid, 0);

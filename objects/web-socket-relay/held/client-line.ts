@@ -46,19 +46,25 @@ export interface ClientLineTerms {
   drop(): void;
 }
 
+/** A connection that is not closed and does not count, in bytes. */
+interface Left {
+  /** What it was sent to begin with. */
+  readonly replayed: number;
+  /** What came on it since. */
+  ignored: number;
+}
+
 /** Makes the line; nobody is connected yet. */
 export function createClientLine(terms: ClientLineTerms): ClientLine {
   const { resume, held, maxBuffered } = terms;
   const { control } = held;
-  const leaving = new Map<Line, number>();
+  const leaving = new Map<Line, Left>();
   const unsent: PassedMessage[] = [];
   let unsentBytes = 0;
   let current: Line | undefined;
   /** Of what it was sent to begin with. */
   let replayed = 0;
   let arrived = 0;
-  /** Bytes that came on connections that do not count. */
-  let ignored = 0;
   let last: Close | undefined;
   let isOver = false;
   let heard: Parameters<Line["open"]>[0] = () => undefined;
@@ -80,13 +86,23 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       message = read.data;
     }
     const now = Date.now();
-    if (!resume.fromClient(connection, now)) {
-      ignored += sizeOf(message);
-      return ignored > IN_FLIGHT ? terms.drop() : undefined;
-    }
+    if (!resume.fromClient(connection, now)) return ignore(line, message);
     arrived += 1;
     heard(message);
     terms.settle(now);
+  }
+
+  function ignore(line: Line, message: string | ArrayBuffer): void {
+    const left = leaving.get(line);
+    if (left === undefined) return;
+    left.ignored += sizeOf(message);
+    if (left.ignored > IN_FLIGHT) terms.drop();
+  }
+
+  /** Nothing counts on it any more, and it is not closed yet. */
+  function part(line: Line, close: Close): void {
+    leaving.set(line, { replayed, ignored: 0 });
+    line.close(close);
   }
 
   function obey(frame: ControlFrame): void {
@@ -182,17 +198,13 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     attach(socket, connection, replay) {
       const line = socketLine(socket);
       const before = current;
-      const bytesBefore = replayed;
-      replayed = 0;
       line.open(
         (data) => take(line, connection, data),
         (code, reason) => lost(line, connection, code, reason),
       );
       current = line;
-      if (before !== undefined) {
-        leaving.set(before, bytesBefore);
-        before.close({ code: SUPERSEDED, reason: "another connection has taken over" });
-      }
+      if (before !== undefined) part(before, { code: SUPERSEDED, reason: "another connection has taken over" });
+      replayed = 0;
       if (control) {
         const { epoch, recv, restarts } = resume.status();
         tell({ kind: "hello", epoch, recv, restarts });
@@ -209,8 +221,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       const line = current;
       if (line === undefined || held.owner === null || last !== undefined) return false;
       lost(line, resume.connection, LOST, "");
-      leaving.set(line, replayed);
-      line.close({ code: COME_BACK, reason });
+      part(line, { code: COME_BACK, reason });
       return true;
     },
     expire: () => end(LOST, ""),
@@ -218,9 +229,8 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       const line = current;
       if (line === undefined || held.owner === null || last === undefined) return false;
       lost(line, resume.connection, LOST, "");
-      leaving.set(line, replayed);
       // Should it live, and only be slow.
-      line.close({ code: COME_BACK, reason: "the rest waits" });
+      part(line, { code: COME_BACK, reason: "the rest waits" });
       return true;
     },
     get arrived() {
@@ -230,7 +240,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       return leaving.size;
     },
     get leavingBytes() {
-      return [...leaving.values()].reduce((sum, bytes) => sum + bytes, 0);
+      return [...leaving.values()].reduce((sum, left) => sum + left.replayed, 0);
     },
     get last() {
       return last;

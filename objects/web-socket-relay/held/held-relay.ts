@@ -154,7 +154,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
           const keptMs = session.client.last === undefined ? 0 : held.holdMs;
           host.ended(opening.session, places, keptMs);
           if (keptMs === 0) known = undefined;
-          setTimeout(forget, keptMs === 0 ? opening.closeMs : keptMs, session);
+          if (keptMs > 0 || session.client.leaving > 0) setTimeout(forget, keptMs || opening.closeMs, session);
         },
       },
     );
