@@ -1,7 +1,11 @@
 import { isDeepStrictEqual } from "node:util";
 import { openSocket } from "./client.ts";
 import { CASES, type ConformanceCase, type Ends } from "./conformance.ts";
+import { within } from "./proofs.ts";
 import type { Relayed } from "./relayed.ts";
+
+/** No case takes a tenth of it. */
+const PATIENCE_MS = 15_000;
 
 /** The runtime took it for a fault, and ended the connection: the other side is told that its peer is lost. */
 const LOST = {
@@ -54,6 +58,7 @@ export async function directly(relayed: Relayed): Promise<ReadonlyMap<string, un
       const [client, upstream] = await Promise.all([openSocket(origin.url, { path: "/held" }), origin.accept()]);
       return { client, upstream };
     });
+    if (typeof ended === "string") throw new Error(`${one.name}: ${ended}`);
     verdicts.set(one.name, ended);
   }
   return verdicts;
@@ -80,7 +85,10 @@ export async function relayedBy(
 async function verdictOf(one: ConformanceCase, open: () => Promise<Ends>): Promise<unknown> {
   const ends = await open();
   try {
-    return await one.run(ends);
+    return await within(one.name, one.run(ends), PATIENCE_MS);
+  } catch (error) {
+    // What never comes is another verdict than what should.
+    return String(error);
   } finally {
     ends.client.destroy();
     ends.upstream.destroy();
