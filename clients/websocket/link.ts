@@ -275,7 +275,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
         // With nothing connected there is nobody to say it to; the gateway ends what it holds by itself.
         finish(LOST);
         // No WebSocket tells of its end before `close` has returned.
-        setTimeout(events.ended, 0, LOST, "", false);
+        setTimeout(() => events.ended(LOST, "", false), 0);
       }
     },
     reconnect() {
