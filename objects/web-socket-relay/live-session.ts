@@ -3,6 +3,7 @@ import { LOST, type Close } from "./close-codes.ts";
 import type { Dialled } from "./dial.ts";
 import { forgetSplice, holdSplice } from "./held-splices.ts";
 import type { Opening } from "./opening.ts";
+import { EXPIRED, IDLE, TOO_OLD } from "./own-closes.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { RENEW_MS } from "./registration.ts";
 import { socketLine, type Line } from "./line.ts";
@@ -67,11 +68,6 @@ export interface OpenedSession {
   /** The client's credentials end then. */
   setValidUntil(time: number | null): void;
 }
-
-const IDLE: Close = { code: 4408, reason: "idle" };
-const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
-/** To be opened anew. */
-const TOO_OLD: Close = { code: 1012, reason: "open for too long" };
 
 /** Begins a session. */
 export function openSession(parts: SessionParts, host: SessionHost): OpenedSession {

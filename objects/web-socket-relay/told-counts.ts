@@ -31,6 +31,11 @@ export function countUnknown(route: string, messages: number): void {
   if (messages > 0) count(pending, route, "inFlightUnknown", messages);
 }
 
+/** Counts a session that is closed because more waits in it than may. */
+export function countBudgetClosed(route: string): void {
+  count(pending, route, "budgetClosed");
+}
+
 /** Counts a client that comes back after a restart, or in vain: the code that says so. */
 export function countResume(route: string, outcome: "restored" | number): void {
   count(pending, route, `resumes.${outcome}`);

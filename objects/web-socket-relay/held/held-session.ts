@@ -1,12 +1,14 @@
 import type { Bridge } from "../bridge.ts";
+import type { Close } from "../close-codes.ts";
 import type { Dialled } from "../dial.ts";
 import { openSession, type LiveSession } from "../live-session.ts";
 import type { Opening } from "../opening.ts";
+import { TOO_MUCH } from "../own-closes.ts";
 import type { Attached, ResumeSession } from "../resume/resume-session.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import { createClientLine, type ClientLine } from "./client-line.ts";
 import type { HeldStore } from "./held-store.ts";
-import { countReconnect, countUnknown } from "../told-counts.ts";
+import { countBudgetClosed, countReconnect, countUnknown } from "../told-counts.ts";
 import type { HeldTerms } from "./held-terms.ts";
 import { createUpstreamLine, type OpenDial } from "./upstream-line.ts";
 
@@ -48,7 +50,6 @@ export interface HeldSession {
 }
 
 const OVERFLOW = { code: 4413, reason: "more came for this session than can be held" };
-const TOO_MUCH = { code: 1013, reason: "too much data" };
 
 /** Begins a session that is held; no client is attached yet. */
 export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSession {
@@ -70,7 +71,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     maxBuffered: opening.fromUpstream.maxBuffered,
     settle,
     changed: () => host.changed(),
-    overflow: () => joined?.close(resume.state === "live" ? TOO_MUCH : OVERFLOW, TOO_MUCH),
+    overflow: () => overflow(resume.state === "live" ? TOO_MUCH : OVERFLOW),
     drop: () => drop(),
   });
   const upstream = createUpstreamLine(dialled, {
@@ -81,8 +82,13 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     redialled: (outcome) => countReconnect(opening.route, outcome),
     lost: (unanswered) => countUnknown(opening.route, unanswered),
     changed: () => host.changed(),
-    overflow: () => joined?.close(TOO_MUCH),
+    overflow: () => overflow(TOO_MUCH),
   });
+
+  function overflow(close: Close): void {
+    if (joined?.isClosing() === false) countBudgetClosed(opening.route);
+    joined?.close(close, TOO_MUCH);
+  }
 
   function save(now: number, isDue = false): void {
     if (store === undefined || hasEnded || resume.state === "over") return;
