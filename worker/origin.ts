@@ -1,7 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
 import { isOutdated } from "../objects/config-version.ts";
-import type { RouteAnswer } from "../objects/web-socket-relay/route-watch.ts";
 import { answerFlight } from "./cache/flow/answer-flight.ts";
 import { parseCanonical } from "./canonical.ts";
 import { activeConfig } from "./config/active.ts";
@@ -61,12 +60,6 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
     } catch (error) {
       return unknown(error instanceof Error ? error.message : String(error));
     }
-  }
-
-  /** This route as the active configuration has it, for sessions that outlive configurations. */
-  async routeNow(): Promise<RouteAnswer> {
-    const { version, routes } = await activeConfig(this.env, this.ctx);
-    return { version, mark: routes.get(this.ctx.props.route)?.mark ?? null };
   }
 }
 

@@ -25,31 +25,27 @@ export interface RouteWatch {
   add(opening: Opening, session: LiveSession, dialledBy: string | null): void;
   /** It has ended. */
   drop(id: string): void;
+  /** To be called every ten seconds, or more often: asks once for all sessions of a route. Never rejects. */
+  look(now: number): Promise<void>;
 }
 
-const LOOK_MS = 10_000;
+/** Each session of an object calls in its own time. */
+const ENOUGH_MS = 5_000;
 const COME_AGAIN = 1012;
 /** Who holds a session would find it again, with the upstream that it has. */
 const GO_AWAY = 1001;
 
 /**
- * Looks every ten seconds for changes, once for all sessions of a route; without sessions it has no timer, which would keep an object.
+ * It has no timer of its own: each is 3 KiB, and there is one more thing that wakes every ten seconds.
  *
  * @param ask what the active configuration says of a route.
  */
-export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): RouteWatch {
+export function createRouteWatch(ask: (route: string) => RouteAnswer | Promise<RouteAnswer>): RouteWatch {
   const watched = new Map<
     string,
     { readonly opening: Opening; readonly session: LiveSession; readonly dialledBy: string | null }
   >();
-  let timer: ReturnType<typeof setTimeout> | null = null;
-
-  async function look(): Promise<void> {
-    timer = null;
-    const routes = new Set([...watched.values()].map(({ opening }) => opening.route));
-    await Promise.all([...routes].map(lookAt));
-    if (watched.size > 0) timer ??= setTimeout(() => void look(), LOOK_MS);
-  }
+  let lookedAt = 0;
 
   async function lookAt(route: string): Promise<void> {
     try {
@@ -79,13 +75,15 @@ export function createRouteWatch(ask: (route: string) => Promise<RouteAnswer>): 
       // Who comes back to a session has what it was opened with.
       if (watched.has(opening.session)) return;
       watched.set(opening.session, { opening, session, dialledBy });
-      timer ??= setTimeout(() => void look(), LOOK_MS);
     },
     drop(id) {
       watched.delete(id);
-      if (watched.size > 0) return;
-      clearTimeout(timer);
-      timer = null;
+    },
+    async look(now) {
+      if (now - lookedAt < ENOUGH_MS) return;
+      lookedAt = now;
+      const routes = new Set([...watched.values()].map(({ opening }) => opening.route));
+      await Promise.all([...routes].map(lookAt));
     },
   };
 }

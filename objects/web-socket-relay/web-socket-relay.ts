@@ -14,7 +14,7 @@ import { drainedUntil } from "./drained-routes.ts";
 import { DRAINED } from "./own-closes.ts";
 import { connectingSession, SHOWN_AFTER_MS, type ConnectingSession } from "./connecting-session.ts";
 import { createRegistration, LATER_MS } from "./registration.ts";
-import { createRouteWatch } from "./route-watch.ts";
+import { createRouteWatch, type RouteAnswer } from "./route-watch.ts";
 import { countHandshake } from "./told-counts.ts";
 import type { SharedTerms } from "./mode-terms.ts";
 import type {
@@ -37,9 +37,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
   readonly #registration = createRegistration(this.env, this.ctx.id.toString(), (id) =>
     this.#named(id)?.close(DRAINED),
   );
-  readonly #routeWatch = createRouteWatch((route) =>
-    this.ctx.exports.Origin({ props: { route, requestId: "" } }).routeNow(),
-  );
+  readonly #routeWatch = createRouteWatch((route) => this.routeNow(route));
   /** Of the clients that share a connection, while there are any. */
   readonly #places = new Map<string, Places>();
   #heldRelay: HeldRelay | undefined;
@@ -48,6 +46,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
 
   /** What dials for a session: it runs in this object, since a hop to `Origin` would stay on the way of every message. */
   protected abstract dialler(props: DialProps): Dialler;
+
+  /** A route as the active configuration has it. */
+  protected abstract routeNow(route: string): Promise<RouteAnswer>;
 
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
@@ -152,6 +153,11 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     return session?.tap?.(options) ?? { kind: session === undefined ? "gone" : "unsupported" };
   }
 
+  #renew(sessions: readonly SessionDescription[], places: readonly Places[], now: number): void {
+    const kept = places.map((one) => one.keep(now));
+    this.ctx.waitUntil(Promise.all([this.#registration.renew(sessions, now), this.#routeWatch.look(now), ...kept]));
+  }
+
   #forget(id: string): void {
     this.#sessions.delete(id);
     this.#routeWatch.drop(id);
@@ -183,8 +189,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
         changed(session);
       },
       changed,
-      renew: (session, places, now) =>
-        ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
+      renew: (session, places, now) => this.#renew([session.describe()], [places], now),
       ended: (id, places, keptMs) => {
         this.#forget(id);
         ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
@@ -215,8 +220,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     const { session, socket } = openSession(parts, {
       // A bridge has its object to itself. What is to be told of it is told before.
       abort: () => (isSilent = true),
-      renew: (now) =>
-        this.ctx.waitUntil(Promise.all([registration.renew([session.describe()], now), places.keep(now)])),
+      renew: (now) => this.#renew([session.describe()], [places], now),
       ended: () => {
         this.#forget(id);
         const told = Promise.all([registration.closed(id, isSilent ? 0 : LATER_MS), places.leave()]);
@@ -247,10 +251,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
         this.ctx.waitUntil(Promise.all([registration.closed(ended), this.#places.get(ended)?.leave()]));
         this.#places.delete(ended);
       },
-      renew: (sessions, now) => {
-        const kept = [...this.#places.values()].map((one) => one.keep(now));
-        this.ctx.waitUntil(Promise.all([registration.renew(sessions, now), ...kept]));
-      },
+      renew: (sessions, now) => this.#renew(sessions, [...this.#places.values()], now),
       abort: () => this.ctx.abort("clients did not answer a close"),
     });
     // Who speaks for anyone speaks for no client.

@@ -1,4 +1,4 @@
-import worker, { Origin as SoundOrigin } from "../../worker/index.ts";
+import worker, { Origin as SoundOrigin, WebSocketRelay as SoundRelay } from "../../worker/index.ts";
 import type { OriginProps } from "../../worker/origin.ts";
 
 export * from "../../worker/index.ts";
@@ -9,6 +9,15 @@ export class Origin extends SoundOrigin {
     super(ctx, withoutFile(env));
   }
 }
+
+/** The relays, which dial and look after their routes themselves. */
+export class WebSocketRelay extends SoundRelay {
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, withoutFile(env));
+  }
+}
+
+export class WebSocketBridge extends WebSocketRelay {}
 
 /**
  * The shipped Worker as a deployment configures it, from KV. A request with `X-Test-Config-Version` puts its body there as

@@ -1,5 +1,7 @@
 import { WebSocketRelay as Relay } from "../../objects/index.ts";
 import type { Dialler, DialProps } from "../../objects/web-socket-relay/dial.ts";
+import type { RouteAnswer } from "../../objects/web-socket-relay/route-watch.ts";
+import { activeConfig } from "../config/active.ts";
 import { exchangeFor } from "../origin.ts";
 import { dialUpstream, refusedDial } from "./dial-upstream.ts";
 
@@ -20,6 +22,11 @@ export class WebSocketRelay extends Relay {
         return refusedDial(error, requestId);
       }
     };
+  }
+
+  protected override async routeNow(route: string): Promise<RouteAnswer> {
+    const { version, routes } = await activeConfig(this.env, this.ctx);
+    return { version, mark: routes.get(route)?.mark ?? null };
   }
 }
 
