@@ -27,6 +27,8 @@ export interface SessionParts {
 export interface HeldLines {
   readonly client: Line;
   readonly upstream: Line & { cut(): void };
+  /** Where its client came from last. */
+  readonly address: string;
   state(): SessionState;
   readonly resumes: number;
   readonly replayed: number;
@@ -157,7 +159,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       id,
       route: opening.route,
       principal: opening.principal,
-      address: opening.client.address,
+      address: lines?.address ?? opening.client.address,
       origin: textOf(origin),
       protocol: textOf(headers.get("sec-websocket-protocol")),
       extensions: textOf(headers.get("sec-websocket-extensions")),

@@ -7,6 +7,7 @@ import { numbered } from "../support/web-socket/storm.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 const ANY_RATE = { fromClient: { messagesPerSecond: false, maxMessage: "4MiB" }, sessionsPerAddress: false };
+const BEHIND_A_PROXY = { header: "x-real-ip", trustedProxies: ["127.0.0.0/8"] };
 const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "400ms" };
 
 let relayed: Relayed;
@@ -18,7 +19,7 @@ beforeAll(async () => {
     replayed: { held: { upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
     stored: { held: { durable: true, upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
   };
-  relayed = await startRelayed(routes, {}, "tests/support/relay-entry.ts");
+  relayed = await startRelayed(routes, { clientIp: BEHIND_A_PROXY }, "tests/support/relay-entry.ts");
 });
 
 afterAll(async () => {
@@ -214,6 +215,22 @@ it("what the origin says after its client has closed still comes to that, before
   expect(await client.hear()).toMatchObject({ kind: "close", code: 4000 });
   client.destroy();
   upstream.destroy();
+});
+
+it("a client that comes back from elsewhere is there, for operators and for its origin", async () => {
+  const { sid, id, client, upstream } = await open("again", { "X-Real-IP": "192.0.2.1" });
+  const told = () => relayed.admin("GET", `sockets/${id}`);
+  expect(await told()).toMatchObject({ address: "192.0.2.1" });
+  const path = `/again/held?mark=${sid}.&_ws_session=${sid}&_ws_recv=0`;
+  const back = await shakeHands(relayed.gateway.url, { path, headers: { "X-Real-IP": "192.0.2.2" } });
+  expect(await told()).toMatchObject({ address: "192.0.2.2" });
+  const listed = await relayed.admin("GET", "sockets?address=192.0.2.2");
+  expect(listed).toMatchObject({ sessions: [{ id }] });
+  upstream.reset();
+  const next = await relayed.origin.accept(`${sid}.`);
+  const fields = new Map(relayed.origin.seen.at(-1)?.headers.map(([name, value]) => [name.toLowerCase(), value]));
+  expect(fields.get("x-forwarded-for")).toBe("192.0.2.2, 127.0.0.1");
+  for (const peer of [client, next, ...(back.kind === "open" ? [back.peer] : [])]) peer.destroy();
 });
 
 describe("credentials", () => {

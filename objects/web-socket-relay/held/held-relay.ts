@@ -57,7 +57,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
   /** The session, also for a while after its end: who comes back then is told of that. */
   let known: { readonly held: HeldTerms; readonly session: HeldSession; protocol: string | null } | undefined;
   let opened: Opening | undefined;
-  /** What the upstream is dialled with: the latest handshake. */
+  /** What the upstream is dialled with: the latest handshake, for whom it was. */
   let asked: Request | undefined;
   let isOpening = false;
   let store: HeldStore | undefined;
@@ -95,6 +95,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     const attached = resume.attach(claimOf(held), now);
     if (attached.kind === "refused") return turnAway(request, opening, attached);
     asked = new Request(request.url, { headers: request.headers });
+    if (opened !== undefined) opened = { ...opened, client: opening.client };
     session.resumed(opening);
     return admit(session, attached, new Headers(protocolOf(protocol)));
   }

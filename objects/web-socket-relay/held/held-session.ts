@@ -61,6 +61,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   let timerAt = Infinity;
   let resumes = 0;
   let replayed = 0;
+  let { address } = opening.client;
   let hasEnded = false;
   let isStored = true;
   let joined: Bridge | undefined;
@@ -135,6 +136,9 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     get reconnects() {
       return upstream.reconnects;
     },
+    get address() {
+      return address;
+    },
     get target() {
       return upstream.target;
     },
@@ -171,8 +175,9 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
       client.attach(socket, connection, replay);
       settle(Date.now());
     },
-    resumed({ validUntil }) {
+    resumed({ validUntil, client: { address: latest } }) {
       if (hasEnded) return;
+      address = latest;
       resumes += 1;
       if (store !== undefined) {
         joined?.forgetWaiting();
