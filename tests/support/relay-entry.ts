@@ -4,6 +4,9 @@ import { relayAt } from "../../objects/web-socket-relay/relay-stub.ts";
 
 export * from "../../worker/index.ts";
 
+// Else the runtime says nothing of it.
+addEventListener("unhandledrejection", ({ reason }) => console.error(`uncaught: ${String(reason)}`));
+
 /** Which object holds which session. All objects live in the first isolate, whose variable this is. */
 const holders = new Map<string, string>();
 /** How often each object was made. */
