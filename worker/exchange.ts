@@ -80,6 +80,8 @@ export interface ExchangeNotes {
   body?: Promise<PumpEnd>;
   /** For how long its client was waited for while its body was sent, as `OutgoingBody` says. Not in the log. */
   clientMs?: (now: number) => number;
+  /** Whether an object has counted this handshake. Not in the log. */
+  isCounted?: boolean;
   /** Whether anything of it may have reached an origin. Not in the log. */
   isSent?: boolean;
   /** What was made of its idempotency key. */

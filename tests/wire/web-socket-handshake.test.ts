@@ -295,8 +295,11 @@ it("counts handshakes by what came of them", async () => {
       refused: [of("splice", "upstream-refused"), of("bridge", "upstream-refused")],
       late: of("quicker", "upstream-timeout"),
       full: of("few", "too-many-connections") + of("single", "too-many-connections"),
+      strangers: of("listed", "origin-not-allowed"),
+      often: of("rare", "too-many-connections"),
     };
-    return [counts.open, ...counts.refused, counts.late, counts.full].every((count) => count > 0) ? counts : undefined;
+    const { open, refused, late, full, strangers, often } = counts;
+    return [open, ...refused, late, full, strangers, often].every((count) => count > 0) ? counts : undefined;
   });
-  expect(counted.refused).toEqual([1, 1]);
+  expect([counted.refused, counted.often]).toEqual([[1, 1], 1]);
 });

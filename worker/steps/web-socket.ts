@@ -2,6 +2,7 @@ import type { WebSocketSettings } from "../../schemas/index.ts";
 import { ERRORS, GatewayError } from "../errors.ts";
 import type { Exchange, Handler, Step } from "../exchange.ts";
 import { asksStatus } from "../web-socket/ask-held.ts";
+import { countRefusal } from "../web-socket/count-refusal.ts";
 import { closeCodeOf, rejectAfterUpgrade } from "../web-socket/reject-after-upgrade.ts";
 import { checkHandshake, isUpgrade, upgradeRequired } from "../web-socket/upgrade.ts";
 
@@ -17,6 +18,7 @@ export function handshake(settings: WebSocketSettings): Step {
       checkHandshake(exchange, settings);
       return await next(exchange);
     } catch (error) {
+      if (error instanceof GatewayError && exchange.notes.isCounted !== true) countRefusal(exchange, error.code);
       const isReadable = error instanceof GatewayError && error.code !== "upgrade-required";
       if (!settings.rejectAfterUpgrade || !isReadable) throw error;
       exchange.notes.code = error.code;

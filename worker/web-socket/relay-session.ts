@@ -90,6 +90,7 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const answer = await relays.call(object, ask, { deadlineMs }).catch((cause: unknown) => noRelay(object, cause));
     const target = answer.headers.get(TARGET);
     if (target !== null) exchange.notes.target = target;
+    exchange.notes.isCounted = true;
     const refusal = answer.headers.get(REFUSAL);
     if (refusal !== null) throw refusedBy(JSON.parse(refusal), places);
     const { webSocket } = answer;
