@@ -15,7 +15,7 @@ beforeAll(async () => {
     window: { ...free, maxBuffered: "4KiB", shared: { window: "8KiB", linger: 0 } },
     newest: { ...free, maxBuffered: "4KiB", shared: { window: "8KiB", overflow: "drop-oldest", linger: 0 } },
     small: { ...free, fromClient: { maxMessage: 10 }, shared: { linger: 0 } },
-    back: { ...free, shared: { reconnect: true, linger: 0 } },
+    back: { ...free, fromClient: { messagesPerSecond: false }, shared: { reconnect: true, linger: 0 } },
     slow: { ...free, handshakeTimeout: "800ms", shared: { linger: 0 } },
     two: { sessionsPerAddress: 2, shared: { linger: 0 } },
     idle: { ...free, idle: "400ms", shared: { linger: 0 } },
@@ -214,6 +214,13 @@ describe("what one client may cost", () => {
     live.destroy();
   });
 
+  it("is so too where almost nothing is said, many times", async () => {
+    const { join, upstream } = room("window");
+    const [source, silent] = await Promise.all([upstream(), join()]);
+    for (let n = 0; n < 60; n++) source.text("");
+    expect((await silent.ended()).code).toBe(1013);
+  });
+
   it("or hears the newest of what it has missed, when it speaks again", async () => {
     const { join, upstream } = room("newest");
     const [source, client] = await Promise.all([upstream(), join()]);
@@ -318,6 +325,17 @@ describe("an upstream that is lost", () => {
     for (const client of clients) expect(await texts(client, 1)).toEqual(["after"]);
     again.behave().close(1000);
     expect(await Promise.all(clients.map((client) => client.ended()))).toMatchObject([{ code: 1000 }, { code: 1000 }]);
+  });
+
+  it("is not waited for with more than may be kept, be it empty messages", async () => {
+    const { join, upstream, dials } = room("back");
+    const [source, client] = await Promise.all([upstream(), join()]);
+    relayed.origin.answers.set("/held", "HTTP/1.1 503 Not Now\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    source.reset();
+    await eventually("another dial", () => Promise.resolve(dials() > 1 || undefined));
+    for (let n = 0; n < 1_100; n += 1) client.text("");
+    expect((await client.ended()).code).toBe(1013);
+    relayed.origin.answers.delete("/held");
   });
 
   it("and does not want them any more, is 1014 for them at once", async () => {

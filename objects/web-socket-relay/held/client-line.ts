@@ -1,5 +1,6 @@
 import { IN_FLIGHT, sizeOf } from "../bridge.ts";
 import { LOST, NO_CODE, type Close } from "../close-codes.ts";
+import { costOf } from "../flow.ts";
 import { socketLine, type Line } from "../line.ts";
 import { CONTROL_PREFIX, controlFrame, escapeText, readText, type ControlFrame } from "../resume/control-frames.ts";
 import { COME_BACK, SUPERSEDED } from "../resume/resume-rules.ts";
@@ -95,7 +96,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   function ignore(line: Line, message: string | ArrayBuffer): void {
     const left = leaving.get(line);
     if (left === undefined) return;
-    left.ignored += sizeOf(message);
+    left.ignored += costOf(sizeOf(message));
     if (left.ignored > IN_FLIGHT) terms.drop();
   }
 
@@ -135,7 +136,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   function drain(): void {
     for (let next = unsent[0]; next !== undefined && !resume.isWindowFull; next = unsent[0]) {
       unsent.shift();
-      unsentBytes -= next.bytes;
+      unsentBytes -= costOf(next.bytes);
       pass(next);
     }
   }
@@ -179,7 +180,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       const message = { data, bytes };
       if (unsent.length === 0 && !resume.isWindowFull) return pass(message);
       unsent.push(message);
-      unsentBytes += bytes;
+      unsentBytes += costOf(bytes);
       if (unsentBytes > maxBuffered) terms.overflow();
     },
     close(close, isOrderly = false) {

@@ -230,8 +230,8 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
     send(message, bytes) {
       if (isOver) return true;
       if (leg === undefined) {
-        if (waitingBytes + bytes > MAX_WAITING_BYTES) return false;
-        waitingBytes += bytes;
+        waitingBytes += costOf(bytes);
+        if (waitingBytes > MAX_WAITING_BYTES) return false;
         waiting.push(message);
         return true;
       }
