@@ -172,10 +172,16 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     );
   }
 
+  /** Drops a client that did not answer a close, once what there is to be told of its session has been told. */
+  #abortAfter(told: Promise<unknown>): void {
+    this.ctx.waitUntil(told.then(() => this.ctx.abort("a client did not answer a close")));
+  }
+
   get #held(): HeldRelay {
     const { ctx, env } = this;
     const registration = this.#registration;
     let over: PromiseWithResolvers<void> | undefined;
+    let told: Promise<unknown> = Promise.resolve();
     const changed = (session: LiveSession) => ctx.waitUntil(registration.opened(session.describe()));
     this.#heldRelay ??= createHeldRelay({
       storage: ctx.storage,
@@ -192,10 +198,11 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
       renew: (session, places, now) => this.#renew([session.describe()], [places], now),
       ended: (id, places, keptMs) => {
         this.#forget(id);
-        ctx.waitUntil(Promise.all([registration.closed(id), places.leave()]));
+        told = Promise.all([registration.closed(id), places.leave()]);
+        ctx.waitUntil(told);
         setTimeout(over?.resolve ?? (() => undefined), keptMs);
       },
-      abort: () => ctx.abort("a client did not answer a close"),
+      abort: () => this.#abortAfter(told),
     });
     return this.#heldRelay;
   }
@@ -218,13 +225,14 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     const parts = { opening, dialled, origin: request.headers.get("origin") };
     let isSilent = false;
     const { session, socket } = openSession(parts, {
-      // A bridge has its object to itself. What is to be told of it is told before.
+      // A bridge has its object to itself.
       abort: () => (isSilent = true),
       renew: (now) => this.#renew([session.describe()], [places], now),
       ended: () => {
         this.#forget(id);
         const told = Promise.all([registration.closed(id, isSilent ? 0 : LATER_MS), places.leave()]);
-        this.ctx.waitUntil(isSilent ? told.then(() => this.ctx.abort("a client did not answer a close")) : told);
+        if (isSilent) this.#abortAfter(told);
+        else this.ctx.waitUntil(told);
         resolve();
       },
     });

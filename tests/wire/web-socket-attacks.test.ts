@@ -9,6 +9,7 @@ beforeAll(async () => {
     splice: true,
     bridge: { mode: "bridge", closeTimeout: "300ms" },
     two: { mode: "bridge", closeTimeout: "300ms", sessionsPerAddress: 2 },
+    held: { held: { hold: "300ms" }, closeTimeout: "300ms", sessionsPerAddress: 2 },
     tiny: {
       fromUpstream: { bytesPerSecond: "1KiB", byteBurst: "64KiB" },
       maxBuffered: "16KiB",
@@ -62,9 +63,9 @@ describe.each(["splice", "bridge"])("a %s", (route) => {
   });
 });
 
-it("a client that answers no close leaves a line, no place and no entry", async () => {
-  const { client, upstream } = await relayed.open("two");
-  const listed = () => ask<{ readonly sessions: readonly { readonly id: string }[] }>("sockets?route=two");
+it.each(["two", "held"])("%s: a client that answers no close leaves a line, no place and no entry", async (route) => {
+  const { client, upstream } = await relayed.open(route);
+  const listed = () => ask<{ readonly sessions: readonly { readonly id: string }[] }>(`sockets?route=${route}`);
   const id = await eventually("the session", async () => (await listed()).sessions[0]?.id);
   upstream.behave().close(4000);
   expect(await client.ended()).toMatchObject({ code: 4000 });
@@ -73,8 +74,8 @@ it("a client that answers no close leaves a line, no place and no entry", async 
     closeCode: 4000,
   });
   await eventually("an empty list", async () => ((await listed()).sessions.length === 0 ? true : undefined));
-  const two = [await relayed.open("two"), await relayed.open("two")];
-  expect((await shakeHands(relayed.gateway.url, { path: "/two/held" })).status).toBe(429);
+  const two = [await relayed.open(route), await relayed.open(route)];
+  expect((await shakeHands(relayed.gateway.url, { path: `/${route}/held` })).status).toBe(429);
   for (const one of two) for (const peer of [one.client, one.upstream]) peer.destroy();
 });
 
