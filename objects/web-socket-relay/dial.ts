@@ -50,9 +50,10 @@ export async function dial(request: Request, { handshakeMs }: Opening, send: Dia
   const late = setTimeout(cut, handshakeMs + GRACE_MS);
   request.signal.addEventListener("abort", cut, { once: true });
   try {
-    const headers = new Headers(request.headers);
-    headers.delete(OPENING);
-    const answer = await send(new Request(request.url, { headers }), dialling);
+    const { url, headers } = request;
+    const asking = new Request(url, { headers });
+    asking.headers.delete(OPENING);
+    const answer = await send(asking, dialling);
     const { webSocket: socket } = answer;
     if (socket === null) return { kind: "answer", answer };
     const fields = new Headers(answer.headers);

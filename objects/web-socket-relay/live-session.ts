@@ -73,7 +73,8 @@ export interface OpenedSession {
 
 /** Begins a session. */
 export function openSession(parts: SessionParts, host: SessionHost): OpenedSession {
-  const { opening, dialled, origin, lines } = parts;
+  const { opening, origin, lines } = parts;
+  const { cut, target } = parts.dialled;
   const { session: id, mode, maxLifetimeMs, idleMs } = opening;
   let { validUntil } = opening;
   const openedAt = Date.now();
@@ -85,9 +86,9 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   let timer: ReturnType<typeof setTimeout> | null = null;
   let tapping: SessionTap | undefined;
 
-  function join(): WebSocket | undefined {
-    if (held !== undefined) return dialled.socket;
-    const { client, upstream, outer } = lines === undefined ? sockets() : { ...lines, outer: undefined };
+  function join({ socket, headers }: SessionParts["dialled"]): WebSocket | undefined {
+    if (held !== undefined) return socket;
+    const { client, upstream, outer } = lines === undefined ? sockets(socket) : { ...lines, outer: undefined };
     const { fromClient, fromUpstream, closeMs } = opening;
     joined = bridge({
       client,
@@ -105,13 +106,13 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       ended: finish,
     });
     // Each leg has its own compression.
-    dialled.headers.delete("sec-websocket-extensions");
+    headers.delete("sec-websocket-extensions");
     return outer;
   }
 
-  function sockets() {
+  function sockets(socket: WebSocket) {
     const { 0: outer, 1: inner } = new WebSocketPair();
-    return { client: socketLine(inner), upstream: { ...socketLine(dialled.socket), cut: dialled.cut }, outer };
+    return { client: socketLine(inner), upstream: { ...socketLine(socket), cut }, outer };
   }
 
   function tick(): void {
@@ -136,7 +137,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
 
   function close(said: Close): void {
     if (joined !== undefined) return joined.close(said);
-    dialled.cut();
+    cut();
     finish({ by: "gateway", code: said.code ?? null });
   }
 
@@ -154,15 +155,14 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
 
   function describe(): SessionDescription {
     const { fromClient, fromUpstream } = joined ?? {};
-    const { headers, target } = dialled;
     return {
       id,
       route: opening.route,
       principal: opening.principal,
       address: lines?.address ?? opening.client.address,
       origin: textOf(origin),
-      protocol: textOf(headers.get("sec-websocket-protocol")),
-      extensions: textOf(headers.get("sec-websocket-extensions")),
+      protocol,
+      extensions,
       mode,
       state: joined?.isClosing() === true ? "closing" : (lines?.state() ?? "open"),
       openedAt,
@@ -189,7 +189,10 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
     return { kind: "tapped", events: tapping.events };
   }
 
-  const socket = join();
+  const socket = join(parts.dialled);
+  // Not the fields that they are of: those are 3 KiB.
+  const protocol = textOf(parts.dialled.headers.get("sec-websocket-protocol"));
+  const extensions = textOf(parts.dialled.headers.get("sec-websocket-extensions"));
   plan(openedAt);
   return {
     session: {

@@ -74,7 +74,7 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
           ? { response: await headOf(outgoing, flight, watch), flight }
           : await bringHead({ flights, watch, retried });
       return await take(outgoing, head, { watch, retried });
-    });
+    }, exchange.isUpgrade);
   } catch (error) {
     const how = stopReason(exchange.stop?.signal) === undefined ? originFailure(error) : undefined;
     if (how === undefined) throw error;

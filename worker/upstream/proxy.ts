@@ -136,7 +136,7 @@ function sendOnce(route: Route, backend: Backend): Send {
       exchange.notes.upstreamMs = answeredAt - sentAt;
       const answer = relayAnswer({ exchange, method, response, answeredAt, timeouts, wholeBy: Infinity, watch });
       return answer instanceof Promise ? await answer : answer;
-    });
+    }, exchange.isUpgrade);
   }
 }
 

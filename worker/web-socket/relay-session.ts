@@ -78,14 +78,15 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
       validUntil: validUntil ?? null,
       places,
     };
-    const headers = new Headers(exchange.outgoing ?? request.headers);
+    const asking = new Request(asked?.url ?? request.url, { headers: exchange.outgoing ?? request.headers });
+    const { headers } = asking;
     for (const name of exchange.fields.connectionNames) if (name !== "upgrade") headers.delete(name);
     if (shared?.between === "anyone") for (const name of credentialNames(shared)) headers.delete(name);
     // Origins take them for the gateway's own, whichever route a client has chosen.
     for (const field of HELD_FIELDS) headers.delete(field);
     if (asked !== undefined) headers.set("x-ws-session", asked.session);
     headers.set(OPENING, toField(opening));
-    const ask = () => relayAt(env, object).fetch(new Request(asked?.url ?? request.url, { headers }));
+    const ask = () => relayAt(env, object).fetch(asking);
     const deadlineMs = handshakeMs + GRACE_MS;
     const answer = await relays.call(object, ask, { deadlineMs }).catch((cause: unknown) => noRelay(object, cause));
     const target = answer.headers.get(TARGET);
