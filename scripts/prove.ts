@@ -21,6 +21,9 @@ const USAGE = `npm run prove -- [--only a,b]
 
 const { values } = parseArgs({ options: { only: { type: "string" }, help: { type: "boolean", default: false } } });
 
+// A row that was waited for in vain may fail once more when what it has begun is ended.
+process.on("unhandledRejection", (reason) => console.error(reason));
+
 if (values.help) console.log(USAGE);
 // What a gate that failed has left open must not keep the command from ending.
 else process.exit(await prove(values.only?.split(",") ?? names));

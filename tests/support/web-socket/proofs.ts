@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { inspect } from "node:util";
 import type { Proof } from "../proof.ts";
 import { openSocket } from "./client.ts";
 import { median } from "./measure.ts";
@@ -101,7 +102,7 @@ export async function rows(
     return await within(promise, work(), patienceMs);
   } catch (error) {
     console.error(error);
-    const [figure = ""] = (error instanceof Error ? error.message : String(error)).split("\n");
+    const [figure = ""] = (error instanceof Error ? error.message : inspect(error)).split("\n");
     return [{ promise, bound: "it is measured", figure, pass: false }];
   }
 }
