@@ -64,7 +64,7 @@ const reconnect = section(
     },
     skipAnswers: {
       meaning:
-        "So many messages of the new connection, within a second, are answers that the client has heard before, and not passed on. `0` where the origin does not answer the client's first messages.",
+        "So many messages of the new connection, within five seconds, are answers that the client has heard before, and not passed on. `0` where the origin does not answer the client's first messages.",
       standard: "`1` with `replayFirst`, else `0`",
     },
   },

@@ -16,6 +16,7 @@ beforeAll(async () => {
   const routes = {
     held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
     again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
+    idle: { mode: "held", idle: "1300ms", ...ANY_RATE },
     replayed: { held: { upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
     stored: { held: { durable: true, upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
   };
@@ -173,6 +174,24 @@ async function status(route: string, sid: string): Promise<{ readonly status: nu
   const response = await fetch(url, { headers: { accept: "application/json" } });
   return { status: response.status, body: await response.json() };
 }
+
+it("an origin that is told again who a client is, and takes its time, hears nothing else before it has answered", async () => {
+  const { sid, client, upstream } = await open("replayed");
+  client.text("I am");
+  expect(await upstream.hear()).toEqual({ kind: "text", text: "I am" });
+  upstream.reset();
+  client.text("two");
+  const next = await relayed.origin.accept(`${sid}.`);
+  expect(await next.hear()).toEqual({ kind: "text", text: "I am" });
+  // Longer than an answer that nobody expects is waited for.
+  const idle = await open("idle");
+  expect((await idle.client.behave().ended()).code).toBe(4408);
+  next.text("welcome");
+  expect(await next.hear()).toEqual({ kind: "text", text: "two" });
+  next.text("A");
+  expect(await client.hear()).toEqual({ kind: "text", text: "A" });
+  client.destroy();
+});
 
 describe("a first message that is too large to be said again", () => {
   it.each(["stored", "replayed"])("%s: passes, and its session ends with its origin", async (route) => {

@@ -47,6 +47,9 @@ export interface ClientLineTerms {
   drop(): void;
 }
 
+/** Of a client's frame beside what it says, at least: a kernel's buffers may be full of frames that say nothing. */
+const FRAME_BYTES = 6;
+
 /** A connection that is not closed and does not count, in bytes. */
 interface Left {
   /** What it was sent to begin with. */
@@ -96,7 +99,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   function ignore(line: Line, message: string | ArrayBuffer): void {
     const left = leaving.get(line);
     if (left === undefined) return;
-    left.ignored += costOf(sizeOf(message));
+    left.ignored += FRAME_BYTES + sizeOf(message);
     if (left.ignored > IN_FLIGHT) terms.drop();
   }
 

@@ -43,8 +43,12 @@ export interface UpstreamLineTerms {
   overflow(): void;
 }
 
-/** Who is told again who a client is may take a message before its answer for an intruder's (graphql-ws: 4401), or never answer. */
-const ANSWER_MS = 1_000;
+/**
+ * Who is told again who a client is may take a message before its answer for an intruder's (graphql-ws: 4401). One that has just
+ * started takes its time; where no answer is expected none may come.
+ */
+const ANSWER_MS = 5_000;
+const NO_ANSWER_MS = 1_000;
 /** Of the first messages. Where there are more of them an origin that is lost is not dialled again, since it could not be told them. */
 const MOST_FIRST_BYTES = 2 ** 20;
 
@@ -99,7 +103,7 @@ export function createUpstreamLine(first: OpenDial, terms: UpstreamLineTerms): U
     for (const { data, bytes } of firsts) line.send(data, bytes);
     isGreeted = firsts.length > 0;
     toSkip = reconnect?.skipAnswers ?? 0;
-    if (isGreeted) timer = setTimeout(drain, ANSWER_MS, line);
+    if (isGreeted) timer = setTimeout(drain, toSkip > 0 ? ANSWER_MS : NO_ANSWER_MS, line);
     else drain(line);
   }
 
