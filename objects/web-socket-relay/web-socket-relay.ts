@@ -238,7 +238,10 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     });
     this.#sessions.set(id, session);
     // Behind the 101, which would else wait for it: a report is a quarter of what a handshake costs.
-    setTimeout(() => this.ctx.waitUntil(registration.opened(session.describe())), 0);
+    setTimeout(() => {
+      // What has ended is not to be listed after that.
+      if (this.#sessions.has(id)) this.ctx.waitUntil(registration.opened(session.describe()));
+    }, 0);
     // An object that has nothing but a splice would be evicted after ten seconds, and nobody could cut it any more.
     this.ctx.waitUntil(over);
     const { headers } = dialled;
