@@ -49,11 +49,12 @@ export class WebSocketBridge extends WebSocketRelay {}
 
 /**
  * The shipped Worker; a request with `X-Test-Abort` aborts the relay object that holds that session, and one with `X-Test-Births` is told
- * how often that object was made.
+ * how often that object was made; "of all", how many objects there have been.
  */
 export default {
   async fetch(request: Request, env: Env, ctx: ExecutionContext): Promise<Response> {
     const asked = request.headers.get("x-test-births");
+    if (asked === "of all") return new Response(String(births.size));
     if (asked !== null) return new Response(String(births.get(holders.get(asked) ?? "") ?? 0));
     const id = request.headers.get("x-test-abort");
     if (id === null) return worker.fetch(request, env, ctx);
