@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { valueOf } from "../support/message-head.ts";
 import { openSocket, shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
 import { WebSocketOrigin } from "../support/web-socket/origin.ts";
-import { startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
+import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 let own: WebSocketOrigin;
 let other: WebSocketOrigin;
@@ -38,13 +39,15 @@ beforeAll(async () => {
     { id: `spread-${mode}`, prefix: `/spread-${mode}`, backend: "spread", webSocket: { mode } },
     { id: `broken-${mode}`, prefix: `/broken-${mode}`, backend: `broken-${mode}`, webSocket: { mode } },
   ]);
-  const routes = [...spread, ...held];
+  const lonely = { held: { upstreamReconnect: { minDelay: "10ms", maxDelay: "20ms" } } };
+  const routes = [...spread, ...held, { id: "lonely", prefix: "/lonely", backend: "lonely", webSocket: lonely }];
   const backends = {
     ...Object.fromEntries(
       BALANCERS.map((balance) => [balance, { targets: pairs[balance]?.map(({ url }) => ({ url })), balance }]),
     ),
     own: { targets: [{ url: own.url }] },
     other: { targets: [{ url: other.url }] },
+    lonely: { targets: [{ url: `${own.url}/lonely` }], circuitBreaker: { failureThreshold: 1, timeout: "1s" } },
     spread: { targets: [{ url: `${own.url}/a` }, { url: `${own.url}/b` }], balance: "round-robin" },
     ...Object.fromEntries(
       MODES.map((mode) => [
@@ -114,3 +117,22 @@ it.each(BALANCERS)(
     client.destroy();
   },
 );
+
+it("a held session whose origin is lost asks nothing of it while its breaker is open", async () => {
+  const client = await openSocket(relayed.gateway.url, { path: "/lonely/held?mark=lonely." });
+  const upstream = await own.accept("lonely.");
+  own.answers.set("/lonely/held", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+  upstream.reset();
+  const seen = () => own.seen.filter(({ target }) => target.includes("mark=lonely."));
+  await eventually("a dial that fails", () => Promise.resolve(seen().length === 2 || undefined));
+  own.answers.clear();
+  const next = await own.accept("lonely.");
+  next.text("back");
+  expect(await client.hear()).toEqual({ kind: "text", text: "back" });
+  const tries = seen().map(({ headers }) => Number(valueOf(headers, "x-ws-reconnect")));
+  expect(tries.slice(0, 2)).toEqual([Number.NaN, 1]);
+  expect(tries).toHaveLength(3);
+  // The others were not dialled.
+  expect(tries[2]).toBeGreaterThan(2);
+  client.destroy();
+});
