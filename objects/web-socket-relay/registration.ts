@@ -33,6 +33,9 @@ export const LATER_MS = 1_000;
 /** The registry is for operators: nothing waits for it longer. */
 const REPORT_MS = 2_000;
 
+/** When an object of this isolate began to wait until it tells what was counted: a flood of refusals is a report a second. */
+let countedAt = -Infinity;
+
 /** What an object needs to reach the registry. */
 interface RegistryEnv {
   readonly SOCKET_REGISTRY: DurableObjectNamespace<SocketRegistry>;
@@ -75,6 +78,10 @@ export function createRegistration(
       await report([], [id]);
     },
     async counted() {
+      const now = Date.now();
+      // Another object of this isolate tells of it with its own.
+      if (now >= countedAt && now < countedAt + LATER_MS) return;
+      countedAt = now;
       await scheduler.wait(LATER_MS);
       const counts = takeCounts();
       if (counts !== undefined) await tell(env, 0, { v: 1, object, sessions: [], closed: [], counts });

@@ -5,6 +5,7 @@ import { addresses } from "../../objects/address.ts";
 import type { SessionFilter } from "../../objects/socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../../objects/socket-registry/registry-shards.ts";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
+import { countHandshake } from "../../objects/web-socket-relay/told-counts.ts";
 import { description, objectId } from "../core/socket-registry/session-entry.ts";
 
 const ANY: SessionFilter = { route: null, principal: null, address: null, state: null, mode: null };
@@ -130,6 +131,26 @@ describe("a relay's registration", () => {
     await registration.renew(rest, now + 10_000);
     expect(await listedAnywhere("told")).toEqual(all.filter((id) => id !== "r3"));
     expect(reports).not.toHaveBeenCalled();
+  });
+
+  it("tells what a flood of handshakes was once, for all objects of the isolate", async () => {
+    let calls = 0;
+    const registry = new Proxy(env.SOCKET_REGISTRY, {
+      get: (target, method) => {
+        // More come while one of them tells.
+        if (method === "get") countHandshake("flooded", "upstream-refused");
+        if (method === "get") calls += 1;
+        return Reflect.get(target, method).bind(target);
+      },
+    });
+    const told = Array.from({ length: 50 }, (_, index) => {
+      countHandshake("flooded", "upstream-refused");
+      return createRegistration({ ...env, SOCKET_REGISTRY: registry }, objectId(String(index % 10))).counted();
+    });
+    await Promise.all(told);
+    const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(0);
+    const { counts } = await env.SOCKET_REGISTRY.getByName(name).summary();
+    expect([calls, counts.get("flooded")?.get("handshakes.upstream-refused")]).toEqual([1, 50]);
   });
 
   it("is no failure of the relay when the registry cannot be told", async () => {

@@ -54,10 +54,10 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const { env, request, requestId, route, configVersion, client, principal, placement, validUntil } = exchange;
     const { address, forwardedFor } = client;
     const places = isCounted ? await placesOf(exchange, settings) : [];
-    // Who comes back to a session has its place already.
-    const known = held === undefined ? knownRefusal(places, Date.now()) : undefined;
-    if (known !== undefined) throw refused(known);
     const asked = held === undefined ? undefined : await askHeld(exchange, held);
+    // Who comes back to a session has its place already.
+    const known = asked?.name === undefined ? knownRefusal(places, Date.now()) : undefined;
+    if (known !== undefined) throw refused(known);
     const owner = shared === undefined ? asked?.name : await sharedName(exchange, shared);
     const object = objectFor(env, mode, owner);
     const opening: Opening = {
