@@ -89,9 +89,10 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     if (shown?.opening !== opening) return session;
     this.#connecting.delete(id);
     const { ordered } = shown;
+    const opened = this.#named(id);
     // Behind the 101: a splice that is cut before would be a handshake that failed.
-    if (ordered !== undefined) setTimeout(() => session?.close(ordered), 0);
-    if (session === undefined) this.ctx.waitUntil(this.#registration.closed(id));
+    if (ordered !== undefined) setTimeout(() => opened?.close(ordered), 0);
+    if (opened === undefined) this.ctx.waitUntil(this.#registration.closed(id));
     return session;
   }
 

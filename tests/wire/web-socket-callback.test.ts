@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from "vitest";
 import { type Gateway, startGateway } from "../support/gateway.ts";
 import { shakeHands, type Handshake, type HandshakeOptions } from "../support/web-socket/client.ts";
 import { EventBackend, type EventAnswer, type SeenEvent } from "../support/web-socket/event-backend.ts";
@@ -61,6 +61,13 @@ function admin(method: string, path: string, body?: string, type = "text/plain")
     headers: { authorization: `Bearer ${gateway.adminToken}`, "content-type": type },
     ...(body === undefined ? {} : { body }),
   });
+}
+
+async function sessionsOf(query: string): Promise<readonly { readonly id: string }[]> {
+  const listed: { sessions: readonly { readonly id: string }[] } = JSON.parse(
+    await (await admin("GET", `sockets?${query}`)).text(),
+  );
+  return listed.sessions;
 }
 
 const shown = ({ name, sequence, body }: SeenEvent) => [name, sequence, body.toString()];
@@ -306,6 +313,35 @@ it("a state is what it was, whatever is in it", async () => {
 });
 
 describe("what operators do", () => {
+  it.each([false, true])("see a session whose backend takes its time, and close it: %s", async (isOrdered) => {
+    const gate = Promise.withResolvers<void>();
+    backend.answer = async ({ name }) => {
+      if (name === "connect") await gate.promise;
+      return {};
+    };
+    const opening = open("/chat/late");
+    const [shown] = await vi.waitUntil(async () => {
+      const found = await sessionsOf("route=chat&state=connecting");
+      return found.length > 0 && found;
+    }, 20_000);
+    const { id } = shown ?? {};
+    expect(shown).toMatchObject({ mode: "callback", state: "connecting" });
+    if (isOrdered) await admin("DELETE", `sockets/${id}?code=4000&reason=late`);
+    gate.resolve();
+    const { peer, id: opened } = await opening;
+    expect(opened).toBe(id);
+    peer.behave();
+    if (isOrdered) {
+      expect(await peer.ended()).toMatchObject({ code: 4000, reason: "late" });
+      return;
+    }
+    await admin("POST", `sockets/${id}/send`, "hello");
+    expect(await peer.hear()).toEqual({ kind: "text", text: "hello" });
+    expect((await sessionsOf("route=chat&state=open")).map((one) => one.id)).toContain(id);
+    peer.close(1000);
+    await peer.ended();
+  });
+
   it("push a message to a session, list it, and close it with a code, though its client has never said anything", async () => {
     const { peer, id } = await open("/chat/quiet");
     peer.behave();
