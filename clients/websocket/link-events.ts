@@ -18,3 +18,15 @@ export interface LinkEvents {
   lost(lost: Lost): void;
   ended(code: number, reason: string, wasClean: boolean): void;
 }
+
+/** One session at the gateway, over as many connections as it takes. */
+export interface Link {
+  send(message: Sendable, bytes: number): void;
+  close(code: number | undefined, reason: string | undefined): void;
+  /** Connects anew, now; whatever there is is taken over. */
+  reconnect(): void;
+  setBinaryType(type: "blob" | "arraybuffer"): void;
+  readonly bufferedAmount: number;
+  readonly protocol: string;
+  readonly extensions: string;
+}

@@ -1,28 +1,13 @@
 import { escapeText, readText, type ControlFrame } from "./control-frames.ts";
 import { createCopies, type Sendable } from "./copies.ts";
-import type { LinkEvents } from "./link-events.ts";
+import { COME_BACK, GONE, HOLD_OVERFLOW, LOST, SUPERSEDED } from "./close-codes.ts";
+import type { Link, LinkEvents } from "./link-events.ts";
 import type { Settings } from "./options.ts";
 import { newSessionId, whenOnline, type Socket } from "./platform.ts";
 import { createReceivedAcks } from "./received-acks.ts";
 import { createRetries } from "./retries.ts";
-import { askStatus, type SessionStatus } from "./session-status.ts";
+import { askStatus, isOfAnother, sessionUrl, type SessionStatus } from "./session-status.ts";
 
-/** One session at the gateway, over as many connections as it takes. */
-export interface Link {
-  send(message: Sendable, bytes: number): void;
-  close(code: number | undefined, reason: string | undefined): void;
-  /** Connects anew, now; whatever there is is taken over. */
-  reconnect(): void;
-  setBinaryType(type: "blob" | "arraybuffer"): void;
-  readonly bufferedAmount: number;
-  readonly protocol: string;
-  readonly extensions: string;
-}
-
-/** Close codes of the gateway. */
-const [COME_BACK, SUPERSEDED, GONE, HOLD_OVERFLOW] = [1012, 4409, 4410, 4413] as const;
-/** There was no Close frame. */
-const LOST = 1006;
 const [SOCKET_CONNECTING, SOCKET_OPEN] = [0, 1] as const;
 
 /** Connects, and tells what comes of it. Nothing is told before it has returned. */
@@ -43,6 +28,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let isOpen = false;
   /** Whether the connection is known to be that session's, and the gateway has all that was sent before. */
   let isReady = false;
+  /** How this connection was closed, while it was not known to be the session's. */
+  let hidden: { readonly code: number; readonly reason: string } | undefined;
   let early: { readonly data: unknown; readonly origin: string }[] = [];
   let closing: { readonly code: number | undefined; readonly reason: string | undefined } | undefined;
   let isOver = false;
@@ -53,11 +40,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   const timers: { retry?: Timer; drain?: Timer } = {};
 
   function address(): string {
-    const asked = new URL(url);
-    asked.searchParams.set("_ws_session", session);
-    if (isOpen) asked.searchParams.set("_ws_recv", String(copies.received));
-    if (control) asked.searchParams.set("_ws_ctl", "1");
-    return asked.href;
+    return sessionUrl(url, { session, recv: isOpen ? copies.received : undefined, control });
   }
 
   function connect(): void {
@@ -103,6 +86,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     clearTimeout(timers.drain);
     isReady = false;
     early = [];
+    hidden = undefined;
     acks?.stop();
   }
 
@@ -124,7 +108,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   async function resume(made: Socket, asked: string): Promise<void> {
     const status = await askStatus(asked, settings);
     if (socket !== made) return;
-    if (status === "retry") retry();
+    if (status === "retry" || (status !== "none" && isOfAnother(status, known, hidden !== undefined))) retry();
     else if (status === "none") lose(GONE, "whoever answers here knows nothing of this session");
     else verified(made, status);
   }
@@ -150,7 +134,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
       if (socket !== made) return;
       deliver(data, origin);
     }
-    if (closing !== undefined) made.close(closing.code, closing.reason);
+    if (hidden !== undefined) closed(hidden.code, hidden.reason, true);
+    else if (closing !== undefined) made.close(closing.code, closing.reason);
   }
 
   function ready(made: Socket, messages: readonly Sendable[]): void {
@@ -196,12 +181,20 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   }
 
   function closed(code: number, reason: string, wasClean: boolean): void {
-    leave();
+    const isGone = code === GONE || code === HOLD_OVERFLOW;
     // The session's name is nobody else's: only a connection that was left, and came to the gateway after this one, takes over from it.
+    const isBrief = code === COME_BACK || code === LOST || (isOpen && code === SUPERSEDED);
+    const isUnknown = isOpen && !isReady && closing === undefined;
+    if (isUnknown && wasClean && !isGone && !isBrief) {
+      // The end of the session, which is told with the rest, or of an attempt that the gateway refuses for now.
+      if (control) retry();
+      else hidden = { code, reason };
+      return;
+    }
+    leave();
     if (closing !== undefined) end(code, reason, wasClean);
-    else if (isOpen && (code === GONE || code === HOLD_OVERFLOW)) lose(code, reason);
-    else if (wasClean && !(isOpen && code === SUPERSEDED) && code !== COME_BACK && code !== LOST)
-      end(code, reason, true);
+    else if (isOpen && isGone) lose(code, reason);
+    else if (wasClean && !isBrief) end(code, reason, true);
     else if (isOpen && !isResumable) lose(LOST, "the connection is lost, and this route resumes none");
     else retry();
   }

@@ -1,6 +1,6 @@
 import type { Sendable } from "./copies.ts";
-import { createLink, type Link } from "./link.ts";
-import type { Lost } from "./link-events.ts";
+import { createLink } from "./link.ts";
+import type { Link, Lost } from "./link-events.ts";
 import { settingsOf, type ResumableOptions, type Settings } from "./options.ts";
 import { closeEvent, isForeign, pageUrl, utf8Length } from "./platform.ts";
 

@@ -8,6 +8,10 @@ export interface SessionStatus {
   readonly recv: number;
   /** How often the gateway had to read the session from its storage after a crash. */
   readonly restarts: number;
+  /** How many connections it has had since it was opened or restored; a `hello` comes on the latest. */
+  readonly connection?: number;
+  /** Whether it has ended, and the client was told so. */
+  readonly over?: boolean;
 }
 
 /**
@@ -41,4 +45,31 @@ function isStatus(value: unknown): value is SessionStatus {
   if (typeof value !== "object" || value === null) return false;
   const { epoch, recv, restarts }: { epoch?: unknown; recv?: unknown; restarts?: unknown } = value;
   return typeof epoch === "string" && Number.isSafeInteger(recv) && Number.isSafeInteger(restarts);
+}
+
+/** The URL of a session. @param asked.recv how many messages have come; undefined: it is new. */
+export function sessionUrl(
+  url: URL,
+  asked: { readonly session: string; readonly recv: number | undefined; readonly control: boolean },
+): string {
+  const made = new URL(url);
+  made.searchParams.set("_ws_session", asked.session);
+  if (asked.recv !== undefined) made.searchParams.set("_ws_recv", String(asked.recv));
+  if (asked.control) made.searchParams.set("_ws_ctl", "1");
+  return made.href;
+}
+
+/**
+ * Whether a session goes on without the connection that was made for it: the gateway refuses that for now, and says so by a close code
+ * alone.
+ *
+ * @param known what was known before. @param isClosed whether the connection has been closed already.
+ */
+export function isOfAnother(
+  { restarts, connection, over }: SessionStatus,
+  known: SessionStatus | undefined,
+  isClosed: boolean,
+): boolean {
+  if (isClosed && over !== true) return true;
+  return known?.restarts === restarts && connection !== undefined && connection <= (known.connection ?? 0);
 }

@@ -2,11 +2,18 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { shakeHands } from "../support/web-socket/client.ts";
 import type { Peer } from "../support/web-socket/peer.ts";
+import { CutWire } from "../support/web-socket/cut-wire.ts";
 import { openHeld } from "../support/web-socket/held-client.ts";
 import { numbered } from "../support/web-socket/storm.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 const ANY_RATE = { fromClient: { messagesPerSecond: false, maxMessage: "4MiB" }, sessionsPerAddress: false };
+const TOLD = {
+  mode: "held",
+  rejectAfterUpgrade: true,
+  newSessions: { requestsPerWindow: 1, windowSeconds: 1 },
+  ...ANY_RATE,
+};
 const BEHIND_A_PROXY = { header: "x-real-ip", trustedProxies: ["127.0.0.0/8"] };
 const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "400ms" };
 
@@ -16,6 +23,8 @@ beforeAll(async () => {
   const routes = {
     held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
     again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
+    "told-false": TOLD,
+    "told-true": TOLD,
     idle: { mode: "held", idle: "1300ms", ...ANY_RATE },
     replayed: { held: { upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
     stored: { held: { durable: true, upstreamReconnect: { ...QUICK, replayFirst: 1 } }, ...ANY_RATE },
@@ -83,6 +92,56 @@ it.each([false, true])(
     expect(told).toEqual(["open", "close 4000 that was all"]);
   },
 );
+
+describe.each([false, true])("a client of this project (control frames: %s)", (control) => {
+  const PATIENT = { control, minDelayMs: 300, maxDelayMs: 300, random: () => 0.99 };
+
+  it("that comes back to what has ended gets what was said before, and the end", async () => {
+    const wire = await CutWire.start(Number(new URL(relayed.gateway.url).port));
+    const mark = `mark=ended-${control}.`;
+    let closed: Promise<void> | undefined;
+    class Watched extends WebSocket {
+      constructor(url: string, protocols?: string | string[]) {
+        super(url, protocols);
+        closed = new Promise((resolve) => this.addEventListener("close", () => resolve()));
+      }
+    }
+    let gets = 0;
+    // The answer comes after the end of the connection that it is about.
+    const slow: typeof fetch = async (...args) => {
+      gets += 1;
+      if (gets > 1) await closed;
+      return fetch(...args);
+    };
+    const how = { ...PATIENT, WebSocket: Watched, fetch: slow };
+    const client = await openHeld(`ws://127.0.0.1:${wire.port}/held/held?${mark}`, how);
+    const upstream = await relayed.origin.accept(mark);
+    upstream.text("first");
+    await client.until(() => client.got.length === 1);
+    wire.reset();
+    await client.until(() => client.told.includes("reconnecting"));
+    upstream.text("last words");
+    upstream.behave().close(4001, "done");
+    await upstream.ended();
+    await client.until(() => client.socket.readyState === 3);
+    expect(client.got).toEqual(["first", "last words"]);
+    expect(client.told).toEqual(["open", "reconnecting", "resumed", "close 4001 done"]);
+    await wire.stop();
+  });
+
+  it("that is refused by a close code comes back later: its session is still there", async () => {
+    const mark = `mark=refused-${control}.`;
+    const client = await openHeld(`${relayed.gateway.url}/told-${control}/held?${mark}`, { ...PATIENT, minDelayMs: 1 });
+    const upstream = await relayed.origin.accept(mark);
+    client.socket.reconnect();
+    await client.until(() => client.told.includes("resumed") || client.socket.readyState === 3);
+    upstream.text("still here");
+    await client.until(() => client.got.length === 1 || client.socket.readyState === 3);
+    const told = client.told.filter((what, index, all) => what !== all[index - 1]);
+    expect([client.got, told]).toEqual([["still here"], ["open", "reconnecting", "resumed"]]);
+    client.socket.close();
+  });
+});
 
 it("a client that is slow to acknowledge that is asked to come back, and told the rest then", async () => {
   const { sid, client, upstream } = await open("held", {}, "&_ws_ctl=1");

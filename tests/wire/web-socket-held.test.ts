@@ -117,7 +117,8 @@ describe("a session whose connection is lost", () => {
       return JSON.stringify(found).includes('"sent":3') ? found : undefined;
     });
     const epoch: unknown = expect.stringMatching(/^[0-9a-f-]{36}$/);
-    expect(told).toEqual({ status: 200, body: { epoch, recv: 1, sent: 3, oldest: 1, live: false, restarts: 0 } });
+    const known = { epoch, recv: 1, sent: 3, oldest: 1, live: false, restarts: 0, connection: 1, over: false };
+    expect(told).toEqual({ status: 200, body: known });
     const made = await comeBack("held", sid, "&_ws_recv=1");
     expect([made.status, fieldOf(made, "x-ws-recv"), fieldOf(made, "x-ws-session")]).toEqual([101, "1", id]);
     expect(told.body).toMatchObject({ epoch: fieldOf(made, "x-ws-epoch") });

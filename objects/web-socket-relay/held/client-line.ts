@@ -29,6 +29,8 @@ export interface ClientLine extends Line {
   readonly leavingBytes: number;
   /** How the session ended, until the client has answered that: it may come back without having heard of it. */
   readonly last: Close | undefined;
+  /** Whether it has answered that. */
+  readonly hasHeard: boolean;
 }
 
 /** What a client's line needs of its session. */
@@ -70,6 +72,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   let replayed = 0;
   let arrived = 0;
   let last: Close | undefined;
+  let hasHeard = false;
   let isOver = false;
   let heard: Parameters<Line["open"]>[0] = () => undefined;
   let over: Parameters<Line["open"]>[1] = () => undefined;
@@ -121,6 +124,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     const hasAnswered = last !== undefined && code !== LOST;
     if (held.owner === null || hasAnswered || resume.state === "over" || endsSession(code, held)) {
       last = undefined;
+      hasHeard ||= hasAnswered;
       resume.end();
       return end(code, reason);
     }
@@ -248,6 +252,9 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     },
     get last() {
       return last;
+    },
+    get hasHeard() {
+      return hasHeard;
     },
   };
 }

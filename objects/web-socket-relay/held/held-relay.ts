@@ -71,9 +71,13 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     if (known !== undefined) {
       const { session } = known;
       if (known.held.owner !== held.owner) return refused(NOT_YOURS);
-      if (session.resume.state === "over") return refused(UNKNOWN);
+      const { last, hasHeard } = session.client;
+      if (session.resume.state === "over" && !hasHeard) return refused(UNKNOWN);
       session.save(now);
-      return document(session.resume.status());
+      const { resume } = session;
+      // Who was refused by a close code, or told of the end, knows by these what it was.
+      const over = last !== undefined || hasHeard;
+      return document({ ...resume.status(), connection: resume.connection, over });
     }
     const stored = storeOf(held)?.load()?.session;
     if (stored === undefined) return refused(UNKNOWN);
@@ -152,7 +156,10 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
         changed: () => host.changed(session.session),
         ended() {
           // Who was away, or has not answered, is told of the end when it comes back.
-          const keptMs = session.client.last === undefined ? 0 : held.holdMs;
+          const { last, hasHeard } = session.client;
+          // And whoever is back may not know yet that it is this session that has ended.
+          const mayAsk = hasHeard && session.session.describe().resumes > 0;
+          const keptMs = last !== undefined ? held.holdMs : mayAsk ? opening.closeMs : 0;
           host.ended(opening.session, places, keptMs);
           if (keptMs === 0) known = undefined;
           if (keptMs > 0 || session.client.leaving > 0) setTimeout(forget, keptMs || opening.closeMs, session);

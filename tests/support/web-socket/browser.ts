@@ -125,6 +125,8 @@ export async function browserStorm(
   const seen = await page.evaluate(() => ({ got, told, resumeMs }));
   await page.evaluate(() => socket.close(1000));
   await upstream.peer.ended();
+  // Else it tells that to whoever opens the next one.
+  await page.waitForFunction(() => socket.readyState === 3);
   return { toOrigin: upstream.got, toClient: seen.got, told: seen.told, resumeMs: seen.resumeMs };
 }
 
