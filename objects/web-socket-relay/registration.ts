@@ -67,10 +67,11 @@ export function createRegistration(
 
   return {
     async opened(session) {
-      const { id, route, openedAt } = session;
+      const { id, route, openedAt, resumes } = session;
       told.set(id, { sum: sumOf(session), at: openedAt });
       await report([session], []);
-      if (drainedUntil(route, openedAt) !== undefined) turnAway(id);
+      // One that has been resumed was there before, perhaps in another object.
+      if (resumes === 0 && drainedUntil(route, openedAt) !== undefined) turnAway(id);
     },
     async closed(id, afterMs = 0) {
       told.delete(id);

@@ -133,6 +133,27 @@ describe("a relay's registration", () => {
     expect(reports).not.toHaveBeenCalled();
   });
 
+  it("turns away who was opened while its route was drained, but nobody who was there before or has come back", async () => {
+    const shards = Array.from({ length: REGISTRY_SHARDS }, async (_, index) => {
+      const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(index);
+      return env.SOCKET_REGISTRY.getByName(name);
+    });
+    const order = { kind: "close", code: 1012, reason: "", spreadMs: 0, refuseNewMs: 60_000 } as const;
+    for (const shard of await Promise.all(shards)) {
+      await shard.order({ v: 1, filter: { ...ANY, route: "drained" }, order });
+    }
+    const turnedAway: string[] = [];
+    const registration = createRegistration(env, objectId("b"), (id) => turnedAway.push(id));
+    const now = Date.now();
+    const drained = { route: "drained", openedAt: now };
+    await registration.opened(description("before", { ...drained, openedAt: now - 1 }));
+    await registration.opened(description("new", drained));
+    await registration.opened(description("resumed", { ...drained, mode: "held", resumes: 1 }));
+    await registration.opened(description("elsewhere", { openedAt: now }));
+    await registration.opened(description("late", { ...drained, openedAt: now + 60_000 }));
+    expect(turnedAway).toEqual(["new"]);
+  });
+
   it("tells what a flood of handshakes was once, for all objects of the isolate", async () => {
     let calls = 0;
     const registry = new Proxy(env.SOCKET_REGISTRY, {

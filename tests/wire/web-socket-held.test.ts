@@ -460,7 +460,7 @@ it("a stored one outlives its object: the origin is dialled anew, and the sessio
   back.text("2");
   expect(await texts(anew, 1)).toEqual(["2"]);
   expect((await status("stored", sid)).body).toMatchObject({ recv: 2, sent: 3, live: true, restarts: 1 });
-  expect(await inState(id, "open")).toMatchObject({ mode: "held" });
+  expect(await inState(id, "open")).toMatchObject({ mode: "held", resumes: 1 });
   back.behave().close(1000);
   await anew.behave().ended();
   expect(await (await resume("stored", sid)).behave().ended()).toEqual(NEW_SESSION);

@@ -1,4 +1,4 @@
-import { createRegistration, LATER_MS } from "../../objects/web-socket-relay/registration.ts";
+import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import { countHandshake } from "../../objects/web-socket-relay/told-counts.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
@@ -6,13 +6,8 @@ import type { Exchange } from "../exchange.ts";
 /** No object has come of what is refused here. */
 const NO_OBJECT = "0".repeat(64);
 
-let tellsUntil = 0;
-
-/** Counts a handshake that was refused before an object was asked; the registry is told once a second. */
+/** Counts a handshake that was refused before an object was asked. */
 export function countRefusal({ route, env, ctx }: Exchange, code: ErrorCode): void {
   countHandshake(route.route.id, code);
-  const now = Date.now();
-  if (now < tellsUntil) return;
-  tellsUntil = now + LATER_MS;
   ctx.waitUntil(createRegistration(env, NO_OBJECT).counted());
 }

@@ -59,7 +59,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   const isPlain = store === undefined && !control;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let timerAt = Infinity;
-  let resumes = 0;
+  let resumes = resume.status().restarts > 0 ? 1 : 0;
   let replayed = 0;
   let { address } = opening.client;
   let hasEnded = false;
