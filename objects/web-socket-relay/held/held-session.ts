@@ -6,6 +6,7 @@ import type { Opening } from "../opening.ts";
 import { TOO_MUCH } from "../own-closes.ts";
 import type { Attached, ResumeSession } from "../resume/resume-session.ts";
 import type { PassedMessage } from "../resume/ring.ts";
+import type { Flush } from "../resume/stored-session.ts";
 import { createClientLine, type ClientLine } from "./client-line.ts";
 import type { HeldStore } from "./held-store.ts";
 import { countBudgetClosed, countReconnect, countUnknown } from "../told-counts.ts";
@@ -96,10 +97,21 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     resume.setWaiting(client.arrived - upstream.passed, now);
     const batch = isDue ? resume.takeFlush(now) : resume.flush(now);
     if (batch === undefined) return;
-    if (upstream.isRepeatable) return store.write(batch, firsts);
+    if (upstream.isRepeatable) return write(batch);
     // No origin could be told after a crash who the client is.
     if (isStored) void store.erase();
     isStored = false;
+  }
+
+  /** What cannot be written is as if it had not come: who comes back is told what was written before. */
+  function write(batch: Flush): void {
+    try {
+      store?.write(batch, firsts);
+    } catch (error) {
+      console.error(JSON.stringify({ level: "error", message: "web-socket-store", error: String(error) }));
+      hasEnded = true;
+      host.abort();
+    }
   }
 
   /** What is due by now is written and acknowledged, in this order. */
@@ -107,6 +119,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     if (hasEnded) return;
     if (isPlain && resume.state === "live") return;
     save(now, true);
+    if (hasEnded) return;
     const n = resume.takeAck(now);
     if (n !== undefined) client.tell({ kind: "ack", n });
     const at = resume.nextAt();
