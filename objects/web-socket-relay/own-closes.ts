@@ -9,5 +9,7 @@ export const IDLE: Close = { code: 4408, reason: "idle" };
 export const EXPIRED: Close = { code: 4401, reason: "credentials expired" };
 /** Opened while its route was drained. Not 1012: who holds a session would be back in it. */
 export const DRAINED: Close = { code: 1001, reason: "draining" };
+/** Its client has left in the moment of the 101. */
+export const UNTAKEN: Close = { code: 1001, reason: "client lost" };
 /** To be opened anew. */
 export const TOO_OLD: Close = { code: 1012, reason: "open for too long" };

@@ -10,8 +10,9 @@ import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
 import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
+import { ENDS_WITH_CLIENT, endUntaken } from "./end-untaken.ts";
 import { drainedUntil } from "./drained-routes.ts";
-import { DRAINED } from "./own-closes.ts";
+import { DRAINED, UNTAKEN } from "./own-closes.ts";
 import { connectingSession, SHOWN_AFTER_MS, type ConnectingSession } from "./connecting-session.ts";
 import { createRegistration, LATER_MS } from "./registration.ts";
 import { createRouteWatch, type RouteAnswer } from "./route-watch.ts";
@@ -53,21 +54,21 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
   /** Opens the session that a Worker asks for. Answers 101, or what the origin or the gateway has against it. */
   override async fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
-    const { route } = opening;
     const isHandshake = request.headers.has("upgrade");
     const late = isHandshake ? setTimeout(() => this.#showConnecting(request, opening), SHOWN_AFTER_MS) : null;
     try {
       const answer = await this.#answer(request, opening).finally(() => clearTimeout(late));
-      if (isHandshake) countHandshake(route, outcomeOf(answer));
+      if (isHandshake) countHandshake(opening.route, outcomeOf(answer));
       const session = this.#connected(opening);
       const mark = answer.headers.get(MARK);
       if (mark !== null) answer.headers.delete(MARK);
       if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session, mark);
+      if (ENDS_WITH_CLIENT.has(opening.mode)) endUntaken(answer, () => session?.close(UNTAKEN));
       if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
       return answer;
     } catch (error) {
       this.#connected(opening);
-      countHandshake(route, "internal-error");
+      countHandshake(opening.route, "internal-error");
       throw error;
     }
   }
@@ -245,9 +246,8 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     }, 0);
     // An object that has nothing but a splice would be evicted after ten seconds, and nobody could cut it any more.
     this.ctx.waitUntil(over);
-    const { headers } = dialled;
-    headers.set("x-ws-session", id);
-    return new Response(null, { status: 101, webSocket: socket ?? null, headers });
+    dialled.headers.set("x-ws-session", id);
+    return new Response(null, { status: 101, webSocket: socket ?? null, headers: dialled.headers });
   }
 
   async #join(

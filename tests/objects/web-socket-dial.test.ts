@@ -72,10 +72,24 @@ const OPENED: Opening = {
   places: [],
 };
 
-async function open(changes: Partial<Opening>) {
+function handshake(changes: Partial<Opening> = {}): Request {
   const headers = { upgrade: "websocket", [OPENING]: toField({ ...OPENED, ...changes }) };
+  return new Request("http://gateway.test/x", { headers });
+}
+
+/** Makes origins take every session. @param ends gets the codes with which these end. */
+function takeAll(ends: Promise<number>[] = []): void {
+  vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    ends.push(new Promise((resolve) => inner.addEventListener("close", ({ code }) => resolve(code))));
+    inner.accept();
+    return new Response(null, { status: 101, webSocket: outer });
+  });
+}
+
+async function open(changes: Partial<Opening>) {
   const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
-  return { relay, answer: await relay.fetch("http://gateway.test/x", { headers }) };
+  return { relay, answer: await relay.fetch(handshake(changes)) };
 }
 
 it("says that it is the gateway that refuses a session whose route has just vanished", async () => {
@@ -90,11 +104,7 @@ it("says that it is the gateway that refuses a session whose route has just vani
 });
 
 it("ends a session that was let in by a new configuration and dialled by an old one", async () => {
-  vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
-    const { 0: outer, 1: inner } = new WebSocketPair();
-    inner.accept();
-    return new Response(null, { status: 101, webSocket: outer });
-  });
+  takeAll();
   await configure(3);
   const { relay, answer } = await open({ configVersion: 4, onChange: { mark: markOf(4), drainMs: 0 } });
   expect([answer.status, answer.headers.get("x-sluice-mark")]).toEqual([101, null]);
@@ -105,4 +115,31 @@ it("ends a session that was let in by a new configuration and dialled by an old 
   await configure(4);
   await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(10_000));
   expect(await ended).toBe(1012);
+});
+
+it.each(["bridge", "splice"] as const)("ends a %s whose client left in the moment of the answer", async (mode) => {
+  await configure(5);
+  const ends: Promise<number>[] = [];
+  takeAll(ends);
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  await runInDurableObject(relay, async (object) => {
+    // Nobody is there to whom the runtime could send it.
+    const answer = await object.fetch(handshake({ mode }));
+    expect([answer.status, object.describeSession("one")?.state]).toEqual([101, "open"]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await ends[0]).toBe(1001);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(object.describeSession("one")).toBeNull();
+  });
+});
+
+it("leaves a session alone whose client is there", async () => {
+  await configure(6);
+  takeAll();
+  const { relay, answer } = await open({});
+  answer.webSocket?.accept();
+  await runInDurableObject(relay, async (object) => {
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(object.describeSession("one")?.state).toBe("open");
+  });
 });
