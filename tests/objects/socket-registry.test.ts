@@ -143,7 +143,7 @@ describe("a relay's registration", () => {
       await shard.order({ v: 1, filter: { ...ANY, route: "drained" }, order });
     }
     const turnedAway: string[] = [];
-    const registration = createRegistration(env, objectId("b"), (id) => turnedAway.push(id));
+    const registration = createRegistration(env, objectId("b"), { turnAway: (id) => turnedAway.push(id) });
     const now = Date.now();
     const drained = { route: "drained", openedAt: now };
     await registration.opened(description("before", { ...drained, openedAt: now - 1 }));
@@ -153,6 +153,20 @@ describe("a relay's registration", () => {
     await registration.opened(description("late", { ...drained, openedAt: now + 60_000 }));
     expect(turnedAway).toEqual(["new"]);
   });
+
+  it.each([
+    [false, 0],
+    [true, 1],
+  ])(
+    "clears no timer, of which something would be left, but in objects that are to sleep: %s",
+    async (sleeps, cleared) => {
+      const registration = createRegistration(env, objectId("c"), { sleeps });
+      const clear = vi.spyOn(globalThis, "clearTimeout");
+      await registration.opened(description(`timed-${sleeps}`));
+      expect(clear).toHaveBeenCalledTimes(cleared);
+      clear.mockRestore();
+    },
+  );
 
   it("tells what a flood of handshakes was once, for all objects of the isolate", async () => {
     let calls = 0;
