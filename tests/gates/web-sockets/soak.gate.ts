@@ -10,6 +10,8 @@ const SOAK_MS = Number(process.env["SOAK_MS"] ?? 45_000);
 const SESSIONS = Number(process.env["SOAK_SESSIONS"] ?? 8);
 /** The runtime puts an object away ten seconds after the last thing that happened to it: until then there are ever more. */
 const LEVEL_MS = Math.max(SOAK_MS / 3, 15_000);
+/** A session that ends before it has been reported is never listed. */
+const STAY_MS = 2_500;
 /** The same, and the rest for a busy machine. */
 const EVICTED_MS = 40_000;
 
@@ -28,7 +30,7 @@ async function soak(relayed: Relayed): Promise<readonly Proof[]> {
   const socketsBefore = openSockets(pid);
   const until = performance.now() + SOAK_MS;
   const come = comers(relayed, until);
-  const all = Promise.all(Array.from({ length: SESSIONS }, come.one));
+  const all = Promise.all(Array.from({ length: SESSIONS }, (_, index) => come.one(index % 4 === 0)));
   // What the first sessions bring is no leak.
   await Promise.race([all, new Promise((resolve) => setTimeout(resolve, LEVEL_MS))]);
   const before = residentKiB(pid);
@@ -72,17 +74,18 @@ async function soak(relayed: Relayed): Promise<readonly Proof[]> {
   ];
 }
 
-function comers(relayed: Relayed, until: number): { one: () => Promise<void>; count: () => number } {
+function comers(relayed: Relayed, until: number): { one: (stays: boolean) => Promise<void>; count: () => number } {
   let sessions = 0;
   return {
     count: () => sessions,
-    async one() {
+    async one(stays) {
       while (performance.now() < until) {
         const { client, upstream } = await relayed.open(sessions % 2 === 0 ? "bridge" : "splice");
         sessions += 1;
         client.behave();
         upstream.behave();
         client.text("hello");
+        if (stays) await new Promise((resolve) => setTimeout(resolve, STAY_MS));
         const way = sessions % 6;
         const [first, other] = sessions % 4 < 2 ? [client, upstream] : [upstream, client];
         if (way < 3) first.close(1000 + way);
