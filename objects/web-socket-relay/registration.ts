@@ -56,12 +56,16 @@ export function createRegistration(
 ): Registration {
   const told = new Map<string, { readonly sum: number; readonly at: number }>();
 
-  async function report(sessions: readonly SessionDescription[], closed: readonly string[]): Promise<void> {
+  async function report(
+    sessions: readonly SessionDescription[],
+    closed: readonly string[],
+    clears = true,
+  ): Promise<void> {
     const messages = byShard(object, sessions, closed);
     const counts = messages.size === 0 ? undefined : takeCounts();
     await Promise.all(
       [...messages].map(([shard, message], index) =>
-        tell(env, shard, index === 0 && counts !== undefined ? { ...message, counts } : message, sleeps),
+        tell(env, shard, index === 0 && counts !== undefined ? { ...message, counts } : message, clears),
       ),
     );
   }
@@ -95,7 +99,7 @@ export function createRegistration(
       });
       for (const session of news) told.set(session.id, { sum: sumOf(session), at: now });
       for (let from = 0; from < news.length; from += MAX_REPORTED) {
-        await report(news.slice(from, from + MAX_REPORTED), []);
+        await report(news.slice(from, from + MAX_REPORTED), [], sleeps);
       }
     },
   };
@@ -122,7 +126,7 @@ function byShard(
   return messages;
 }
 
-async function tell(env: RegistryEnv, shard: number, message: ReportMessage, sleeps: boolean): Promise<void> {
+async function tell(env: RegistryEnv, shard: number, message: ReportMessage, clears: boolean): Promise<void> {
   const { promise: late, resolve } = Promise.withResolvers<undefined>();
   const timer = setTimeout(resolve, REPORT_MS, undefined);
   try {
@@ -135,7 +139,7 @@ async function tell(env: RegistryEnv, shard: number, message: ReportMessage, sle
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
   } finally {
     // Of a timer that is cleared workerd 1.20261102.1 keeps 256 bytes or more until the object is put away (one that fires is freed): a
-    // thousand splices so lost 2 GB a day. One that goes on keeps an object awake that could sleep, and has little to lose.
-    if (sleeps) clearTimeout(timer);
+    // thousand splices so lost 2 GB a day. So not each time; but it would keep an object awake that could sleep, and 10 KiB of a handshake.
+    if (clears) clearTimeout(timer);
   }
 }

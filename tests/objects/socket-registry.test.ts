@@ -156,13 +156,14 @@ describe("a relay's registration", () => {
 
   it.each([
     [false, 0],
-    [true, 1],
+    [true, 3],
   ])(
-    "clears no timer, of which something would be left, but in objects that are to sleep: %s",
+    "clears no timer again and again, of which something would be left, but in objects that are to sleep: %s",
     async (sleeps, cleared) => {
       const registration = createRegistration(env, objectId("c"), { sleeps });
       const clear = vi.spyOn(globalThis, "clearTimeout");
-      await registration.opened(description(`timed-${sleeps}`));
+      const now = Date.now();
+      for (let n = 1; n <= 3; n++) await registration.renew([description(`timed-${sleeps}`)], now + n * 30_000);
       expect(clear).toHaveBeenCalledTimes(cleared);
       clear.mockRestore();
     },
