@@ -7,7 +7,7 @@ import { residentKiB } from "../../support/web-socket/measure.ts";
 import { below, open, rows, start } from "../../support/web-socket/proofs.ts";
 
 const MOST = 500;
-/** From a cold start: the first ones bring code of the runtime and heap that the others find (209 KiB each of 500, 185 of these). */
+/** From a cold start: the first ones bring code of the runtime and heap that the others find (215 KiB each of 500, 195 of these). */
 const BRIDGES = 1_500;
 /** The first ones grow a heap that the others find: 350 KiB each of 600, 85 of the next 500, 40 of those after. */
 const WARM = 600;
