@@ -89,7 +89,7 @@ export function bridge(terms: BridgeTerms): Bridge {
 
   function heard(from: Leg, to: Leg, data: string | ArrayBuffer): void {
     const bytes = sizeOf(data);
-    if (end?.by === "gateway") return ignore(from, bytes);
+    if (end?.by === "gateway") return ignore(from, data, bytes);
     lastAt = Date.now();
     from.lastAt = lastAt;
     const verdict = admit(from.flow, bytes, lastAt);
@@ -111,10 +111,12 @@ export function bridge(terms: BridgeTerms): Bridge {
 
   /**
    * Who goes on speaking to a closed session is not read for long: 187 MiB so were 194 MiB of memory. He may not have been told: the
-   * runtime writes nothing while there is something to read at once.
+   * runtime writes nothing while there is something to read at once. What is binary can be let go here and now, and is read for as long
+   * as a close may take; a text stays until the collector comes.
    */
-  function ignore(from: Leg, bytes: number): void {
-    from.ignored += bytes + MESSAGE_BYTES;
+  function ignore(from: Leg, data: string | ArrayBuffer, bytes: number): void {
+    if (typeof data !== "string") data.transfer(0);
+    from.ignored += MESSAGE_BYTES + (typeof data === "string" ? bytes : 0);
     if (from.ignored <= IN_FLIGHT) return;
     // A client goes with everything else that there is.
     if (from.side === "client") force();
