@@ -8,7 +8,8 @@ import { step, type FlightEvent } from "./flights.ts";
 import { newPassengers } from "./passengers.ts";
 import { newSharedBody, type SharedBody } from "./shared-body.ts";
 import { newSharedRoom } from "./shared-room.ts";
-import { advance, newSteadyClock } from "./steady-clock.ts";
+import { advance, newSteadyClock } from "../steady-clock.ts";
+import { createWakeUp } from "../wake-up.ts";
 
 /** Asks the origin on behalf of a flight: the gateway's inner entrypoint, which says in a field of the response what it is. */
 export type AskOrigin = (message: FlightMessage, signal: AbortSignal) => Promise<Response>;
@@ -59,7 +60,7 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
   let state: FlightState = NO_FLIGHTS;
   let clock = newSteadyClock(Date.now());
   let rules: FlightRules = FLIGHT_RULES;
-  let timer: ReturnType<typeof setTimeout> | null = null;
+  const wakeUp = createWakeUp(() => tell({ kind: "tick" }));
 
   function now(): number {
     clock = advance(clock, Date.now());
@@ -72,9 +73,8 @@ export function newLiveFlights(askOrigin: AskOrigin, pool: Pool): LiveFlights {
     state = next.state;
     for (const effect of next.effects) perform(effect);
     takeRoom();
-    if (timer !== null) clearTimeout(timer);
     const due = nextDue(state, rules);
-    timer = due === Infinity ? null : setTimeout(() => tell({ kind: "tick" }), Math.max(0, due - now()));
+    wakeUp.in(due === Infinity ? null : due - now());
   }
 
   /** Says what is kept, and gives what there is room for beside that. */

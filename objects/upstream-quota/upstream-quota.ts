@@ -17,6 +17,7 @@ import { createQuotaTally, quotaStatus, type QuotaStatus } from "./quota-status.
 import { openQuotaStore, type QuotaStore } from "./quota-store.ts";
 import { createSlotsOut } from "./slots-out.ts";
 import { createWaitingRoom, type Waiter } from "./waiting-room.ts";
+import { createWakeUp } from "../wake-up.ts";
 
 /** The call of a waiter, which is still to be answered. */
 interface Call {
@@ -38,8 +39,8 @@ export class UpstreamQuota extends DurableObject {
   #state: QuotaState | undefined;
   /** What is stored cannot be read: all of the quota counts as used. */
   #isLost: boolean;
-  /** Runs only while somebody waits, so that it keeps the object in memory no longer than they do. */
-  #timer: ReturnType<typeof setTimeout> | null = null;
+  /** Only for somebody who waits, so that it keeps the object in memory for hardly longer than they do. */
+  readonly #wakeUp = createWakeUp(() => this.#wake());
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -132,8 +133,7 @@ export class UpstreamQuota extends DurableObject {
     this.#tally.note(served.grants, served.refusals);
     for (const { waiter, ...grant } of served.grants) this.#answer(waiter, { v: 1, kind: "granted", ...grant });
     for (const { waiter, ...refusal } of served.refusals) this.#answer(waiter, { v: 1, kind: "refused", ...refusal });
-    clearTimeout(this.#timer);
-    this.#timer = served.wakeInMs === null ? null : setTimeout(() => this.#wake(), served.wakeInMs);
+    this.#wakeUp.in(served.wakeInMs);
   }
 
   #wake(): void {

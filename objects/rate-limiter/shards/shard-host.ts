@@ -1,3 +1,4 @@
+import { createDeadlines } from "../../deadlines.ts";
 import { createLru } from "../../lru.ts";
 import { ONE_TRY } from "../../one-try.ts";
 import type { LeaseMessage, LeaseReply } from "../leases/lease-messages.ts";
@@ -54,6 +55,7 @@ export function openShards(
   counting: ShardCountRules = SHARD_COUNT_RULES,
 ): Shards {
   const works = createLru<string, Work>(MAX_BRANCHES);
+  const within = createDeadlines();
   let instance: { readonly name: string; readonly firstId: number } | undefined;
   let made = 0;
 
@@ -84,7 +86,7 @@ export function openShards(
 
   async function settled({ branch, root }: Work, message: LeaseMessage): Promise<void> {
     try {
-      const reply = await within(ask(root, message), CALL_MS);
+      const reply = await within(ask(root, message), CALL_MS, silent);
       answerFromRoot(branch, message.seq, reply, Date.now(), ALL_RULES.lease);
     } catch (error) {
       failedAtRoot(branch, message.seq, Date.now());
@@ -127,7 +129,7 @@ export function openShards(
         if (served.kind === "answered") return served.reply;
         hasAsked ||= served.call !== undefined;
         if (work.turn === undefined) throw new Error("a shard waits for a call that nobody has made");
-        await within(work.turn, until - Date.now());
+        await within(work.turn, until - Date.now(), silent);
       }
     },
   };
@@ -138,9 +140,6 @@ function newInstance(): { readonly name: string; readonly firstId: number } {
   return { name: crypto.randomUUID(), firstId: FIRST_ID + (random >>> 1) * RANGE };
 }
 
-function within<T>(work: Promise<T>, ms: number): Promise<T> {
-  const { promise, reject, resolve } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => reject(new Error(`${ROOT_SILENT}: it did not answer in time`)), Math.max(0, ms));
-  work.then(resolve, reject).finally(() => clearTimeout(timer));
-  return promise;
+function silent(): Error {
+  return new Error(`${ROOT_SILENT}: it did not answer in time`);
 }

@@ -14,3 +14,8 @@ export function newSteadyClock(wall: number): SteadyClock {
 export function advance(clock: SteadyClock, wall: number): SteadyClock {
   return { at: clock.at + Math.max(0, wall - clock.wall), wall };
 }
+
+/** The clock as a timer has fired that was set for `at`: so much time has gone by, whatever the other clock says. */
+export function reach(clock: SteadyClock, at: number): SteadyClock {
+  return { ...clock, at: Math.max(clock.at, at) };
+}
