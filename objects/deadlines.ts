@@ -10,7 +10,7 @@ interface Wait {
 }
 
 /**
- * Makes what ends the waits of one object, which share a timer, as none is to be cleared: see `createWakeUp`. A timer of one object cannot
+ * Makes what ends the waits of one object, which share a timer, as hardly any is to be cleared: see `createWakeUp`. A timer of one object cannot
  * end what another waits for.
  */
 export function createDeadlines(): Within {

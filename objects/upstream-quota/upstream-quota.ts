@@ -39,7 +39,7 @@ export class UpstreamQuota extends DurableObject {
   #state: QuotaState | undefined;
   /** What is stored cannot be read: all of the quota counts as used. */
   #isLost: boolean;
-  /** Only for somebody who waits, so that it keeps the object in memory for hardly longer than they do. */
+  /** Only for somebody who waits, so that it keeps the object in memory no longer, or hardly, than they do. */
   readonly #wakeUp = createWakeUp(() => this.#wake());
 
   constructor(ctx: DurableObjectState, env: Env) {

@@ -50,14 +50,14 @@ it("is not late where the clock is set back meanwhile", async () => {
   expect(said).toEqual(["late after 1000", "late after 9000"]);
 });
 
-it("takes one timer for all, clears none, and is quiet five seconds after the last", async () => {
+it("takes one timer for all, clears one a minute, and is quiet a second after the last", async () => {
   const clear = vi.spyOn(globalThis, "clearTimeout");
   const within = createDeadlines();
   for (let n = 0; n < 1_000; n++) {
     await within(Promise.resolve(), 60_000, late);
     await vi.advanceTimersByTimeAsync(1);
   }
-  expect([vi.getTimerCount(), clear.mock.calls.length]).toEqual([1, 0]);
-  await vi.advanceTimersByTimeAsync(5_000);
+  expect([vi.getTimerCount(), clear.mock.calls.length]).toEqual([1, 1]);
+  await vi.advanceTimersByTimeAsync(1_000);
   expect(vi.getTimerCount()).toBe(0);
 });
