@@ -4,12 +4,14 @@ import type { Dialled } from "../dial.ts";
 import { openSession, type LiveSession } from "../live-session.ts";
 import type { Opening } from "../opening.ts";
 import { TOO_MUCH } from "../own-closes.ts";
+import { RENEW_MS } from "../registration.ts";
 import type { Attached, ResumeSession } from "../resume/resume-session.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import type { Flush } from "../resume/stored-session.ts";
 import { createClientLine, type ClientLine } from "./client-line.ts";
 import type { HeldStore } from "./held-store.ts";
 import { countBudgetClosed, countReconnect, countUnknown } from "../told-counts.ts";
+import { createWakeUp } from "../../wake-up.ts";
 import type { HeldTerms } from "./held-terms.ts";
 import { createUpstreamLine, type OpenDial } from "./upstream-line.ts";
 
@@ -58,8 +60,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   const firsts = [...parts.firsts];
   const { reconnect, control } = held;
   const isPlain = store === undefined && !control;
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  let timerAt = Infinity;
+  const wakeUp = createWakeUp(wake, RENEW_MS);
   let resumes = resume.status().restarts > 0 ? 1 : 0;
   let replayed = 0;
   let { address } = opening.client;
@@ -123,14 +124,10 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     const n = resume.takeAck(now);
     if (n !== undefined) client.tell({ kind: "ack", n });
     const at = resume.nextAt();
-    if (at === null || at >= timerAt) return;
-    clearTimeout(timer);
-    timerAt = at;
-    timer = setTimeout(wake, Math.max(1, at - now));
+    wakeUp.in(at === null ? null : Math.max(1, at - now));
   }
 
   function wake(): void {
-    timerAt = Infinity;
     const now = Date.now();
     if (resume.state === "held" && resume.isExpired(now)) client.expire();
     else settle(now);
@@ -161,7 +158,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     },
   } as const;
   const ended = (): void => {
-    clearTimeout(timer);
+    wakeUp.end();
     hasEnded = true;
     // What has ended is not to be found again after a crash.
     void store?.erase();

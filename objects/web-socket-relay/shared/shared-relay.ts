@@ -12,6 +12,7 @@ import type { SessionDescription } from "../session-control.ts";
 import { countsOf, logSession, refusalEnd, type SessionEnd } from "../session-log.ts";
 import { tapOnto } from "../session-tap.ts";
 import { tallyMessage } from "../tally.ts";
+import { createWakeUp } from "../../wake-up.ts";
 import { openChannel, type Channel } from "./channel.ts";
 import { offer, renewWindow } from "./client-window.ts";
 import { describeClient, dueAt, newClient, type SharedClient } from "./shared-client.ts";
@@ -69,7 +70,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   let joining = 0;
   let lingerMs = 0;
   let linger: ReturnType<typeof setTimeout> | null = null;
-  let timer: ReturnType<typeof setTimeout> | null = null;
+  const wakeUp = createWakeUp(tick, RENEW_MS);
   let tickAt = Infinity;
   let renewAt = 0;
 
@@ -235,7 +236,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
 
   function lingerIfEmpty(): void {
     if (clients.size + joining > 0) return;
-    clearTimeout(timer);
+    wakeUp.end();
     tickAt = Infinity;
     clearTimeout(linger);
     linger = setTimeout(leave, lingerMs);
@@ -250,9 +251,8 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   function plan(now: number, at: number): void {
     const next = Math.min(at, renewAt);
     if (next >= tickAt) return;
-    clearTimeout(timer);
     tickAt = next;
-    timer = setTimeout(tick, Math.max(1, next - now));
+    wakeUp.in(Math.max(1, next - now));
   }
 
   function tick(): void {
