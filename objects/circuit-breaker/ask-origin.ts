@@ -1,3 +1,4 @@
+import type { Within } from "../deadlines.ts";
 import type { HealthAnswer, HealthQuestion } from "./health-messages.ts";
 
 /** Reaches targets on an object's behalf: the gateway's inner entrypoint. */
@@ -9,25 +10,19 @@ export interface HealthChecker {
 const GRACE_MS = 1_000;
 
 /** Has a target checked. Never rejects, and ends in time whatever becomes of the checker: a fault of ours is not the target's. */
-export function askOrigin(origin: HealthChecker, question: HealthQuestion, timeoutMs: number): Promise<HealthAnswer> {
-  return new Promise((resolve) => {
-    const late = () => resolve(unknown("the gateway's own check did not end in time"));
-    const timer = setTimeout(late, timeoutMs + GRACE_MS);
-    answerOf(origin, question).then((answer) => {
-      clearTimeout(timer);
-      resolve(answer);
-    }, late);
-  });
-}
-
-async function answerOf(origin: HealthChecker, question: HealthQuestion): Promise<HealthAnswer> {
+export async function askOrigin(
+  { origin, within }: { readonly origin: HealthChecker; readonly within: Within },
+  question: HealthQuestion,
+  timeoutMs: number,
+): Promise<HealthAnswer> {
   try {
-    return await origin.checkHealth(question);
+    return await within(origin.checkHealth(question), timeoutMs + GRACE_MS, late);
   } catch (error) {
-    return unknown(error instanceof Error ? error.message : String(error));
+    const detail = error instanceof Error ? error.message : String(error);
+    return { kind: "unknown", detail: detail.slice(0, 200) };
   }
 }
 
-function unknown(detail: string): HealthAnswer {
-  return { kind: "unknown", detail: detail.slice(0, 200) };
+function late(): Error {
+  return new Error("the gateway's own check did not end in time");
 }

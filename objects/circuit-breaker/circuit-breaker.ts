@@ -1,4 +1,5 @@
 import { DurableObject } from "cloudflare:workers";
+import { createDeadlines } from "../deadlines.ts";
 import { askOrigin } from "./ask-origin.ts";
 import { hear, newMemory, type BreakerMemory } from "./breaker.ts";
 import { command, newBreaker, type BreakerState } from "./circuit.ts";
@@ -45,6 +46,7 @@ export class CircuitBreaker extends DurableObject {
   readonly #store: TargetStore;
   readonly #alarm: TargetAlarm;
   readonly #watchers = createWatchers();
+  readonly #within = createDeadlines();
   #breaker: BreakerState;
   #memory: BreakerMemory;
   #record: TargetRecord | undefined;
@@ -133,7 +135,8 @@ export class CircuitBreaker extends DurableObject {
     if (record === undefined || record.backend === null || record.health === null) return;
     const { target, backend, configVersion, health } = record;
     const question = { v: 1, target, backend, configVersion } as const;
-    const answer = await askOrigin(this.ctx.exports.Origin, question, health.timeoutMs);
+    const asked = { origin: this.ctx.exports.Origin, within: this.#within };
+    const answer = await askOrigin(asked, question, health.timeoutMs);
     const now = Date.now();
     if (this.#record !== undefined)
       this.#keep({ breaker: this.#breaker, record: checked(this.#record, answer, now) }, now, null);

@@ -1,3 +1,4 @@
+import { createDeadlines } from "../deadlines.ts";
 import {
   ask,
   giveBack,
@@ -38,6 +39,7 @@ export type Release = () => void;
 export function newPool(rules: SlotRules = SIX): Pool {
   const slots = newSlots(rules);
   const { promise: over, resolve: close } = Promise.withResolvers<void>();
+  const within = createDeadlines();
   const waiters = new Map<Ticket, (release: Release) => void>();
 
   function releaseOf(ticket: Ticket): Release {
@@ -65,20 +67,16 @@ export function newPool(rules: SlotRules = SIX): Pool {
       if (until <= now && !hasRoom(slots, upstream)) return Promise.resolve("timed-out");
       const ticket = ask(slots, upstream, now);
       if (ticket.state === "held") return Promise.resolve(releaseOf(ticket));
-      return new Promise((resolve) => {
-        const giveUp = () => {
-          waiters.delete(ticket);
-          giveBack(slots, ticket, "timed-out", Date.now());
-          resolve("timed-out");
-          // Whoever stood behind it in line may have been kept by nothing else.
-          letAllThrough();
-        };
-        const timer = setTimeout(giveUp, Math.max(0, Math.min(rules.queueMs, until - now)));
-        waiters.set(ticket, (release) => {
-          clearTimeout(timer);
-          resolve(release);
-        });
-      });
+      const { promise: turn, resolve } = Promise.withResolvers<Release>();
+      waiters.set(ticket, resolve);
+      const giveUp = () => {
+        waiters.delete(ticket);
+        giveBack(slots, ticket, "timed-out", Date.now());
+        // Whoever stood behind it in line may have been kept by nothing else.
+        letAllThrough();
+        return new Error("its turn did not come in time");
+      };
+      return within(turn, Math.min(rules.queueMs, until - now), giveUp).catch(() => "timed-out" as const);
     },
     tallies() {
       return new Map([...slots.lines].map(([upstream, { tally }]) => [upstream, { ...tally }]));

@@ -45,7 +45,7 @@ beforeAll(async () => {
 
 beforeEach(() => {
   // A day ahead, so that the runtime's own clock, which alarms go by, reaches none of the times that objects set.
-  vi.useFakeTimers({ toFake: ["Date"], now: Date.now() + 86_400_000 });
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"], now: Date.now() + 86_400_000 });
   vi.spyOn(console, "log").mockImplementation(() => {});
   answer = well;
   asked = [];

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { askOrigin } from "../../../objects/circuit-breaker/ask-origin.ts";
+import { askOrigin, type HealthChecker } from "../../../objects/circuit-breaker/ask-origin.ts";
+import { createDeadlines } from "../../../objects/deadlines.ts";
 
 const QUESTION = { v: 1, target: "http://127.0.0.1:9", backend: "api", configVersion: 1 } as const;
 const JUDGED = { kind: "judged", ok: true, status: 200, durationMs: 1, detail: "status 200" } as const;
@@ -7,14 +8,19 @@ const JUDGED = { kind: "judged", ok: true, status: 200, durationMs: 1, detail: "
 beforeEach(() => void vi.useFakeTimers());
 afterEach(() => void vi.useRealTimers());
 
+/** Asks a gateway that answers so. */
+function ask(checkHealth: HealthChecker["checkHealth"]) {
+  return askOrigin({ origin: { checkHealth }, within: createDeadlines() }, QUESTION, 2_000);
+}
+
 it("tells what the gateway found, and leaves no timer behind", async () => {
-  expect(await askOrigin({ checkHealth: async () => JUDGED }, QUESTION, 2_000)).toEqual(JUDGED);
+  expect(await ask(async () => JUDGED)).toEqual(JUDGED);
   expect(vi.getTimerCount()).toBe(0);
 });
 
 it("learns nothing of the target when the gateway hangs, a second after the check should have ended", async () => {
   const settled = vi.fn<(answer: unknown) => void>();
-  const asked = askOrigin({ checkHealth: () => new Promise(() => {}) }, QUESTION, 2_000).then(settled);
+  const asked = ask(() => new Promise(() => {})).then(settled);
   await vi.advanceTimersByTimeAsync(2_999);
   expect(settled).not.toHaveBeenCalled();
   await vi.advanceTimersByTimeAsync(1);
@@ -34,5 +40,5 @@ it.each([
     },
   ],
 ])("learns nothing of the target when the gateway %s", async (_title, checkHealth) => {
-  expect(await askOrigin({ checkHealth }, QUESTION, 2_000)).toEqual({ kind: "unknown", detail: "lost" });
+  expect(await ask(checkHealth)).toEqual({ kind: "unknown", detail: "lost" });
 });
