@@ -1,4 +1,5 @@
 import { addresses } from "../address.ts";
+import { createDeadlines, type Within } from "../deadlines.ts";
 import { ONE_TRY } from "../one-try.ts";
 import { MAX_REPORTED, type ReportMessage } from "../socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../socket-registry/registry-shards.ts";
@@ -32,6 +33,7 @@ const QUIET_MS = 30_000;
 export const LATER_MS = 1_000;
 /** The registry is for operators: nothing waits for it longer. */
 const REPORT_MS = 2_000;
+const LATE = new Error("the registry did not answer in time");
 
 /** When an object of this isolate began to wait until it tells what was counted: a flood of refusals is a report a second. */
 let countedAt = -Infinity;
@@ -42,30 +44,32 @@ interface RegistryEnv {
   readonly NAMING_SECRET?: string;
 }
 
+interface RegistryLine {
+  readonly env: RegistryEnv;
+  readonly within: Within;
+}
+
 /**
  * Makes the line.
  *
  * @param object the object's own id, as text: `ctx.id.toString()`.
- * @param how.turnAway called with the id of a session that should not have been opened, since its route is drained.
- * @param how.sleeps whether the object is to sleep as soon as all is told. Default false.
+ * @param turnAway called with the id of a session that should not have been opened, since its route is drained.
  */
 export function createRegistration(
   env: RegistryEnv,
   object: string,
-  { turnAway, sleeps = false }: { readonly turnAway?: (id: string) => void; readonly sleeps?: boolean } = {},
+  turnAway: (id: string) => void = () => undefined,
 ): Registration {
   const told = new Map<string, { readonly sum: number; readonly at: number }>();
 
-  async function report(
-    sessions: readonly SessionDescription[],
-    closed: readonly string[],
-    clears = true,
-  ): Promise<void> {
+  const line = { env, within: createDeadlines() };
+
+  async function report(sessions: readonly SessionDescription[], closed: readonly string[]): Promise<void> {
     const messages = byShard(object, sessions, closed);
     const counts = messages.size === 0 ? undefined : takeCounts();
     await Promise.all(
       [...messages].map(([shard, message], index) =>
-        tell(env, shard, index === 0 && counts !== undefined ? { ...message, counts } : message, clears),
+        tell(line, shard, index === 0 && counts !== undefined ? { ...message, counts } : message),
       ),
     );
   }
@@ -76,7 +80,7 @@ export function createRegistration(
       told.set(id, { sum: sumOf(session), at: openedAt });
       await report([session], []);
       // One that has been resumed was there before, perhaps in another object.
-      if (resumes === 0 && drainedUntil(route, openedAt) !== undefined) turnAway?.(id);
+      if (resumes === 0 && drainedUntil(route, openedAt) !== undefined) turnAway(id);
     },
     async closed(id, afterMs = 0) {
       told.delete(id);
@@ -90,7 +94,7 @@ export function createRegistration(
       countedAt = now;
       await scheduler.wait(LATER_MS);
       const counts = takeCounts();
-      if (counts !== undefined) await tell(env, 0, { v: 1, object, sessions: [], closed: [], counts }, sleeps);
+      if (counts !== undefined) await tell(line, 0, { v: 1, object, sessions: [], closed: [], counts });
     },
     async renew(sessions, now) {
       const news = sessions.filter((session) => {
@@ -99,7 +103,7 @@ export function createRegistration(
       });
       for (const session of news) told.set(session.id, { sum: sumOf(session), at: now });
       for (let from = 0; from < news.length; from += MAX_REPORTED) {
-        await report(news.slice(from, from + MAX_REPORTED), [], sleeps);
+        await report(news.slice(from, from + MAX_REPORTED), []);
       }
     },
   };
@@ -126,20 +130,16 @@ function byShard(
   return messages;
 }
 
-async function tell(env: RegistryEnv, shard: number, message: ReportMessage, clears: boolean): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<undefined>();
-  const timer = setTimeout(resolve, REPORT_MS, undefined);
+async function tell({ env, within }: RegistryLine, shard: number, message: ReportMessage): Promise<void> {
   try {
     const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(shard);
     const stub = env.SOCKET_REGISTRY.get(env.SOCKET_REGISTRY.idFromName(name), ONE_TRY);
-    const reply = await Promise.race([stub.report(message), late]);
-    if (reply !== undefined) noteDrained(reply.drained);
+    const { drained } = await within(stub.report(message), REPORT_MS, () => LATE);
+    noteDrained(drained);
   } catch (error) {
+    // It may have been heard all the same.
+    if (error === LATE) return;
     if (message.counts !== undefined) keepCounts(message.counts);
     console.warn(JSON.stringify({ level: "warn", event: "socket-registry-not-told", shard, error: String(error) }));
-  } finally {
-    // Of a timer that is cleared workerd 1.20261102.1 keeps 256 bytes or more until the object is put away (one that fires is freed): a
-    // thousand splices so lost 2 GB a day. So not each time; but it would keep an object awake that could sleep, and 10 KiB of a handshake.
-    if (clears) clearTimeout(timer);
   }
 }

@@ -35,9 +35,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
   readonly #sessions = new Map<string, LiveSession>();
   /** Those whose upstream takes its time. */
   readonly #connecting = new Map<string, ConnectingSession>();
-  readonly #registration = createRegistration(this.env, this.ctx.id.toString(), {
-    turnAway: (id) => this.#named(id)?.close(DRAINED),
-  });
+  readonly #registration = createRegistration(this.env, this.ctx.id.toString(), (id) =>
+    this.#named(id)?.close(DRAINED),
+  );
   readonly #routeWatch = createRouteWatch((route) => this.routeNow(route));
   /** Of the clients that share a connection, while there are any. */
   readonly #places = new Map<string, Places>();

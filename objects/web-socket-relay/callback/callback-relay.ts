@@ -45,7 +45,7 @@ export function createCallbackRelay(ctx: DurableObjectState, env: Env): Callback
   const id = ctx.id.toString();
   const post = createAskBackend(ctx.exports, id);
   const store = callbackStore(ctx.storage);
-  const registration = createRegistration(env, id, { turnAway: () => live && refuse(live, DRAINED), sleeps: true });
+  const registration = createRegistration(env, id, () => live && refuse(live, DRAINED));
   let live: LiveCallback | undefined;
 
   /** @param closing one that is not among the object's any more. */
