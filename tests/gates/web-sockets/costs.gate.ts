@@ -1,25 +1,38 @@
+import { startChild } from "../../../bench/child.ts";
 import type { Proof } from "../../support/proof.ts";
 import { echoes, median, roundTrips } from "../../support/web-socket/measure.ts";
 import { above, below, MODES, open, rows, start, type Mode } from "../../support/web-socket/proofs.ts";
-import type { Relayed } from "../../support/web-socket/relayed.ts";
 
 const ROUNDS = 7;
 type Figures = Record<Mode, number[]>;
 
-/** What a relayed WebSocket costs: against no relay, and against the least relay there can be. */
+const ORIGIN = new URL("../../support/web-socket/origin-main.ts", import.meta.url);
+type Ways = Parameters<typeof open>[0];
+
+/**
+ * What a relayed WebSocket costs: against no relay, and against the least relay there can be. The origin is a process of its own, as
+ * origins are: in that of the client it would answer without the system waking anybody, and `direct` would be no network at all.
+ */
 export async function run(): Promise<readonly Proof[]> {
-  const relayed = await start("tests/support/raw-relay-entry.ts");
+  const child = await startChild(ORIGIN);
+  const origin = { url: `http://127.0.0.1:${child.port}` };
   try {
-    return [
-      ...(await rows("round trips and throughput", () => messages(relayed), 180_000)),
-      ...(await rows("handshakes", () => handshakes(relayed))),
-    ];
+    const relayed = await start("tests/support/raw-relay-entry.ts", origin.url);
+    const ways = { gateway: relayed.gateway, origin };
+    try {
+      return [
+        ...(await rows("round trips and throughput", () => messages(ways), 180_000)),
+        ...(await rows("handshakes", () => handshakes(ways))),
+      ];
+    } finally {
+      await relayed.stop();
+    }
   } finally {
-    await relayed.stop();
+    await child.stop();
   }
 }
 
-async function messages(relayed: Relayed): Promise<readonly Proof[]> {
+async function messages(relayed: Ways): Promise<readonly Proof[]> {
   const [trips, small, large] = [empty(), empty(), empty()];
   for (let round = 0; round < ROUNDS; round++) {
     for (const mode of MODES) {
@@ -54,7 +67,7 @@ async function messages(relayed: Relayed): Promise<readonly Proof[]> {
   ];
 }
 
-async function handshakes(relayed: Relayed): Promise<readonly Proof[]> {
+async function handshakes(relayed: Ways): Promise<readonly Proof[]> {
   const opened = empty();
   // Each in its turn: what else the machine does then counts for all alike.
   for (let n = 0; n < 60; n++) {

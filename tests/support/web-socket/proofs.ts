@@ -21,19 +21,25 @@ export const MODES = ["direct", "raw-splice", "splice", "raw-pump", "bridge", "h
 /** One of them. */
 export type Mode = (typeof MODES)[number];
 
-/** A gateway with a route for each of ours. */
-export function start(entry?: string): Promise<Relayed> {
+interface Ways {
+  readonly gateway: Pick<Relayed["gateway"], "url">;
+  readonly origin: Pick<Relayed["origin"], "url">;
+}
+
+/** A gateway with a route for each of ours, in front of an origin in this process, or of `target`. */
+export function start(entry?: string, target?: string): Promise<Relayed> {
   const high = { fromClient: HIGH, fromUpstream: HIGH, sessionsPerAddress: false };
   const usual = { mode: "bridge", sessionsPerAddress: false };
   return startRelayed(
     { splice: true, bridge: { mode: "bridge", ...high }, held: { mode: "held", ...high }, usual },
     {},
     entry,
+    target,
   );
 }
 
 /** Opens a session with an echo; one that is held can be resumed. */
-export function open({ gateway, origin }: Relayed, mode: Mode): Promise<Peer> {
+export function open({ gateway, origin }: Ways, mode: Mode): Promise<Peer> {
   if (mode === "direct") return openSocket(origin.url, { path: "/echo" });
   const headers = { "X-Test-Upstream": `${origin.url}/echo` };
   if (mode.startsWith("raw")) return openSocket(gateway.url, { path: `/${mode}`, headers });

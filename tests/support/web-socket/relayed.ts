@@ -20,11 +20,12 @@ export interface Relayed {
 
 const PATIENCE_MS = 10_000;
 
-/** Starts both. Each route is `webSocket` under its name, in front of the same origin. */
+/** Starts both. Each route is `webSocket` under its name, in front of the same origin, or of `target` where that is given. */
 export async function startRelayed(
   routes: Readonly<Record<string, unknown>>,
   more: Readonly<Record<string, unknown>> = {},
   entry?: string,
+  target?: string,
 ): Promise<Relayed> {
   const origin = await WebSocketOrigin.start();
   const gateway = await startGateway({
@@ -34,7 +35,7 @@ export async function startRelayed(
       routes: Object.entries(routes).map(([id, webSocket]) => ({
         id,
         prefix: `/${id}`,
-        target: origin.url,
+        target: target ?? origin.url,
         webSocket,
       })),
       ...more,
