@@ -136,7 +136,7 @@ async function open({ query, hasControl }: { query: string; hasControl: boolean 
   globalThis.told = [];
   globalThis.resumeMs = [];
   let lostAt = 0;
-  const options = { minDelayMs: 1, maxDelayMs: 20, control: hasControl };
+  const options = { minDelayMs: 1, maxDelayMs: 20, stableMs: 0, control: hasControl };
   const made = new client.ResumableWebSocket(`/live/held?${query}`, [], options);
   globalThis.socket = made;
   made.addEventListener("message", ({ data }) => got.push(String(data)));
