@@ -1,6 +1,7 @@
 import type { Proof } from "../../support/proof.ts";
-import { crowd, endsOf, listed } from "../../support/web-socket/crowds.ts";
+import { crowd, endsOf, listed, speak } from "../../support/web-socket/crowds.ts";
 import { below, each, rows, start } from "../../support/web-socket/proofs.ts";
+import type { Peer } from "../../support/web-socket/peer.ts";
 import { eventually, type Relayed } from "../../support/web-socket/relayed.ts";
 
 const MOST = 500;
@@ -13,6 +14,7 @@ export async function run(): Promise<readonly Proof[]> {
   try {
     return [
       ...(await rows("broadcast and kick", () => broadcastAndKick(relayed))),
+      ...(await rows("kick of the silent", () => kickSilent(relayed))),
       ...(await rows("revoke", () => revoke(relayed))),
       ...(await rows("drain", () => drain(relayed))),
     ];
@@ -30,7 +32,8 @@ async function broadcastAndKick(relayed: Relayed): Promise<readonly Proof[]> {
   const texts = await Promise.all(heard);
   const ms = performance.now() - began;
   const others = texts.filter((one) => one.kind !== "text" || one.text !== "hello").map(({ kind }) => kind);
-  const ends = await endsOf(peers, () => relayed.admin("POST", "sockets/close?all=true&code=4000&reason=gate"));
+  await speak(peers);
+  const ends = await kick(peers, relayed);
   return [
     each(`sessions of ${MOST} that hear a broadcast`, MOST, others),
     below(`ms until ${MOST} sessions have a broadcast`, 150, ms, ""),
@@ -39,10 +42,24 @@ async function broadcastAndKick(relayed: Relayed): Promise<readonly Proof[]> {
   ];
 }
 
+/** Of a client that has never said anything the runtime ends the connection by ten exceptions, one after the other, which is a third of the time. */
+async function kickSilent(relayed: Relayed): Promise<readonly Proof[]> {
+  const ends = await kick(await crowd(relayed, MOST), relayed);
+  return [
+    ...closed("kicked, and have never said anything,", ends, 4000),
+    await nothingLeft("kick of the silent", relayed),
+  ];
+}
+
+function kick(peers: readonly Peer[], relayed: Relayed): Promise<Ends> {
+  return endsOf(peers, () => relayed.admin("POST", "sockets/close?all=true&code=4000&reason=gate"));
+}
+
 /** Close by filter of a principal: others of the same route go on. */
 async function revoke(relayed: Relayed): Promise<readonly Proof[]> {
   const others = await crowd(relayed, 20, { headers: { "X-Test-Principal": "bob" }, query: "principal=bob" });
   const peers = await crowd(relayed, MOST, { headers: { "X-Test-Principal": "alice" }, query: "principal=alice" });
+  await speak(peers);
   const query = "principal=alice&code=4401&reason=revoked";
   const ends = await endsOf(peers, () => relayed.admin("POST", `sockets/close?${query}`));
   const heard = others.map(async (peer) => {

@@ -27,6 +27,13 @@ export async function crowd(
   return peers;
 }
 
+/** Each says something to an origin that echoes, and hears it. */
+export async function speak(peers: readonly Peer[]): Promise<void> {
+  const heard = peers.map((peer) => peer.hear());
+  for (const peer of peers) peer.text("here");
+  await Promise.all(heard);
+}
+
 /** How many sessions are listed, of those that match. */
 export async function listed(relayed: Relayed, query = ""): Promise<number> {
   const told: { matched: number } = JSON.parse(
