@@ -1,10 +1,10 @@
-import { escapeText, readText, type ControlFrame } from "./control-frames.ts";
+import { createControlChannel } from "./control-channel.ts";
+import type { ControlFrame } from "./control-frames.ts";
 import { createCopies, type Sendable } from "./copies.ts";
 import { COME_BACK, GONE, HOLD_OVERFLOW, LOST, SUPERSEDED } from "./close-codes.ts";
 import type { Link, LinkEvents } from "./link-events.ts";
 import type { Settings } from "./options.ts";
 import { newSessionId, whenOnline, type Socket } from "./platform.ts";
-import { createReceivedAcks } from "./received-acks.ts";
 import { createRetries } from "./retries.ts";
 import { askStatus, isOfAnother, sessionUrl, type SessionStatus } from "./session-status.ts";
 
@@ -36,7 +36,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let isAsking = false;
   let askAgainAt = 0;
   let stopListening = () => {};
-  const acks = control ? createReceivedAcks((frame) => socket?.send(frame)) : undefined;
+  const channel = createControlChannel(control, (frame) => socket?.send(frame));
   const timers: { retry?: Timer; drain?: Timer } = {};
 
   function address(): string {
@@ -87,7 +87,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     isReady = false;
     early = [];
     hidden = undefined;
-    acks?.stop();
+    channel.stop();
   }
 
   function open(made: Socket, status: SessionStatus | undefined): void {
@@ -143,15 +143,11 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     isReady = true;
     spoken = { protocol: made.protocol, extensions: made.extensions };
     retries.connected(Date.now());
-    for (const message of messages) made.send(wired(message));
-  }
-
-  function wired(message: Sendable): Sendable {
-    return control && typeof message === "string" ? escapeText(message) : message;
+    for (const message of messages) made.send(channel.write(message));
   }
 
   function take(made: Socket, data: unknown, origin: string): void {
-    const read = control && typeof data === "string" ? readText(data) : { data };
+    const read = channel.read(data);
     if (read === undefined) return;
     if ("frame" in read) obey(made, read.frame);
     // Until it is sure that this is the session, nothing of it may be shown.
@@ -176,7 +172,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
 
   function deliver(data: unknown, origin: string): void {
     copies.countReceived();
-    acks?.received(copies.received);
+    channel.received(copies.received);
     events.message(data, origin);
   }
 
@@ -257,7 +253,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
         return;
       }
       if (!isReady) return;
-      socket?.send(wired(message));
+      socket?.send(channel.write(message));
       if (!control && copies.isHalfFull) void trim();
     },
     close(code, reason) {
