@@ -1,23 +1,25 @@
 import { DurableObject } from "cloudflare:workers";
-import { dial, type Dialler, type DialProps } from "./dial.ts";
-import { openSession, type LiveSession } from "./live-session.ts";
-import { MARK, OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
-import { placesOf, type Places } from "./places.ts";
-import { createHeldRelay, type HeldRelay } from "./held/held-relay.ts";
-import { forgetHeld } from "./held/held-store.ts";
-import { refused } from "./refused.ts";
-import { createSharedRelay, type SharedRelay } from "./shared/shared-relay.ts";
+import { openBridge } from "./bridge-mode.ts";
 import { createCallbackRelay, type CallbackRelay } from "./callback/callback-relay.ts";
-import { COME_BACK } from "./resume/resume-rules.ts";
 import { LOST } from "./close-codes.ts";
-import { ENDS_WITH_CLIENT, endUntaken } from "./end-untaken.ts";
-import { drainedUntil } from "./drained-routes.ts";
-import { DRAINED, UNTAKEN } from "./own-closes.ts";
 import { connectingSession, SHOWN_AFTER_MS, type ConnectingSession } from "./connecting-session.ts";
-import { createRegistration, LATER_MS } from "./registration.ts";
+import type { Dialler, DialProps } from "./dial.ts";
+import { drainedUntil } from "./drained-routes.ts";
+import { ENDS_WITH_CLIENT, endUntaken } from "./end-untaken.ts";
+import { createHeldMode } from "./held/held-mode.ts";
+import type { HeldRelay } from "./held/held-relay.ts";
+import { forgetHeld } from "./held/held-store.ts";
+import type { LiveSession } from "./live-session.ts";
+import { MARK, OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
+import { DRAINED, UNTAKEN } from "./own-closes.ts";
+import { placesOf, type Places } from "./places.ts";
+import { refused } from "./refused.ts";
+import { createRegistration } from "./registration.ts";
+import type { RelayHost } from "./relay-host.ts";
+import { COME_BACK } from "./resume/resume-rules.ts";
 import { createRouteWatch, type RouteAnswer } from "./route-watch.ts";
+import { createSharedMode, type SharedMode } from "./shared/shared-mode.ts";
 import { countHandshake } from "./told-counts.ts";
-import type { SharedTerms } from "./mode-terms.ts";
 import type {
   CloseOrder,
   ControlReply,
@@ -32,17 +34,19 @@ import type {
  * It stores nothing but what a durable session needs to be resumed (docs/design/resumption.md). An object that is evicted or aborted takes a bridge with it, which both sides see at once; a splice goes on.
  */
 export abstract class WebSocketRelay extends DurableObject<Env> implements SessionControl {
-  readonly #sessions = new Map<string, LiveSession>();
+  readonly #host: RelayHost = {
+    ctx: this.ctx,
+    env: this.env,
+    sessions: new Map(),
+    registration: createRegistration(this.env, this.ctx.id.toString(), (id) => this.#named(id)?.close(DRAINED)),
+    routeWatch: createRouteWatch((route) => this.routeNow(route)),
+    dialler: (props) => this.dialler(props),
+  };
   /** Those whose upstream takes its time. */
   readonly #connecting = new Map<string, ConnectingSession>();
-  readonly #registration = createRegistration(this.env, this.ctx.id.toString(), (id) =>
-    this.#named(id)?.close(DRAINED),
-  );
-  readonly #routeWatch = createRouteWatch((route) => this.routeNow(route));
-  /** Of the clients that share a connection, while there are any. */
-  readonly #places = new Map<string, Places>();
-  #heldRelay: HeldRelay | undefined;
-  #shared: SharedRelay | undefined;
+  // Made when first asked for: most objects have a bridge, and none of these.
+  #heldMode: HeldRelay | undefined;
+  #sharedMode: SharedMode | undefined;
   #callbackRelay: CallbackRelay | undefined;
 
   /** What dials for a session: it runs in this object, since a hop to `Origin` would stay on the way of every message. */
@@ -62,9 +66,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
       const session = this.#connected(opening);
       const mark = answer.headers.get(MARK);
       if (mark !== null) answer.headers.delete(MARK);
-      if (opening.onChange !== undefined && session !== undefined) this.#routeWatch.add(opening, session, mark);
+      if (opening.onChange !== undefined && session !== undefined) this.#host.routeWatch.add(opening, session, mark);
       if (ENDS_WITH_CLIENT.has(opening.mode)) endUntaken(answer, () => session?.close(UNTAKEN));
-      if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#registration.counted());
+      if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#host.registration.counted());
       return answer;
     } catch (error) {
       this.#connected(opening);
@@ -75,16 +79,16 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
 
   #showConnecting(request: Request, opening: Opening): void {
     const { session: id } = opening;
-    if (this.#sessions.has(id)) return;
+    if (this.#host.sessions.has(id)) return;
     const session = connectingSession(opening, request.headers.get("origin"), Date.now() - SHOWN_AFTER_MS);
     this.#connecting.set(id, session);
-    this.ctx.waitUntil(this.#registration.opened(session.describe()));
+    this.ctx.waitUntil(this.#host.registration.opened(session.describe()));
   }
 
   /** The session that has come of a handshake; undefined: none has. */
   #connected(opening: Opening): LiveSession | undefined {
     const { session: id } = opening;
-    const session = this.#sessions.get(id);
+    const session = this.#host.sessions.get(id);
     const shown = this.#connecting.get(id);
     // Another handshake of the same session may have been turned away.
     if (shown?.opening !== opening) return session;
@@ -93,14 +97,18 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     const opened = this.#named(id);
     // Behind the 101: a splice that is cut before would be a handshake that failed.
     if (ordered !== undefined) setTimeout(() => opened?.close(ordered), 0);
-    if (opened === undefined) this.ctx.waitUntil(this.#registration.closed(id));
+    if (opened === undefined) this.ctx.waitUntil(this.#host.registration.closed(id));
     return session;
   }
 
   async #answer(request: Request, opening: Opening): Promise<Response> {
     const until = drainedUntil(opening.route, Date.now());
     if (until !== undefined && isNew(opening)) return refused(drainedRoute(until));
-    if (opening.held !== undefined) return this.#held.fetch(request, opening, opening.held);
+    // It takes its places itself, since who comes back has them.
+    if (opening.held !== undefined) {
+      this.#heldMode ??= createHeldMode(this.#host);
+      return this.#heldMode.fetch(request, opening, opening.held);
+    }
     const places = placesOf(opening, this.env);
     const refusal = await places.take();
     if (refusal !== undefined) return refused(refusal);
@@ -113,6 +121,14 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
       ),
     );
     return opened;
+  }
+
+  async #open(request: Request, opening: Opening, places: Places): Promise<Response> {
+    const { shared, callback } = opening;
+    if (callback !== undefined) return this.#callback.open(request, opening, callback);
+    if (shared === undefined) return openBridge(this.#host, request, { opening, places });
+    this.#sharedMode ??= createSharedMode(this.#host);
+    return this.#sharedMode.open(request, { opening, shared, places });
   }
 
   override async webSocketMessage(from: WebSocket, message: string | ArrayBuffer): Promise<void> {
@@ -155,128 +171,18 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     return session?.tap?.(options) ?? { kind: session === undefined ? "gone" : "unsupported" };
   }
 
-  #renew(sessions: readonly SessionDescription[], places: readonly Places[], now: number): void {
-    const kept = places.map((one) => one.keep(now));
-    this.ctx.waitUntil(Promise.all([this.#registration.renew(sessions, now), this.#routeWatch.look(now), ...kept]));
-  }
-
-  #forget(id: string): void {
-    this.#sessions.delete(id);
-    this.#routeWatch.drop(id);
-  }
-
   #named(id: string): LiveSession | undefined {
     // Only a session that sleeps has its object's name, and only its object remembers it.
     return (
-      this.#sessions.get(id) ??
+      this.#host.sessions.get(id) ??
       this.#connecting.get(id) ??
       (id === this.ctx.id.toString() ? this.#callback.session() : undefined)
     );
   }
 
-  /** Drops a client that did not answer a close, once what there is to be told of its session has been told. */
-  #abortAfter(told: Promise<unknown>): void {
-    this.ctx.waitUntil(told.then(() => this.ctx.abort("a client did not answer a close")));
-  }
-
-  get #held(): HeldRelay {
-    const { ctx, env } = this;
-    const registration = this.#registration;
-    let over: PromiseWithResolvers<void> | undefined;
-    let told: Promise<unknown> = Promise.resolve();
-    const changed = (session: LiveSession) => ctx.waitUntil(registration.opened(session.describe()));
-    this.#heldRelay ??= createHeldRelay({
-      storage: ctx.storage,
-      dialler: (props) => this.dialler(props),
-      places: (opening) => placesOf(opening, env),
-      began: (session) => {
-        this.#sessions.set(session.describe().id, session);
-        // It may have neither a client nor an upstream for a while.
-        over = Promise.withResolvers();
-        ctx.waitUntil(over.promise);
-        changed(session);
-      },
-      changed,
-      renew: (session, places, now) => this.#renew([session.describe()], [places], now),
-      ended: (id, places, keptMs) => {
-        this.#forget(id);
-        told = Promise.all([registration.closed(id), places.leave()]);
-        ctx.waitUntil(told);
-        setTimeout(over?.resolve ?? (() => undefined), keptMs);
-      },
-      abort: () => this.#abortAfter(told),
-    });
-    return this.#heldRelay;
-  }
-
   get #callback(): CallbackRelay {
-    this.#callbackRelay ??= createCallbackRelay(this.ctx, this.env);
+    this.#callbackRelay ??= createCallbackRelay(this.#host);
     return this.#callbackRelay;
-  }
-
-  async #open(request: Request, opening: Opening, places: Places): Promise<Response> {
-    const { shared, callback } = opening;
-    if (callback !== undefined) return this.#callback.open(request, opening, callback);
-    if (shared !== undefined) return this.#join(request, opening, { shared, places });
-    const dialled = await dial(request, opening, this.dialler(opening));
-    if (dialled.kind === "failed") return refused(dialled.refusal);
-    if (dialled.kind === "answer") return dialled.answer;
-    const { session: id } = opening;
-    const registration = this.#registration;
-    const { promise: over, resolve } = Promise.withResolvers<void>();
-    const parts = { opening, dialled, origin: request.headers.get("origin") };
-    let isSilent = false;
-    const { session, socket } = openSession(parts, {
-      // A bridge has its object to itself.
-      abort: () => (isSilent = true),
-      renew: (now) => this.#renew([session.describe()], [places], now),
-      ended: () => {
-        this.#forget(id);
-        const told = Promise.all([registration.closed(id, isSilent ? 0 : LATER_MS), places.leave()]);
-        if (isSilent) this.#abortAfter(told);
-        else this.ctx.waitUntil(told);
-        resolve();
-      },
-    });
-    this.#sessions.set(id, session);
-    // Behind the 101, which would else wait for it: a report is a quarter of what a handshake costs.
-    setTimeout(() => {
-      // What has ended is not to be listed after that.
-      if (this.#sessions.has(id)) this.ctx.waitUntil(registration.opened(session.describe()));
-    }, 0);
-    // An object that has nothing but a splice would be evicted after ten seconds, and nobody could cut it any more.
-    this.ctx.waitUntil(over);
-    dialled.headers.set("x-ws-session", id);
-    return new Response(null, { status: 101, webSocket: socket ?? null, headers: dialled.headers });
-  }
-
-  async #join(
-    request: Request,
-    opening: Opening,
-    { shared, places }: { shared: SharedTerms; places: Places },
-  ): Promise<Response> {
-    const { session: id, client, ...anyone } = opening;
-    const registration = this.#registration;
-    this.#shared ??= createSharedRelay({
-      ended: (ended) => {
-        this.#forget(ended);
-        this.ctx.waitUntil(Promise.all([registration.closed(ended), this.#places.get(ended)?.leave()]));
-        this.#places.delete(ended);
-      },
-      renew: (sessions, now) => this.#renew(sessions, [...this.#places.values()], now),
-      abort: () => this.ctx.abort("clients did not answer a close"),
-    });
-    // Who speaks for anyone speaks for no client.
-    const send = this.dialler(shared.isForAnyone ? anyone : { ...anyone, client });
-    const joined = await this.#shared.join(request, opening, { shared, send });
-    if (joined.kind === "failed") return refused(joined.refusal);
-    if (joined.kind === "answer") return joined.answer;
-    const { session, socket, headers } = joined;
-    this.#places.set(id, places);
-    this.#sessions.set(id, session);
-    this.ctx.waitUntil(registration.opened(session.describe()));
-    headers.set("x-ws-session", id);
-    return new Response(null, { status: 101, webSocket: socket, headers });
   }
 }
 

@@ -5,10 +5,10 @@ import { admit } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
-import { DRAINED, EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
+import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { placesOf } from "../places.ts";
 import { refused } from "../refused.ts";
-import { createRegistration } from "../registration.ts";
+import type { RelayHost } from "../relay-host.ts";
 import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
 import { tapOnto } from "../session-tap.ts";
@@ -41,11 +41,10 @@ const MAX_TRIES = 6;
 const RETRY_MS = 5_000;
 
 /** Finds what an object remembers of its session, when it is first asked. */
-export function createCallbackRelay(ctx: DurableObjectState, env: Env): CallbackRelay {
+export function createCallbackRelay({ ctx, env, registration }: RelayHost): CallbackRelay {
   const id = ctx.id.toString();
   const post = createAskBackend(ctx.exports, id);
   const store = callbackStore(ctx.storage);
-  const registration = createRegistration(env, id, () => live && refuse(live, DRAINED));
   let live: LiveCallback | undefined;
 
   /** @param closing one that is not among the object's any more. */

@@ -2,7 +2,7 @@ import { dial, type Dialled, type Dialler, type DialProps } from "../dial.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { Opening, Refusal } from "../opening.ts";
 import type { Places } from "../places.ts";
-import { refused } from "../refused.ts";
+import { notOpened, refused } from "../refused.ts";
 import { SUPERSEDED, type ResumeRules } from "../resume/resume-rules.ts";
 import type { Attached, Refused } from "../resume/resume-session.ts";
 import { createResumeSession, NO_SUCH_SESSION, restoreResumeSession } from "../resume/session.ts";
@@ -143,7 +143,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     });
     if (dialled.kind !== "open") {
       await places.leave();
-      return dialled.kind === "failed" ? refused(dialled.refusal) : dialled.answer;
+      return notOpened(dialled);
     }
     asked = again;
     opened = opening;
