@@ -20,7 +20,7 @@ export const NO_CODE = 1005;
 export const LOST = 1006;
 
 /** A control frame has 125 bytes of payload, two of which are the code (RFC 6455 5.5). */
-const MAX_REASON_BYTES = 123;
+export const MAX_REASON_BYTES = 123;
 
 const encoder = new TextEncoder();
 

@@ -1,14 +1,18 @@
-import { readFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { WebSocketServer } from "ws";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { startGateway, type Gateway } from "../support/gateway.ts";
+import { startGateway, type Gateway, type GatewayOptions } from "../support/gateway.ts";
 import { shakeHands } from "../support/web-socket/client.ts";
 import { closed, listening } from "../support/web-socket-peers/peer.ts";
 
 const http = createServer();
 const server = new WebSocketServer({ server: http });
 const clients: Client[] = [];
+const state = mkdtempSync(join(tmpdir(), "sluice-sockets-"));
+let options: GatewayOptions;
 let gateway: Gateway;
 
 beforeAll(async () => {
@@ -20,7 +24,8 @@ beforeAll(async () => {
   const routes = ["chat", "news"].map((id) => ({ id, prefix: `/${id}`, target, webSocket: { mode: "bridge" } }));
   const splice = { id: "raw", prefix: "/raw", target, webSocket: { mode: "splice" } };
   const config = { routes: [...routes, splice], allowPrivateTargets: true };
-  gateway = await startGateway({ config, isolates: 2 });
+  options = { config, isolates: 2, state };
+  gateway = await startGateway(options);
 });
 
 afterEach(async () => {
@@ -33,6 +38,7 @@ afterEach(async () => {
 afterAll(async () => {
   await gateway.stop();
   await closed(http);
+  rmSync(state, { recursive: true, force: true });
 });
 
 interface Client {
@@ -221,11 +227,37 @@ describe("live sessions", () => {
     expect(last - began).toBeGreaterThan(400);
   });
 
-  it("are drained for good: their route takes no new ones, until it may again", async () => {
+  it("are drained for good: their route takes no new ones, after kill -9 neither, until it may again", async () => {
     const [leaving] = await open("news", 1);
     expect((await ask("POST", "/drain?route=news&spread=0&refuseNew=5m")).body).toMatchObject({ matched: 1, done: 1 });
     expect((await leaving?.over)?.close).toBe("1012 closed by an operator");
-    // Whoever comes before that is known where he comes is closed at once.
+    expect(await endsUntilRefused()).toEqual([]);
+    const told = JSON.stringify(await draining());
+    expect(JSON.parse(told)).toEqual({ news: { since: expect.any(Number), until: expect.any(Number) } });
+    const { port } = new URL(gateway.url);
+    await gateway.kill();
+    gateway = await startGateway({ ...options, port: Number(port) });
+    expect(JSON.stringify(await draining())).toBe(told);
+    expect(await endsUntilRefused()).toEqual([]);
+    const [staying] = await open("chat", 1);
+    expect((await ask("POST", "/drain?route=news&spread=0s&refuseNew=0s")).body).toEqual(NONE);
+    expect(await draining()).toEqual({});
+    // Isolates hear of it with their next report.
+    await until(async () => {
+      const knock = await shakeHands(gateway.url, { path: "/news" });
+      if (knock.kind === "open") knock.peer.destroy();
+      return knock.kind === "open";
+    });
+    expect(staying?.socket.readyState).toBe(WebSocket.OPEN);
+  });
+
+  async function draining(): Promise<unknown> {
+    const { body } = await ask("GET", "?summary=true");
+    return typeof body === "object" && body !== null && "draining" in body ? body.draining : "nothing";
+  }
+
+  /** Whoever comes before that is known where he comes is closed at once; returns those that were told anything else. */
+  async function endsUntilRefused(): Promise<readonly string[]> {
     const turnedAway: string[] = [];
     await until(async () => {
       const knock = await shakeHands(gateway.url, { path: "/news" });
@@ -236,16 +268,8 @@ describe("live sessions", () => {
       }
       return knock.kind !== "open";
     });
-    expect(turnedAway.filter((end) => end !== '{"code":1001,"reason":"draining","by":"fin"}')).toEqual([]);
-    await ask("POST", "/drain?route=news&spread=0&refuseNew=0");
-    // Isolates hear of it with their next report.
-    await open("chat", 1);
-    await until(async () => {
-      const knock = await shakeHands(gateway.url, { path: "/news" });
-      if (knock.kind === "open") knock.peer.destroy();
-      return knock.kind === "open";
-    });
-  });
+    return turnedAway.filter((end) => end !== '{"code":1001,"reason":"draining","by":"fin"}');
+  }
 });
 
 /** What operators get wrong, and what they are told. */
@@ -260,7 +284,7 @@ const MISTAKES: readonly [method: string, path: string, told: string][] = [
   ],
   ["GET", "/some?route=chat", 'query: got "route", wanted no parameters.'],
   ["DELETE", "/some?cod=4000", 'query: got "cod", wanted code, reason.'],
-  ["DELETE", `/some?reason=${"x".repeat(124)}`, "reason: got 124 characters, wanted at most 123 bytes."],
+  ["DELETE", `/some?reason=${"x".repeat(124)}`, "reason: got 124 bytes, wanted at most 123."],
   ["GET", "/some/tap?dir=in", 'query: got "dir", wanted direction, sample, bytes, redact.'],
   [
     "POST",
@@ -273,7 +297,11 @@ const MISTAKES: readonly [method: string, path: string, told: string][] = [
     "/drain?route=chat&state=held&refuseNew=1m",
     "refuseNew: wanted with route, and without any other filter: it is the route that takes no new ones.",
   ],
-  ["POST", "/drain?route=chat&refuseNew=soon", 'refuseNew: got "soon", wanted a duration such as 30s, at most 15m.'],
+  [
+    "POST",
+    "/drain?route=chat&refuseNew=soon",
+    'refuseNew: got "soon", wanted a duration such as 30s, at most 15m, or 0.',
+  ],
   ["POST", "/drain?all=true&code=4000", "code: a drain closes with 1012; POST /admin/sockets/close takes a code."],
 ];
 

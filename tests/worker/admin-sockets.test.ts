@@ -133,13 +133,14 @@ describe("one session", () => {
 
 describe("an order that cannot be carried out", () => {
   it.each([
-    ["DELETE", "/x?code=1006", "code: got 1006, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999."],
-    ["DELETE", "/x?code=abc", 'code: got "abc", wanted a whole number from 1000 to 4999.'],
-    ["DELETE", `/x?reason=${"x".repeat(124)}`, "reason: got 124 characters, wanted at most 123 bytes."],
+    ["DELETE", "/x?code=1006", 'code: got "1006", wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999.'],
+    ["DELETE", "/x?code=abc", 'code: got "abc", wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999.'],
+    ["DELETE", "/x?code=", 'code: got "", wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999.'],
+    ["DELETE", `/x?reason=${"%C3%BC".repeat(62)}`, "reason: got 124 bytes, wanted at most 123."],
     ["POST", "/close", "query: got no filter, wanted route, principal, address, state, mode or all=true."],
     ["POST", "/close?all=true&route=a", /^query: got all=true and a filter, wanted route/],
-    ["POST", "/close?all=yes", /^query: got no filter/],
-    ["POST", "/close?route=a&spread=16m", 'spread: got "16m", wanted a duration such as 30s, at most 15m.'],
+    ["POST", "/close?all=yes", 'all: got "yes", wanted true.'],
+    ["POST", "/close?route=a&spread=16m", 'spread: got "16m", wanted a duration such as 30s, at most 15m, or 0.'],
     ["POST", "/drain", /^query: got no filter/],
     ["POST", "/drain?route=a&code=1000", "code: a drain closes with 1012; POST /admin/sockets/close takes a code."],
     ["POST", "/broadcast", /^query: got no filter/],
@@ -152,6 +153,12 @@ describe("an order that cannot be carried out", () => {
     const { status, body } = await ask(method, `/admin/sockets${path}`);
     const told = typeof detail === "string" ? detail : expect.stringMatching(detail);
     expect([status, body]).toEqual([400, expect.objectContaining({ code: "invalid-request", detail: told })]);
+  });
+
+  it.each(["broadcast", "close", "drain"])("is refused as no POST, and not taken for a session: %s", async (order) => {
+    const { status, body } = await ask("GET", `/admin/sockets/${order}?route=${route}`);
+    const detail = "GET is not allowed here; allowed: POST.";
+    expect([status, body]).toEqual([405, expect.objectContaining({ detail })]);
   });
 
   it("is refused for a message that is too large, or no text", async () => {

@@ -119,6 +119,8 @@ const RESOURCES = [
 
 const TAP_OPTIONS = ["direction", "sample", "bytes", "redact"];
 const ENDING = ["all", "reason", "spread"];
+/** The name of an order is no session's: who has asked for it by GET has forgotten the method. */
+const SESSION = "/sockets/(?!(broadcast|close|drain)$):id";
 
 const resources = Router<Routable & IRequest, [AdminContext]>();
 resources
@@ -150,8 +152,8 @@ resources
   .post("/clients/:id/grant", (request, context) => grantTokens(idOf(request), context))
   .get("/config", (_request, context) => readConfig(context))
   .get("/sockets", takes(...FILTERS, "limit", "cursor", "summary"), (_request, context) => listSockets(context))
-  .get("/sockets/:id", takes(), (request, context) => readSocket(idOf(request), context))
-  .delete("/sockets/:id", takes("code", "reason"), (request, context) => closeSocket(idOf(request), context))
+  .get(SESSION, takes(), (request, context) => readSocket(idOf(request), context))
+  .delete(SESSION, takes("code", "reason"), (request, context) => closeSocket(idOf(request), context))
   .post("/sockets/:id/send", takes(), (request, context) => sendToSocket(idOf(request), context))
   .get("/sockets/:id/tap", takes(...TAP_OPTIONS), (request, context) => tapSocket(idOf(request), context))
   .post("/sockets/broadcast", takes(...FILTERS, "all"), (_request, context) => broadcast(context))

@@ -1,7 +1,7 @@
 import * as v from "valibot";
 import type { SessionFilter } from "../../../objects/socket-registry/registry-messages.ts";
 import { SESSION_MODES, SESSION_STATES } from "../../../objects/web-socket-relay/session-control.ts";
-import { fittingReason, isSendable } from "../../../objects/web-socket-relay/close-codes.ts";
+import { isSendable, MAX_REASON_BYTES } from "../../../objects/web-socket-relay/close-codes.ts";
 import { duration } from "../../../schemas/values/duration.ts";
 import { GatewayError } from "../../errors.ts";
 import type { AdminContext, Routable } from "../index.ts";
@@ -44,7 +44,7 @@ export function filterOf(query: URLSearchParams): SessionFilter {
 /** The same for an order, which has to name its sessions or say `all=true`: a filter that was forgotten must not be one for all. */
 export function orderFilterOf(query: URLSearchParams): SessionFilter {
   const isFiltered = FILTERS.some((name) => query.has(name));
-  if (isFiltered !== (query.get("all") === "true")) return filterOf(query);
+  if (isFiltered !== (oneOf("all", ["true"], query) !== null)) return filterOf(query);
   throw invalid(
     `query: got ${isFiltered ? "all=true and a filter" : "no filter"}, wanted ${FILTERS.join(", ")} or all=true`,
   );
@@ -52,11 +52,13 @@ export function orderFilterOf(query: URLSearchParams): SessionFilter {
 
 /** `code` and `reason` of a Close frame. @throws GatewayError `invalid-request` where they may not be sent. */
 export function closeOf(query: URLSearchParams, code: number): { readonly code: number; readonly reason: string } {
-  const asked = countOf("code", query, { least: 1_000, most: 4_999, otherwise: code });
-  if (!isSendable(asked)) throw invalid(`code: got ${asked}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
+  const text = query.get("code") ?? String(code);
+  const asked = /^\d{4}$/.test(text) ? Number(text) : 0;
+  if (!isSendable(asked))
+    throw invalid(`code: got ${JSON.stringify(text)}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
   const reason = query.get("reason") ?? "closed by an operator";
-  if (fittingReason(reason) !== reason)
-    throw invalid(`reason: got ${reason.length} characters, wanted at most 123 bytes`);
+  const { length } = new TextEncoder().encode(reason);
+  if (length > MAX_REASON_BYTES) throw invalid(`reason: got ${length} bytes, wanted at most ${MAX_REASON_BYTES}`);
   return { code: asked, reason };
 }
 
@@ -64,9 +66,9 @@ export function closeOf(query: URLSearchParams, code: number): { readonly code: 
 export function timeOf(name: "spread" | "refuseNew", query: URLSearchParams, otherwise: string): number {
   const text = query.get(name) ?? otherwise;
   if (text === "0") return 0;
-  const parsed = v.safeParse(duration(undefined, { max: MAX_SPREAD_MS }), text);
+  const parsed = v.safeParse(duration(undefined, { min: 0, max: MAX_SPREAD_MS }), text);
   if (parsed.success) return parsed.output;
-  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m`);
+  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m, or 0`);
 }
 
 /** A whole number of the query. @throws GatewayError `invalid-request`. */
