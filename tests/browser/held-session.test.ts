@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { browserStorm, CHROMIUM, startBrowser, type BrowserHarness } from "../support/web-socket/browser.ts";
+import { browserStorm, startBrowser, type BrowserHarness } from "../support/web-socket/browser.ts";
+import { CHROMIUM } from "../support/web-socket/client-site.ts";
 import { numbered } from "../support/web-socket/storm.ts";
 
 const TOTAL = 600;

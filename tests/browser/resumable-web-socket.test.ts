@@ -1,75 +1,36 @@
 import { existsSync } from "node:fs";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { chromium, type Browser, type Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import type * as Client from "../../clients/websocket/resumable-web-socket.ts";
+import type { ResumableOptions } from "../../clients/websocket/resumable-web-socket.ts";
 import { createRandom } from "../simulation/random.ts";
+import { CHROMIUM, startClientSite, type ClientSite } from "../support/web-socket/client-site.ts";
 import { ResumeRelay } from "../support/web-socket/resume-relay.ts";
 
 declare global {
-  /** What the page has loaded. */
-  var client: typeof Client;
-  var socket: Client.ResumableWebSocket;
-  var got: string[];
-  var told: string[];
+  /** In the page. */
   var tries: number;
 }
 
 /** What of a client's options can be handed to a page. */
-type Tuning = Pick<Client.ResumableOptions, "control" | "minDelayMs" | "maxDelayMs">;
+type Tuning = Pick<ResumableOptions, "control" | "minDelayMs" | "maxDelayMs">;
 
-/** Debian's, or another that is named. */
-const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 const TOTAL = 1_500;
 
-let browser: Browser;
-let site: Server;
+/** Of another origin than the relay. */
+let site: ClientSite;
 let page: Page;
 let relay: ResumeRelay;
 
-/** A page of another origin than the relay's, with the client as an application bundles it. */
-async function startSite(): Promise<Server> {
-  const entry = fileURLToPath(new URL("../../clients/websocket/resumable-web-socket.ts", import.meta.url));
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: "iife",
-    globalName: "client",
-    minify: true,
-  });
-  const script = outputFiles[0]?.text ?? "";
-  const server = createServer((request, response) => {
-    const isScript = request.url === "/client.js";
-    response.writeHead(200, { "content-type": isScript ? "text/javascript" : "text/html" });
-    response.end(isScript ? script : '<!doctype html><script src="/client.js"></script>');
-  });
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return server;
-}
-
 describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
   beforeAll(async () => {
-    [browser, site] = await Promise.all([
-      chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] }),
-      startSite(),
-    ]);
+    site = await startClientSite();
   });
 
-  afterAll(async () => {
-    await browser.close();
-    site.closeAllConnections();
-    await new Promise((resolve) => site.close(resolve));
-  });
+  afterAll(() => site?.stop());
 
   beforeEach(async () => {
     relay = await ResumeRelay.start();
-    page = await browser.newPage();
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on TCP has such an address
-    await page.goto(`http://127.0.0.1:${(site.address() as AddressInfo).port}/`);
+    page = await site.open();
   });
 
   afterEach(async () => {

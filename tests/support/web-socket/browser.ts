@@ -1,26 +1,15 @@
-import { createServer, type Server } from "node:http";
-import { fileURLToPath } from "node:url";
-import { build } from "esbuild";
-import { chromium, type Page } from "playwright-core";
-import type * as Client from "../../../clients/websocket/resumable-web-socket.ts";
+import type { Page } from "playwright-core";
 import { startGateway } from "../gateway.ts";
-import { closed, listening as listeningServer } from "../web-socket-peers/peer.ts";
+import { startClientSite } from "./client-site.ts";
 import { CutWire } from "./cut-wire.ts";
 import { WebSocketOrigin } from "./origin.ts";
 import { ANY_RATE } from "./proofs.ts";
 import { listening, type StormEnd } from "./storm.ts";
 
 declare global {
-  /** What the page has loaded. */
-  var client: typeof Client;
-  var socket: Client.ResumableWebSocket;
-  var got: string[];
-  var told: string[];
+  /** In the page. */
   var resumeMs: number[];
 }
-
-/** Debian's, or another that is named. */
-export const CHROMIUM = process.env["CHROMIUM_PATH"] ?? "/usr/bin/chromium";
 
 /** A page in Chromium, and a gateway to which its connections can be cut. */
 export interface BrowserHarness {
@@ -41,12 +30,8 @@ export interface BrowserStorm {
 
 /** Starts all of it. The route is `/live`, of mode `held`. */
 export async function startBrowser(): Promise<BrowserHarness> {
-  const [browser, site, origin] = await Promise.all([
-    chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] }),
-    startSite(),
-    WebSocketOrigin.start(),
-  ]);
-  const stops = [() => origin.stop(), () => closed(site.server), () => browser.close()];
+  const [site, origin] = await Promise.all([startClientSite(), WebSocketOrigin.start()]);
+  const stops = [() => origin.stop(), () => site.stop()];
   const stop = async () => {
     for (const end of stops.toReversed()) await end();
   };
@@ -56,39 +41,20 @@ export async function startBrowser(): Promise<BrowserHarness> {
         allowPrivateTargets: true,
         routes: [
           { id: "live", prefix: "/live", target: origin.url, webSocket: { mode: "held", ...ANY_RATE } },
-          { id: "page", prefix: "/page", target: `http://127.0.0.1:${site.port}` },
+          { id: "page", prefix: "/page", target: site.url },
         ],
       },
     });
     stops.push(() => gateway.kill());
     const wire = await CutWire.start(Number(new URL(gateway.url).port));
     stops.push(() => wire.stop());
-    const page = await browser.newPage();
-    await page.goto(`http://127.0.0.1:${wire.port}/page`);
+    const page = await site.open(`http://127.0.0.1:${wire.port}/page`);
     return { page, wire, origin, stop };
   } catch (error) {
     // A browser that nobody closes lives on.
     await stop();
     throw error;
   }
-}
-
-/** A page with the client as an application bundles it. */
-async function startSite(): Promise<{ readonly server: Server; readonly port: number }> {
-  const entry = fileURLToPath(new URL("../../../clients/websocket/resumable-web-socket.ts", import.meta.url));
-  const { outputFiles } = await build({
-    entryPoints: [entry],
-    bundle: true,
-    write: false,
-    format: "iife",
-    globalName: "client",
-    minify: true,
-  });
-  const server = createServer((_request, response) => {
-    response.writeHead(200, { "content-type": "text/html" });
-    response.end(`<!doctype html><script>${outputFiles[0]?.text ?? ""}</script>`);
-  });
-  return { server, port: await listeningServer(server) };
 }
 
 /** Sends numbered messages both ways through a session of the page, whose connection fails again as soon as it is back. */
