@@ -1,6 +1,6 @@
 /**
  * What sessions have done, by route and by name: `sessions.<mode>.<state>` (a gauge), `handshakes.<outcome>`, `messages.<in or out>` and of these
- * `.text` and `.binary`, `bytes` alike, `closes.<by>.<code>`, `sessionSeconds`, `resumes.<outcome>`, `replayed`, `upstreamReconnects.<outcome>`, `inFlightUnknown`,
+ * `.text` and `.binary`, `bytes` alike, `closes.<by>.<code>`, `sessionMs`, `resumes.<outcome>`, `replayed`, `upstreamReconnects.<outcome>`, `inFlightUnknown`,
  * `rateLimited`, `budgetClosed`; and the histograms `messageBytes.<in or out>.<bound>`, `relayMs.<bound>` and `sessionSeconds.<bound>`: how many were
  * at most that, and more than the bound before it. Bounds are powers of four, so histograms of any objects can be added.
  */

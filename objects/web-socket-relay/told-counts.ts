@@ -50,9 +50,9 @@ export function countHandshake(route: string, outcome: string): void {
 export function countEnd(session: SessionDescription, { by, code, why }: SessionEnd): void {
   const { route, openedAt } = session;
   count(pending, route, `closes.${by}.${code ?? "none"}`);
-  const seconds = (Date.now() - openedAt) / 1_000;
-  count(pending, route, "sessionSeconds", seconds);
-  count(pending, route, `sessionSeconds.${4 ** bucketOf(Math.ceil(seconds))}`);
+  const ms = Date.now() - openedAt;
+  count(pending, route, "sessionMs", ms);
+  count(pending, route, `sessionSeconds.${4 ** bucketOf(Math.ceil(ms / 1_000))}`);
   if (why !== undefined) count(pending, route, why);
   countPassed(pending, session);
 }

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import type { SessionDescription } from "../../objects/web-socket-relay/session-control.ts";
+import { countEnd } from "../../objects/web-socket-relay/told-counts.ts";
 import { parseConfig } from "../../schemas/index.ts";
 import { admin } from "../../worker/admin/index.ts";
 import { compileConfig } from "../../worker/config/compile.ts";
@@ -115,6 +116,20 @@ describe("the list of sessions", () => {
 function isPage(body: unknown): body is { sessions: unknown[]; next: string | null } {
   return typeof body === "object" && body !== null && "sessions" in body && "next" in body;
 }
+
+describe("the summary", () => {
+  it("adds the times of sessions without the noise of fractions", async () => {
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockReturnValue(now);
+    for (const lastedMs of [100, 200]) {
+      countEnd(description("ended", { route, openedAt: now - lastedMs }), { by: "client", code: 1000 });
+    }
+    await live(1);
+    const { body } = await ask("GET", "/admin/sockets?summary=true");
+    expect(body).toMatchObject({ routes: { [route]: { sessionSeconds: 0.3, "sessionSeconds.1": 2 } } });
+    expect(JSON.stringify(body)).not.toContain("sessionMs");
+  });
+});
 
 describe("one session", () => {
   it.each([

@@ -44,8 +44,16 @@ async function summarize(env: Env): Promise<Response> {
   const parts = await askShards<SessionSummary>(env, (shard) => shard.summary());
   const all: SocketCounts = new Map();
   for (const { counts } of parts) addCounts(all, counts);
-  const routes = [...all].map(([route, names]) => [route, Object.fromEntries(names)] as const);
-  return json({ since: Math.max(...parts.map(({ since }) => since)), routes: Object.fromEntries(routes) });
+  const routes = [...all].map(([route, names]) => [route, Object.fromEntries([...names].map(inSeconds))] as const);
+  return json({
+    since: Math.max(...parts.map(({ since }) => since)),
+    routes: Object.fromEntries(routes),
+  });
+}
+
+/** Whole until here, as sums of fractions have noise. */
+function inSeconds([name, many]: readonly [string, number]): readonly [string, number] {
+  return name === "sessionMs" ? ["sessionSeconds", many / 1_000] : [name, many];
 }
 
 /** GET /admin/sockets/{id}: one session as its relay knows it now. */
