@@ -2,6 +2,7 @@ import type { ConfigWarning } from "../config-types.ts";
 import type { Path } from "../document/path.ts";
 import { warning } from "../document/warning.ts";
 import { isOn } from "../policies/policy.ts";
+import { formatMs } from "../values/duration.ts";
 import { DEFAULT_WEB_SOCKET, type WebSocketInput } from "../policies/web-socket.ts";
 
 /** Where WebSockets are written: the top level, or a route. */
@@ -19,7 +20,8 @@ export function webSocketWarnings(path: Path, { webSocket, methods }: Level): re
       ? [warning(at, "no handshake comes here: GET is not among the route's methods")]
       : [];
   if (webSocket === true) return ofMethods;
-  const { callback, sessionsPerPrincipal } = webSocket;
+  const { callback, sessionsPerPrincipal, idle, maxLifetime, held } = webSocket;
+  const again = held?.upstreamReconnect;
   const hasPrincipals = sessionsPerPrincipal === undefined || sessionsPerPrincipal === false;
   return [
     ...ofMethods,
@@ -27,6 +29,12 @@ export function webSocketWarnings(path: Path, { webSocket, methods }: Level): re
     ...(callback?.pong !== undefined && callback.ping === undefined
       ? [warning([...at, "callback", "pong"], 'nothing is answered: there is no "ping"')]
       : []),
+    ...(typeof again === "object" && (again.skipAnswers ?? 0) > 0 && (again.replayFirst ?? 0) === 0
+      ? [warning([...at, "held", "upstreamReconnect", "skipAnswers"], 'nothing is skipped: there is no "replayFirst"')]
+      : []),
+    ...slipWarning([...at, "idle"], idle),
+    ...slipWarning([...at, "maxLifetime"], maxLifetime),
+    ...slipWarning([...at, "held", "hold"], held?.hold),
     ...(hasPrincipals
       ? []
       : [
@@ -36,6 +44,13 @@ export function webSocketWarnings(path: Path, { webSocket, methods }: Level): re
           ),
         ]),
   ];
+}
+
+/** Seconds that were written as a number end every session at once. */
+function slipWarning(path: Path, ms: number | undefined): readonly ConfigWarning[] {
+  if (ms === undefined || ms >= 1_000) return [];
+  const message = `is ${formatMs(ms)}, hardly what was meant: a number counts milliseconds, and seconds are written "${ms}s"`;
+  return [warning(path, message)];
 }
 
 function burstWarnings(

@@ -56,7 +56,7 @@ const reconnect = section(
       meaning: "Messages of the client that wait meanwhile; with more the session is closed with 1013.",
       standard: `\`${queue.messages}\``,
     },
-    queueBytes: { meaning: "The same in bytes.", standard: '`"256KiB"`' },
+    queueBytes: { meaning: "The same in bytes, at most 32 MiB.", standard: '`"256KiB"`' },
     replayFirst: {
       meaning:
         "So many of the client's first messages are said again to the new connection, at most 8: `1` for graphql-ws, MQTT and STOMP, which begin with who they are.",

@@ -68,7 +68,7 @@ const webSocket = section(
     fromUpstream: { meaning: "What the origin may send. Bridges.", standard: "its defaults" },
     maxBuffered: {
       meaning:
-        "Bytes that wait, each way, while `bytesPerSecond` is used up; with more the session is closed with 1013. Bridges.",
+        "Bytes that wait, each way, while `bytesPerSecond` is used up; with more the session is closed with 1013. At most 32 MiB. Bridges.",
       standard: '`"1MiB"`',
     },
     sessionsPerPrincipal: {

@@ -1,6 +1,6 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
-import { byteSize } from "../values/byte-size.ts";
+import { byteSize, inMemory } from "../values/byte-size.ts";
 import { duration, formatMs } from "../values/duration.ts";
 import { flag, integer, listOf } from "../values/primitives.ts";
 import type { HeldSettings, ReconnectSettings } from "../web-socket-types.ts";
@@ -33,12 +33,17 @@ export const DEFAULT_RECONNECT: ReconnectSettings = {
 
 const RECONNECT = {
   enabled: v.optional(flag),
-  on: v.optional(listOf(integer(1000, 4999), "an array of close codes; 1006 is none")),
+  on: v.optional(
+    listOf(
+      integer(1000, 4999),
+      "an array of close codes, in which 1006 stands for a connection that was lost without any",
+    ),
+  ),
   minDelay: v.optional(duration("ms", { min: 1, max: 60_000 })),
   maxDelay: v.optional(duration("ms", { min: 1, max: 60_000 })),
   giveUp: v.optional(duration("ms", { max: MAX_HOLD })),
   queueMessages: v.optional(integer(0, 10_000)),
-  queueBytes: v.optional(byteSize(0)),
+  queueBytes: v.optional(inMemory),
   replayFirst: v.optional(integer(0, 8)),
   skipAnswers: v.optional(integer(0, 8)),
 };
@@ -58,11 +63,10 @@ export const UpstreamReconnectSchema = v.pipe(
   ),
 );
 
-/** What is easily written a level too high. */
+/** What is easily written a level too high, or two. */
+export const RECONNECT_FIELDS = Object.keys(RECONNECT).filter((field) => field !== "enabled");
 const ELSEWHERE = Object.fromEntries(
-  Object.keys(RECONNECT)
-    .filter((field) => field !== "enabled")
-    .map((field) => [field, 'a known key: this one stands in "upstreamReconnect"']),
+  RECONNECT_FIELDS.map((field) => [field, 'a known key: this one stands in "upstreamReconnect"']),
 );
 
 /** Sessions that outlive the connection of their client. */

@@ -1,10 +1,10 @@
 import * as v from "valibot";
 import { closedObject } from "../document/closed-object.ts";
-import { byteSize } from "../values/byte-size.ts";
+import { byteSize, inMemory } from "../values/byte-size.ts";
 import { duration } from "../values/duration.ts";
 import { flag, integer, listOf, oneOf } from "../values/primitives.ts";
 import type { CallbackSettings, MessageLimits, SharedSettings, WebSocketSettings } from "../web-socket-types.ts";
-import { HeldSchema, resolveHeld } from "./held-socket.ts";
+import { HeldSchema, RECONNECT_FIELDS, resolveHeld } from "./held-socket.ts";
 import { isOn, removable, SECTION, switchable } from "./policy.ts";
 import { limitKeys } from "./rate-limit/limit-key.ts";
 import { RateLimitSchema } from "./rate-limit/rate-limit.ts";
@@ -63,7 +63,7 @@ const count = v.union([v.literal(false, COUNT_OR_FALSE), integer(1, undefined, C
 
 /** Each session is a lease at the owner of its client, and an owner keeps 256 of them. */
 const MOST_SESSIONS = 250;
-const SESSIONS = `a whole number from 1 to ${MOST_SESSIONS}, or false for any number`;
+const SESSIONS = `a whole number from 1 to ${MOST_SESSIONS}, which is what an owner can count, or false for any number`;
 const sessions = v.union([v.literal(false, SESSIONS), integer(1, MOST_SESSIONS, SESSIONS)], SESSIONS);
 
 const MESSAGE_LIMITS = {
@@ -85,7 +85,7 @@ const MESSAGE_LIMITS = {
 export const MessageLimitsSchema = closedObject(MESSAGE_LIMITS);
 
 const ORIGIN =
-  '"*", "same-host", or an origin as browsers send it: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
+  '"*", "same-host", or an origin as browsers send it, without a path: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
 /** Applications in a browser's clothes have schemes of their own; `ws` is none that a page comes from. */
 const origin = v.pipe(
   v.string(ORIGIN),
@@ -143,15 +143,20 @@ export const CallbackSchema = closedObject(CALLBACK, { wanted: SECTION });
 /** Modes that have a section of their own. */
 const SECTIONS = ["held", "shared", "callback"] as const;
 
-/** What is easily written a level too high. */
-const ELSEWHERE = Object.fromEntries(
-  Object.entries({
+const COUNTED = 'a known key: see "sessionsPerAddress" and "sessionsPerRoute"';
+
+/** What is easily written a level too high, or has another name elsewhere. */
+const ELSEWHERE = Object.fromEntries([
+  ["maxConnections", COUNTED],
+  ["maxSessions", COUNTED],
+  ...Object.entries({
+    '"upstreamReconnect" of "held"': RECONNECT_FIELDS,
     '"fromClient" or "fromUpstream"': Object.keys(MESSAGE_LIMITS),
     '"held"': ["hold", "ringMessages", "ringBytes", "resumeOn1001", "durable", "upstreamReconnect"],
     '"shared"': Object.keys(SHARED),
     '"callback"': Object.keys(CALLBACK),
   }).flatMap(([section, fields]) => fields.map((field) => [field, `a known key: this one stands in ${section}`])),
-);
+]);
 
 /** WebSockets of a route. */
 export const WebSocketSchema = v.pipe(
@@ -174,7 +179,7 @@ export const WebSocketSchema = v.pipe(
       drainTime: v.optional(duration("ms", { max: 900_000 })),
       fromClient: v.optional(MessageLimitsSchema),
       fromUpstream: v.optional(MessageLimitsSchema),
-      maxBuffered: v.optional(byteSize(0)),
+      maxBuffered: v.optional(inMemory),
       sessionsPerPrincipal: v.optional(sessions),
       sessionsPerAddress: v.optional(sessions),
       sessionsPerRoute: v.optional(sessions),

@@ -30,6 +30,9 @@ export function byteSize(min: number) {
   );
 }
 
+/** Bytes that wait in the memory of an object, which has 128 MiB together with others. */
+export const inMemory = v.pipe(byteSize(0), v.maxValue(32 * 2 ** 20, "at most 32 MiB: it waits in memory"));
+
 function readBytes(text: string): number {
   const [, amount, unit] = /^([\d.]+)([A-Za-z]+)$/.exec(text) ?? [];
   return Math.round(Number(amount) * (UNITS[unit ?? ""] ?? Number.NaN));

@@ -4,7 +4,7 @@ import { parseConfig, parseConfigText, type WebSocketSettings } from "../../../s
 import { DEFAULT_WEB_SOCKET } from "../../../schemas/policies/web-socket.ts";
 
 const ORIGIN =
-  '"*", "same-host", or an origin as browsers send it: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
+  '"*", "same-host", or an origin as browsers send it, without a path: "https://app.example.com", "https://*.example.com", "capacitor://localhost"';
 
 function parse(webSocket: unknown, document: object = {}) {
   return parseConfig({
@@ -225,7 +225,24 @@ const REFUSED: readonly [webSocket: unknown, path: string, wanted: string][] = [
     'at most 32 MiB, which is what the runtime takes; mode "splice" has no limit',
   ],
   [{ maxMessage: "1KiB" }, "maxMessage", 'a known key: this one stands in "fromClient" or "fromUpstream"'],
-  [{ sessionsPerRoute: 251 }, "sessionsPerRoute", "a whole number from 1 to 250, or false for any number"],
+  [
+    { sessionsPerRoute: 251 },
+    "sessionsPerRoute",
+    "a whole number from 1 to 250, which is what an owner can count, or false for any number",
+  ],
+  [{ maxConnections: 5 }, "maxConnections", 'a known key: see "sessionsPerAddress" and "sessionsPerRoute"'],
+  [{ replayFirst: 1 }, "replayFirst", 'a known key: this one stands in "upstreamReconnect" of "held"'],
+  [
+    { held: { upstreamReconnect: { on: [] } } },
+    "held.upstreamReconnect.on",
+    "an array of close codes, in which 1006 stands for a connection that was lost without any, at least one",
+  ],
+  [{ maxBuffered: "33MiB" }, "maxBuffered", "at most 32 MiB: it waits in memory"],
+  [
+    { held: { upstreamReconnect: { queueBytes: "1GiB" } } },
+    "held.upstreamReconnect.queueBytes",
+    "at most 32 MiB: it waits in memory",
+  ],
   [
     { fromClient: { messagesPerSecond: 0 } },
     "fromClient.messagesPerSecond",
@@ -271,11 +288,26 @@ it.each([
   ],
   [{ callback: { pong: "here" } }, ".callback.pong", 'nothing is answered: there is no "ping"'],
   [
+    { held: { upstreamReconnect: { skipAnswers: 2 } } },
+    ".held.upstreamReconnect.skipAnswers",
+    'nothing is skipped: there is no "replayFirst"',
+  ],
+  [
+    { idle: 600 },
+    ".idle",
+    'is 600ms, hardly what was meant: a number counts milliseconds, and seconds are written "600s"',
+  ],
+  [
+    { held: { hold: 30 } },
+    ".held.hold",
+    'is 30ms, hardly what was meant: a number counts milliseconds, and seconds are written "30s"',
+  ],
+  [
     { sessionsPerPrincipal: 5 },
     ".sessionsPerPrincipal",
     "nothing identifies clients yet: until authentication acts, nobody is counted",
   ],
-])("warns of %j, which has no effect", (webSocket, path, message) => {
+])("warns of %j, which has no effect, or hardly the one that was meant", (webSocket, path, message) => {
   const parsed = parse(webSocket);
   expect(parsed.ok ? parsed.warnings : parsed.problems).toEqual([{ path: `routes[0].webSocket${path}`, message }]);
 });
