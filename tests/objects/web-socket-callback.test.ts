@@ -1,8 +1,8 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { OPENING, toField, type Opening } from "../../objects/web-socket-relay/opening.ts";
-import { activeConfig } from "../../worker/config/active.ts";
+import type { Opening } from "../../objects/web-socket-relay/opening.ts";
+import { handshake, serveChat } from "./opening.ts";
 
 interface Event {
   readonly name: string | null;
@@ -15,14 +15,7 @@ interface Event {
 let events: Event[] = [];
 let answer: (event: Event) => Response = () => new Response(null, { status: 204 });
 
-beforeAll(async () => {
-  const config = {
-    allowPrivateTargets: true,
-    routes: [{ id: "chat", prefix: "/", target: "http://127.0.0.1:9", webSocket: { callback: {} } }],
-  };
-  const given = { ...env, SLUICE_CONFIG: JSON.stringify(config), SLUICE_CONFIG_VERSION: "1" };
-  await activeConfig(given, { waitUntil: () => {} });
-});
+beforeAll(() => serveChat({ callback: {} }));
 
 beforeEach(() => {
   // A day ahead, so that the runtime's own clock, which alarms go by, reaches none of the times that objects set.
@@ -46,41 +39,14 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const LIMITS = {
-  maxMessage: 1_000,
-  messagesPerSecond: null,
-  messageBurst: 0,
-  bytesPerSecond: null,
-  byteBurst: 0,
-  maxBuffered: 1_000,
-};
-
 type Owner = Awaited<ReturnType<typeof open>>["owner"];
 
 async function open(places: Opening["places"] = [], validUntil: number | null = null) {
   const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId(), { retry: { maxRetries: 0 } });
   const id = owner.id.toString();
-  const opening: Opening = {
-    v: 1,
-    mode: "callback",
-    session: id,
-    route: "chat",
-    configVersion: 1,
-    requestId: "r",
-    client: { address: "192.0.2.1", forwardedFor: "192.0.2.1" },
-    principal: null,
-    validUntil,
-    handshakeMs: 5_000,
-    idleMs: 60_000,
-    maxLifetimeMs: 3_600_000,
-    closeMs: 500,
-    fromClient: LIMITS,
-    fromUpstream: LIMITS,
-    callback: { batch: 1, onFailure: "close", ping: null, pong: "pong" },
-    places,
-  };
-  const headers = { upgrade: "websocket", [OPENING]: toField(opening) };
-  const response = await owner.fetch("http://gateway.test/room", { headers });
+  const callback = { batch: 1, onFailure: "close", ping: null, pong: "pong" } as const;
+  const terms = { mode: "callback", session: id, idleMs: 60_000, callback, places, validUntil } as const;
+  const response = await owner.fetch(handshake(terms));
   const socket = response.webSocket;
   if (socket === null) throw new Error(`no session: ${response.status}`);
   const heard: unknown[] = [];
