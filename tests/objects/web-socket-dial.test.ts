@@ -1,10 +1,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { OPENING, REFUSAL, toField, type Opening } from "../../objects/web-socket-relay/opening.ts";
+import { REFUSAL, type Opening } from "../../objects/web-socket-relay/opening.ts";
 import { parseConfig } from "../../schemas/index.ts";
 import { activeConfig } from "../../worker/config/active.ts";
 import { routeMark } from "../../worker/web-socket/route-mark.ts";
+import { handshake } from "./opening.ts";
 
 const { SLUICE_CONFIG: _text, SLUICE_CONFIG_VERSION: _version, ...kv } = env;
 let clock = Date.now();
@@ -44,39 +45,6 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-const LIMITS = {
-  maxMessage: 1_000,
-  messagesPerSecond: null,
-  messageBurst: 0,
-  bytesPerSecond: null,
-  byteBurst: 0,
-  maxBuffered: 0,
-};
-
-const OPENED: Opening = {
-  v: 1,
-  mode: "bridge",
-  session: "one",
-  route: "chat",
-  configVersion: 1,
-  requestId: "r",
-  client: { address: "192.0.2.1", forwardedFor: "192.0.2.1" },
-  principal: null,
-  validUntil: null,
-  handshakeMs: 1_000,
-  idleMs: 60_000,
-  maxLifetimeMs: 60_000,
-  closeMs: 1_000,
-  fromClient: LIMITS,
-  fromUpstream: LIMITS,
-  places: [],
-};
-
-function handshake(changes: Partial<Opening> = {}): Request {
-  const headers = { upgrade: "websocket", [OPENING]: toField({ ...OPENED, ...changes }) };
-  return new Request("http://gateway.test/x", { headers });
-}
-
 /** Makes origins take every session. @param ends gets the codes with which these end. */
 function takeAll(ends: Promise<number>[] = []): void {
   vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
@@ -111,10 +79,12 @@ it("ends a session that was let in by a new configuration and dialled by an old 
   const client = answer.webSocket;
   if (client === null) throw new Error("no socket");
   client.accept();
-  const ended = new Promise((resolve) => client.addEventListener("close", ({ code }) => resolve(code)));
+  const ended = new Promise((resolve) =>
+    client.addEventListener("close", ({ code, reason }) => resolve([code, reason])),
+  );
   await configure(4);
   await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(10_000));
-  expect(await ended).toBe(1012);
+  expect(await ended).toEqual([1012, "route changed"]);
 });
 
 it.each(["bridge", "splice"] as const)("ends a %s whose client left in the moment of the answer", async (mode) => {
