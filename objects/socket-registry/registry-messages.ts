@@ -80,6 +80,8 @@ export interface SessionSummary {
   /** Since when, in ms since the epoch: when this shard began, or began again. */
   readonly since: number;
   readonly counts: SocketCounts;
+  /** Absent: none is. */
+  readonly drained?: DrainedRoutes;
 }
 
 /** Gives all sessions of a shard that match an order. */
@@ -96,7 +98,7 @@ export interface OrderMessage {
         readonly reason: string;
         /** Spread evenly over so many ms; 0: all at once. */
         readonly spreadMs: number;
-        /** For so long the route takes no new sessions; the filter names it, and nothing else. Absent: as before; 0: at once again. */
+        /** For so long the route takes no new sessions; the filter names it, and nothing else. Absent: as before; 0: at once again, and nobody is closed. */
         readonly refuseNewMs?: number;
       };
 }

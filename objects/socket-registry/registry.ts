@@ -1,5 +1,4 @@
 import type {
-  DrainedRoutes,
   ListMessage,
   ReportMessage,
   SessionCursor,
@@ -21,10 +20,6 @@ export interface Registry {
   find(id: string, now: number): SessionEntry | undefined;
   /** Of the sessions that are listed, and of those that were. */
   summary(now: number): SessionSummary;
-  /** Lets a route have no new sessions until then. */
-  drain(route: string, since: number, until: number): void;
-  /** Undefined: there are none. */
-  drained(now: number): DrainedRoutes | undefined;
   /** Forgets whoever was not told of for a lease. */
   sweep(now: number): void;
   readonly size: number;
@@ -43,7 +38,6 @@ export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
   /** Those that found no room, until their leases would be over. */
   const turnedAway = new Map<string, number>();
   const counts: SocketCounts = new Map();
-  const drained = new Map<string, { readonly since: number; readonly until: number }>();
 
   /** No lease ends before. */
   let firstEnd = Infinity;
@@ -110,13 +104,6 @@ export function createRegistry(maxEntries = MAX_ENTRIES, since = 0): Registry {
         countPassed(all, entry);
       }
       return { v: 1, since, counts: all };
-    },
-    drain(route, at, until) {
-      drained.set(route, { since: at, until });
-    },
-    drained(now) {
-      for (const [route, { until }] of drained) if (until <= now) drained.delete(route);
-      return drained.size === 0 ? undefined : drained;
     },
     sweep,
     get size() {

@@ -1,6 +1,7 @@
 import { DurableObject } from "cloudflare:workers";
 import { relayAt } from "../web-socket-relay/relay-stub.ts";
 import { giveOrder, partOf } from "./give-order.ts";
+import { openDrainOrders, type DrainOrders } from "./drain-orders.ts";
 import { createRegistry, LEASE_MS } from "./registry.ts";
 import {
   listProblem,
@@ -23,14 +24,21 @@ const COUNTS_MS = 900_000;
 const RELAYS_MS = 5_000;
 
 /**
- * One shard of the list of live WebSocket sessions, for operators. It stores nothing: no session outlives the object that
- * holds it for long, and those objects tell of theirs again and again.
+ * One shard of the list of live WebSocket sessions, for operators. It stores none: no session outlives the object that
+ * holds it for long, and those objects tell of theirs again and again. What is stored is which routes take no new ones.
  */
 export class SocketRegistry extends DurableObject<Env> {
   readonly #registry = createRegistry(undefined, Date.now());
+  readonly #drains: DrainOrders;
   #toldAt = 0;
-  /** While anybody is listed it keeps the object in memory, which would forget all of them else. */
+  /** While anybody is listed it keeps the object in memory, which would forget all of them else; and while an order may run out. */
   #timer: ReturnType<typeof setTimeout> | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    super(ctx, env);
+    this.#drains = openDrainOrders(ctx.storage);
+    this.#tidy();
+  }
 
   /** Takes in what a relay object tells of its sessions. Throws a TypeError on a malformed message. */
   report(message: ReportMessage): ReportReply {
@@ -38,7 +46,7 @@ export class SocketRegistry extends DurableObject<Env> {
     this.#toldAt = Date.now();
     this.#registry.report(message, this.#toldAt);
     this.#stay();
-    const drained = this.#registry.drained(this.#toldAt);
+    const drained = this.#drains.routes;
     return { v: 1, ...(drained !== undefined && { drained }) };
   }
 
@@ -53,9 +61,12 @@ export class SocketRegistry extends DurableObject<Env> {
     return this.#registry.find(id, Date.now()) ?? null;
   }
 
-  /** What was counted here since this object began. */
+  /** What was counted here since this object began, and which routes take no new sessions. */
   summary(): SessionSummary {
-    return this.#registry.summary(Date.now());
+    const now = Date.now();
+    this.#drains.sweep(now);
+    const drained = this.#drains.routes;
+    return { ...this.#registry.summary(now), ...(drained !== undefined && { drained }) };
   }
 
   /** Gives an order to the sessions that match, or to as many as one invocation can. Throws a TypeError on a malformed message. */
@@ -63,13 +74,13 @@ export class SocketRegistry extends DurableObject<Env> {
     insist("give the order", orderProblem(message));
     const now = Date.now();
     const { filter, order: what, rest } = message;
-    if (rest === undefined && what.kind === "close" && what.refuseNewMs !== undefined && filter.route !== null) {
-      this.#registry.drain(filter.route, now, now + what.refuseNewMs);
-      // It is not to be forgotten with the last session.
-      this.#toldAt = now;
+    const refuseNewMs = what.kind === "close" ? what.refuseNewMs : undefined;
+    if (rest === undefined && refuseNewMs !== undefined && filter.route !== null) {
+      this.#drains.give(filter.route, now, refuseNewMs);
       this.#stay();
     }
-    const part = partOf(this.#registry.matching(filter, now), rest, now);
+    // Who takes that back wants nobody to leave.
+    const part = partOf(refuseNewMs === 0 ? [] : this.#registry.matching(filter, now), rest, now);
     const { promise: late, reject } = Promise.withResolvers<never>();
     const timer = setTimeout(() => reject(new Error("late")), RELAYS_MS);
     try {
@@ -79,13 +90,19 @@ export class SocketRegistry extends DurableObject<Env> {
     }
   }
 
+  #tidy(): void {
+    const now = Date.now();
+    this.#registry.sweep(now);
+    this.#drains.sweep(now);
+    this.#stay();
+  }
+
   #stay(): void {
     const isQuiet = this.#registry.size === 0 && Date.now() - this.#toldAt > COUNTS_MS;
-    if (this.#timer !== null || isQuiet) return;
+    if (this.#timer !== null || (isQuiet && this.#drains.routes === undefined)) return;
     this.#timer = setTimeout(() => {
       this.#timer = null;
-      this.#registry.sweep(Date.now());
-      this.#stay();
+      this.#tidy();
     }, LEASE_MS);
   }
 }

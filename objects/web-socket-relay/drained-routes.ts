@@ -10,6 +10,6 @@ export function noteDrained(routes: DrainedRoutes | undefined): void {
 
 /** Until when a route takes no session that is opened then; undefined: it does. */
 export function drainedUntil(route: string, openedAt: number): number | undefined {
-  const { since, until } = drained.get(route) ?? { since: 0, until: 0 };
-  return openedAt >= since && openedAt < until ? until : undefined;
+  const order = drained.get(route);
+  return order !== undefined && openedAt >= order.since && openedAt < order.until ? order.until : undefined;
 }

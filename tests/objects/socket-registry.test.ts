@@ -2,7 +2,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { addresses } from "../../objects/address.ts";
-import type { SessionFilter } from "../../objects/socket-registry/registry-messages.ts";
+import type { OrderMessage, SessionFilter } from "../../objects/socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../../objects/socket-registry/registry-shards.ts";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import { countHandshake } from "../../objects/web-socket-relay/told-counts.ts";
@@ -35,6 +35,25 @@ async function listedAnywhere(route: string): Promise<string[]> {
   return ids.sort();
 }
 
+/** A timer of an object that is evicted never fires; what stands for them here does not know. */
+async function restart(shard: Shard): Promise<void> {
+  await evictDurableObject(shard);
+  vi.clearAllTimers();
+}
+
+/** Not even a table. */
+async function storesNothing(shard: Shard): Promise<void> {
+  await runInDurableObject(shard, (_object, { storage }) => {
+    expect(storage.sql.exec("SELECT name FROM sqlite_master").toArray()).toEqual([]);
+  });
+}
+
+/** A drain that lets a route have no new sessions for so long; 0: it has them again. */
+function refuseNew(route: string, refuseNewMs: number): OrderMessage {
+  const order = { kind: "close", code: 1012, reason: "", spreadMs: 0, refuseNewMs } as const;
+  return { v: 1, filter: { ...ANY, route }, order };
+}
+
 beforeEach(() => {
   // A real one that is pending would keep an object from its eviction.
   vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
@@ -49,19 +68,14 @@ describe("a shard of the registry", () => {
     const shard = newShard();
     await shard.report({ v: 1, object: objectId("a"), sessions: [description("a")], closed: [] });
     expect(await listed(shard)).toEqual(["a"]);
-    await runInDurableObject(shard, async (_object, { storage }) => {
-      expect((await storage.list()).size).toBe(0);
-      expect(
-        storage.sql.exec("SELECT name FROM sqlite_master WHERE name NOT LIKE '\\_cf%' ESCAPE '\\'").toArray(),
-      ).toEqual([]);
-    });
+    await storesNothing(shard);
   });
 
   it("knows nobody after a restart, until they are told of again", async () => {
     const shard = newShard();
     const message = { v: 1, object: objectId("a"), sessions: [description("a")], closed: [] } as const;
     await shard.report(message);
-    await evictDurableObject(shard);
+    await restart(shard);
     expect([await listed(shard), await shard.find("a")]).toEqual([[], null]);
     await shard.report(message);
     expect(await shard.find("a")).toEqual({ ...description("a"), object: objectId("a") });
@@ -77,6 +91,60 @@ describe("a shard of the registry", () => {
       expect(object.summary().counts.get(description("a").route)?.get("closes.unseen.none")).toBe(1);
       vi.advanceTimersByTime(900_000);
       expect(vi.getTimerCount()).toBe(0);
+    });
+  });
+
+  it("stores which routes take no new ones, so that a restart forgets none, and nothing once that is over", async () => {
+    const shard = newShard();
+    const since = Date.now();
+    await shard.order(refuseNew("chat", 60_000));
+    await shard.order(refuseNew("news", 300_000));
+    const [chat, news] = [
+      { since, until: since + 60_000 },
+      { since, until: since + 300_000 },
+    ];
+    await restart(shard);
+    const report = { v: 1, object: objectId("a"), sessions: [], closed: [] } as const;
+    expect(await shard.report(report)).toEqual({ v: 1, drained: new Map(Object.entries({ chat, news })) });
+    await runInDurableObject(shard, (object, { storage }) => {
+      // Nothing but the orders keeps it in memory.
+      vi.advanceTimersByTime(60_000);
+      expect(object.summary().drained).toEqual(new Map([["news", news]]));
+      expect(storage.kv.get("drained")).toEqual(new Map([["news", news]]));
+    });
+    await restart(shard);
+    vi.setSystemTime(since + 300_000);
+    expect(await shard.report(report)).toEqual({ v: 1 });
+    await runInDurableObject(shard, async (_object, { storage }) => {
+      expect((await storage.list()).size).toBe(0);
+    });
+  });
+
+  it("lets a route have new ones again when it is told so, after a restart too, and closes nobody for it", async () => {
+    const shard = newShard();
+    await shard.report({ v: 1, object: objectId("a"), sessions: [description("a")], closed: [] });
+    await shard.order(refuseNew("chat", 0));
+    await storesNothing(shard);
+    await shard.order(refuseNew("chat", 60_000));
+    await restart(shard);
+    const report = { v: 1, object: objectId("a"), sessions: [description("a")], closed: [] } as const;
+    expect((await shard.report(report)).drained?.size).toBe(1);
+    expect((await shard.order(refuseNew("chat", 0))).matched).toBe(0);
+    await restart(shard);
+    expect(await shard.report(report)).toEqual({ v: 1 });
+    expect((await shard.summary()).drained).toBeUndefined();
+  });
+
+  it("has room for so many routes that take no new ones, and says when there is none", async () => {
+    await runInDurableObject(newShard(), async (object, { storage }) => {
+      for (let index = 0; index < 1_000; index += 1) await object.order(refuseNew(`r${index}`, 60_000));
+      await expect(object.order(refuseNew("one more", 60_000))).rejects.toThrow(
+        "cannot give the order: 1000 routes take no new sessions already; take one back",
+      );
+      await object.order(refuseNew("r7", 120_000));
+      await object.order(refuseNew("r8", 0));
+      await object.order(refuseNew("one more", 60_000));
+      expect(storage.kv.get<ReadonlyMap<string, unknown>>("drained")?.size).toBe(1_000);
     });
   });
 
@@ -138,10 +206,7 @@ describe("a relay's registration", () => {
       const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(index);
       return env.SOCKET_REGISTRY.getByName(name);
     });
-    const order = { kind: "close", code: 1012, reason: "", spreadMs: 0, refuseNewMs: 60_000 } as const;
-    for (const shard of await Promise.all(shards)) {
-      await shard.order({ v: 1, filter: { ...ANY, route: "drained" }, order });
-    }
+    for (const shard of await Promise.all(shards)) await shard.order(refuseNew("drained", 60_000));
     const turnedAway: string[] = [];
     const registration = createRegistration(env, objectId("b"), (id) => turnedAway.push(id));
     const now = Date.now();

@@ -42,7 +42,7 @@ async function ask(method: string, path: string, init: RequestInit = {}, setting
 }
 
 function active(settings: object) {
-  const result = parseConfig({ routes: [{ prefix: "/", target: "http://backend.test" }], admin: settings });
+  const result = parseConfig({ routes: [{ id: route, prefix: "/", target: "http://backend.test" }], admin: settings });
   if (!result.ok) throw new Error(JSON.stringify(result.problems));
   return compileConfig(result.config, { version: 1, source: "default", text: "{}", warnings: [], platform: "socket" });
 }
@@ -128,6 +128,25 @@ describe("the summary", () => {
     const { body } = await ask("GET", "/admin/sockets?summary=true");
     expect(body).toMatchObject({ routes: { [route]: { sessionSeconds: 0.3, "sessionSeconds.1": 2 } } });
     expect(JSON.stringify(body)).not.toContain("sessionMs");
+  });
+
+  it("shows which routes take no new sessions and until when, and an order that takes that back", async () => {
+    await live(1);
+    const now = Date.now();
+    vi.spyOn(Date, "now").mockReturnValue(now);
+    const refused = { since: now, until: now + 60_000 };
+    await ask("POST", `/admin/sockets/drain?route=${route}&spread=0s&refuseNew=1m`);
+    expect((await ask("GET", "/admin/sockets?summary=true")).body).toMatchObject({ draining: { [route]: refused } });
+    const takenBack = await ask("POST", `/admin/sockets/drain?route=${route}&refuseNew=0s`);
+    expect(takenBack).toEqual({ status: 200, body: NONE });
+    expect((await ask("GET", "/admin/sockets?summary=true")).body).toMatchObject({ draining: {} });
+    expect((await ask("GET", "/admin/sockets?summary=true")).body).not.toHaveProperty(["draining", route]);
+  });
+
+  it("lets an order be for a route that there is, but takes back that of one that has gone", async () => {
+    const wanted = problem('route: got "gone", wanted the id of a route of the configuration.');
+    expect(await ask("POST", "/admin/sockets/drain?route=gone&refuseNew=1m")).toMatchObject(wanted);
+    expect(await ask("POST", "/admin/sockets/drain?route=gone&refuseNew=0")).toEqual({ status: 200, body: NONE });
   });
 });
 

@@ -109,22 +109,6 @@ describe("the registry", () => {
   });
 });
 
-it("says which routes take no new sessions, until their time is over", () => {
-  const registry = createRegistry();
-  expect(registry.drained(0)).toBeUndefined();
-  registry.drain("chat", 1_000, 5_000);
-  registry.drain("news", 2_000, 9_000);
-  expect(registry.drained(4_999)).toEqual(
-    new Map([
-      ["chat", { since: 1_000, until: 5_000 }],
-      ["news", { since: 2_000, until: 9_000 }],
-    ]),
-  );
-  // Again: it is the last order that holds.
-  registry.drain("news", 5_000, 5_000);
-  expect(registry.drained(5_000)).toBeUndefined();
-});
-
 describe("a shard", () => {
   it("gets its part of all sessions, whatever their ids look like", () => {
     const counts = Array.from({ length: REGISTRY_SHARDS }, () => 0);

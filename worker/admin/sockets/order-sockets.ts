@@ -48,15 +48,20 @@ export async function closeSockets({ env, query }: AdminContext): Promise<Respon
 
 /**
  * POST /admin/sockets/drain?route=..&spread=30s&refuseNew=10m&reason=: asks the clients of all sessions that match to come back, with
- * 1012, one after the other over that time. With `refuseNew` the route takes no new sessions for so long; 0 ends that.
+ * 1012, one after the other over that time. With `refuseNew` the route takes no new sessions for so long; 0 ends that, and
+ * asks nobody to leave.
  */
-export async function drainSockets({ env, query }: AdminContext): Promise<Response> {
+export async function drainSockets({ env, query, active }: AdminContext): Promise<Response> {
   if (query.has("code")) throw invalid("code: a drain closes with 1012; POST /admin/sockets/close takes a code");
   const filter = orderFilterOf(query);
   const isRefusing = query.has("refuseNew");
   if (isRefusing && (filter.route === null || Object.values(filter).filter(Boolean).length > 1))
     throw invalid("refuseNew: wanted with route, and without any other filter: it is the route that takes no new ones");
   const refusing = isRefusing ? { refuseNewMs: timeOf("refuseNew", query, "0") } : {};
+  const { refuseNewMs = 0 } = refusing;
+  // A slip would else be an order that holds, and does nothing.
+  if (refuseNewMs > 0 && !active.config.routes.some(({ id }) => id === filter.route))
+    throw invalid(`route: got ${JSON.stringify(filter.route)}, wanted the id of a route of the configuration`);
   const close = { ...closeOf(query, COME_BACK), spreadMs: timeOf("spread", query, "30s"), ...refusing };
   return orderAll(env, { order: "drain", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }

@@ -18,7 +18,7 @@ const CURSOR = /^(\d{1,15})\.([A-Za-z0-9_-]{1,64})$/;
 /**
  * GET /admin/sockets?route=&principal=&address=&state=&mode=&limit=&cursor=: live WebSocket sessions, the newest first, with
  * counters of the last ten seconds or so. What crashed is gone from it within a minute. `unlisted`: how many more there are,
- * since the registry has room for 80,000. With `summary=true`: what is open, and what was counted, by route.
+ * since the registry has room for 80,000. With `summary=true`: what is open, and what was counted, by route; and which take no new ones.
  */
 export async function listSockets({ env, query }: AdminContext): Promise<Response> {
   if (oneOf("summary", ["true"], query) !== null) {
@@ -43,11 +43,16 @@ export async function listSockets({ env, query }: AdminContext): Promise<Respons
 async function summarize(env: Env): Promise<Response> {
   const parts = await askShards<SessionSummary>(env, (shard) => shard.summary());
   const all: SocketCounts = new Map();
-  for (const { counts } of parts) addCounts(all, counts);
+  const draining = new Map<string, object>();
+  for (const { counts, drained } of parts) {
+    addCounts(all, counts);
+    for (const [route, order] of drained ?? []) draining.set(route, order);
+  }
   const routes = [...all].map(([route, names]) => [route, Object.fromEntries([...names].map(inSeconds))] as const);
   return json({
     since: Math.max(...parts.map(({ since }) => since)),
     routes: Object.fromEntries(routes),
+    draining: Object.fromEntries(draining),
   });
 }
 
