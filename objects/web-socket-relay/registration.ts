@@ -76,11 +76,9 @@ export function createRegistration(
 
   return {
     async opened(session) {
-      const { id, route, openedAt, resumes } = session;
-      told.set(id, { sum: sumOf(session), at: openedAt });
+      told.set(session.id, { sum: sumOf(session), at: session.openedAt });
       await report([session], []);
-      // One that has been resumed was there before, perhaps in another object.
-      if (resumes === 0 && drainedUntil(route, openedAt) !== undefined) turnAway(id);
+      if (isUnwanted(session)) turnAway(session.id);
     },
     async closed(id, afterMs = 0) {
       told.delete(id);
@@ -105,8 +103,15 @@ export function createRegistration(
       for (let from = 0; from < news.length; from += MAX_REPORTED) {
         await report(news.slice(from, from + MAX_REPORTED), []);
       }
+      // The report of when it was opened may have been lost.
+      for (const session of sessions) if (isUnwanted(session)) turnAway(session.id);
     },
   };
+}
+
+/** One that has been resumed was there before, perhaps in another object. */
+function isUnwanted({ route, openedAt, resumes, state }: SessionDescription): boolean {
+  return resumes === 0 && state !== "closing" && drainedUntil(route, openedAt) !== undefined;
 }
 
 /** Grows with whatever a session does; its states are told at once. */

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { addresses } from "../../objects/address.ts";
 import type { OrderMessage, SessionFilter } from "../../objects/socket-registry/registry-messages.ts";
 import { REGISTRY_SHARDS, shardOfSession } from "../../objects/socket-registry/registry-shards.ts";
+import { noteDrained } from "../../objects/web-socket-relay/drained-routes.ts";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import { countHandshake } from "../../objects/web-socket-relay/told-counts.ts";
 import { description, objectId } from "../core/socket-registry/session-entry.ts";
@@ -217,6 +218,39 @@ describe("a relay's registration", () => {
     await registration.opened(description("elsewhere", { openedAt: now }));
     await registration.opened(description("late", { ...drained, openedAt: now + 60_000 }));
     expect(turnedAway).toEqual(["new"]);
+  });
+
+  it("turns away later whose first report was lost, as one may be while a shard restarts", async () => {
+    for (let index = 0; index < REGISTRY_SHARDS; index += 1) {
+      const { name } = await addresses(env.NAMING_SECRET ?? "").socketRegistry(index);
+      await env.SOCKET_REGISTRY.getByName(name).order(refuseNew("closed", 60_000));
+    }
+    const warned = vi.spyOn(console, "warn").mockImplementation(() => {});
+    let isDown = true;
+    const registry = new Proxy(env.SOCKET_REGISTRY, {
+      get: (target, method) => {
+        if (isDown) throw new Error("the shard restarts");
+        return Reflect.get(target, method).bind(target);
+      },
+    });
+    const turnedAway: string[] = [];
+    const known = { ...env, SOCKET_REGISTRY: registry };
+    const registration = createRegistration(known, objectId("d"), (id) => turnedAway.push(id));
+    const now = Date.now();
+    const closed = { route: "closed", openedAt: now };
+    const all = [
+      description("new", closed),
+      description("before", { ...closed, openedAt: now - 1 }),
+      description("resumed", { ...closed, mode: "held", resumes: 1 }),
+      description("elsewhere", { openedAt: now }),
+    ];
+    noteDrained(undefined);
+    for (const session of all) await registration.opened(session);
+    expect([turnedAway, warned.mock.calls.length]).toEqual([[], all.length]);
+    isDown = false;
+    await registration.renew(all, now + 30_000);
+    expect(turnedAway).toEqual(["new"]);
+    warned.mockRestore();
   });
 
   it("clears no timer again and again, of which something would be left: the others fire", async () => {
