@@ -8,8 +8,8 @@ export const SHOWN_AFTER_MS = 1_000;
 
 /** A session whose upstream has not answered the handshake yet. */
 export interface ConnectingSession extends LiveSession {
-  /** What it is to be closed with as soon as it is open; its handshake has a time of its own. */
-  readonly ordered: Close | undefined;
+  /** It is open: what it was told, and is told yet, is for the session that has come of it. Its handshake has a time of its own. */
+  becomes(session: LiveSession): void;
   /** What its Worker has asked for. */
   readonly opening: Opening;
 }
@@ -25,7 +25,9 @@ export function connectingSession(opening: Opening, origin: string | null, opene
     upstream: null,
     closeCode: null,
   };
-  const passed = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0, queuedBytes: 0, ...NEVER_AWAY };
+  // Who comes back to what is stored may, also where nobody new is let in.
+  const resumes = (opening.held?.recv ?? null) === null ? 0 : 1;
+  const passed = { messagesIn: 0, messagesOut: 0, bytesIn: 0, bytesOut: 0, queuedBytes: 0, ...NEVER_AWAY, resumes };
   const known = {
     id,
     route,
@@ -36,16 +38,21 @@ export function connectingSession(opening: Opening, origin: string | null, opene
     openedAt,
   };
   let ordered: Close | undefined;
+  let opened: LiveSession | undefined;
   return {
     opening,
     describe: () => ({ ...known, state: "connecting", ...nothing, ...passed }),
     close(close) {
+      if (opened !== undefined) return opened.close(close);
       ordered ??= close;
+    },
+    becomes(session) {
+      opened = session;
+      const said = ordered;
+      // Behind the 101: a splice that is cut before would be a handshake that failed.
+      if (said !== undefined) setTimeout(() => session.close(said), 0);
     },
     send: () => "gone",
     tap: () => ({ kind: "gone" }),
-    get ordered() {
-      return ordered;
-    },
   };
 }

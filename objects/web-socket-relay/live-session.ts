@@ -34,7 +34,7 @@ export interface HeldLines {
   readonly replayed: number;
   readonly reconnects: number;
   readonly target: string | null;
-  /** Asks the client to come back; false: it cannot, or is away. */
+  /** Asks the client to come back, or waits for one that is away; false: it cannot come back. */
   sendAway(reason: string): boolean;
   announce(inMs: number): void;
 }

@@ -93,11 +93,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     // Another handshake of the same session may have been turned away.
     if (shown?.opening !== opening) return session;
     this.#connecting.delete(id);
-    const { ordered } = shown;
     const opened = this.#named(id);
-    // Behind the 101: a splice that is cut before would be a handshake that failed.
-    if (ordered !== undefined) setTimeout(() => opened?.close(ordered), 0);
     if (opened === undefined) this.ctx.waitUntil(this.#host.registration.closed(id));
+    else shown.becomes(opened);
     return session;
   }
 

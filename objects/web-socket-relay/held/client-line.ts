@@ -15,7 +15,7 @@ export interface ClientLine extends Line {
   attach(socket: WebSocket, connection: number, replay: readonly PassedMessage[]): void;
   /** Says something that is no message, where client and gateway have agreed on that. */
   tell(frame: ControlFrame): void;
-  /** Asks the client to come back; false: it is away. */
+  /** Asks the client to come back, or waits for one that is away; false: it cannot come back. */
   sendAway(reason: string): boolean;
   /** Waited for in vain. */
   expire(): void;
@@ -227,7 +227,8 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     tell,
     sendAway(reason) {
       const line = current;
-      if (line === undefined || held.owner === null || last !== undefined) return false;
+      if (held.owner === null || last !== undefined) return false;
+      if (line === undefined) return true;
       lost(line, resume.connection, LOST, "");
       part(line, { code: COME_BACK, reason });
       return true;
