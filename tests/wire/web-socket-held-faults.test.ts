@@ -350,3 +350,18 @@ describe("credentials", () => {
     client.destroy();
   });
 });
+
+it("control frames are read for as long as they say something new", async () => {
+  const { client, upstream } = await open("held", {}, "&_ws_ctl=1");
+  // As many as there may be before the first is acknowledged, and a hello.
+  for (let n = 1; n <= 400; n += 1) upstream.text("x");
+  for (let n = 0; n <= 400; n += 1) {
+    await client.next();
+    client.text(`\u0000fg:ack{"n":${n}}`);
+  }
+  client.text("still here");
+  expect(await upstream.hear()).toEqual({ kind: "text", text: "still here" });
+  for (let n = 0; n < 300; n += 1) client.text('\u0000fg:ack{"n":400}');
+  expect(await client.behave().ended()).toMatchObject({ code: 1002 });
+  expect(await upstream.behave().ended()).toMatchObject({ code: 1002 });
+});

@@ -52,6 +52,9 @@ export interface ClientLineTerms {
 /** Of a client's frame beside what it says, at least: a kernel's buffers may be full of frames that say nothing. */
 const FRAME_BYTES = 6;
 
+/** Control frames of a connection that say nothing new: no limit of messages is for them. */
+const MOST_VAIN = 256;
+
 /** A connection that is not closed and does not count, in bytes. */
 interface Left {
   /** What it was sent to begin with. */
@@ -70,6 +73,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   let current: Line | undefined;
   /** Of what it was sent to begin with. */
   let replayed = 0;
+  let vain = 0;
   let arrived = 0;
   let last: Close | undefined;
   let hasHeard = false;
@@ -113,8 +117,11 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
   }
 
   function obey(frame: ControlFrame): void {
-    if (frame.kind !== "ack") return;
-    resume.acked(frame.n);
+    if (frame.kind !== "ack" || !resume.acked(frame.n)) {
+      vain += 1;
+      if (vain > MOST_VAIN) end(0, "");
+      return;
+    }
     drain();
     tellLast();
   }
@@ -212,7 +219,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       );
       current = line;
       if (before !== undefined) part(before, { code: SUPERSEDED, reason: "another connection has taken over" });
-      replayed = 0;
+      [replayed, vain] = [0, 0];
       if (control) {
         const { epoch, recv, restarts } = resume.status();
         tell({ kind: "hello", epoch, recv, restarts });

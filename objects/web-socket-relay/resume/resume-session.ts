@@ -18,8 +18,8 @@ export interface ResumeSession {
   detach(connection: number, now: number): void;
   /** A client comes back; it wins over who is connected. A refusal changes nothing. */
   attach(claim: Claim, now: number): Attached | Refused;
-  /** The client says how many messages it has received in all. What cannot be is ignored. */
-  acked(count: number): void;
+  /** The client says how many messages it has received in all. False: that was known, or cannot be, and is ignored. */
+  acked(count: number): boolean;
   /** The session is over: its client or the gateway has closed it. */
   end(): void;
   /**

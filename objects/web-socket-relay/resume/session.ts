@@ -70,6 +70,7 @@ function sessionOf(
   let sentTo = restoredTo ?? ring.last;
   let over: Refused | undefined;
   let waiting = 0;
+  let ackedTo = 0;
   ledger?.changed(0, begin.now);
 
   /** How many messages of the client are not lost if this object crashes; without storage, which all are together. */
@@ -165,7 +166,10 @@ function sessionOf(
       return { kind: "attached", connection, supersedes, recv, replay: ring.after(count) };
     },
     acked(count) {
-      if (restoredTo === null && count <= ring.last) ring.dropTo(count);
+      if (restoredTo !== null || count > ring.last || count <= ackedTo) return false;
+      ackedTo = count;
+      ring.dropTo(count);
+      return true;
     },
     end() {
       over ??= NO_SUCH_SESSION;
