@@ -22,11 +22,19 @@ export function readText(text: string): { readonly data: string } | { readonly f
   if (!text.startsWith(PREFIX)) return { data: text };
   const rest = text.slice(PREFIX.length);
   if (rest.startsWith("=")) return { data: rest.slice(1) };
-  const [, kind, members = "{}"] = /^([a-z]+)(\{.*\})$/.exec(rest) ?? [];
-  const { epoch, recv, restarts, n, inMs }: Record<string, unknown> = JSON.parse(members);
+  const [, kind, members = ""] = /^([a-z]+)(\{.*\})$/.exec(rest) ?? [];
+  const { epoch, recv, restarts, n, inMs } = parse(members);
   if (kind === "hello" && typeof epoch === "string" && typeof recv === "number" && typeof restarts === "number") {
     return { frame: { kind, epoch, recv, restarts } };
   }
   if (kind === "ack" && typeof n === "number") return { frame: { kind, n } };
   return kind === "drain" && typeof inMs === "number" ? { frame: { kind, inMs } } : undefined;
+}
+
+function parse(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return {};
+  }
 }

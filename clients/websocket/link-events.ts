@@ -27,6 +27,6 @@ export interface Link {
   reconnect(): void;
   setBinaryType(type: "blob" | "arraybuffer"): void;
   readonly bufferedAmount: number;
-  readonly protocol: string;
-  readonly extensions: string;
+  /** On the latest connection. */
+  readonly spoken: { readonly protocol: string; readonly extensions: string };
 }

@@ -1,20 +1,26 @@
 import { createControlChannel } from "./control-channel.ts";
 import type { ControlFrame } from "./control-frames.ts";
 import { createCopies, type Sendable } from "./copies.ts";
-import { COME_BACK, GONE, HOLD_OVERFLOW, LOST, SUPERSEDED } from "./close-codes.ts";
+import { closeMeaning, GONE, HOLD_OVERFLOW, LOST } from "./close-codes.ts";
 import type { Link, LinkEvents } from "./link-events.ts";
 import type { Settings } from "./options.ts";
 import { newSessionId, whenOnline, type Socket } from "./platform.ts";
 import { createRetries } from "./retries.ts";
 import { askStatus, isOfAnother, sessionUrl, type SessionStatus } from "./session-status.ts";
+import { createStatusQuestions } from "./status-questions.ts";
 
 const [SOCKET_CONNECTING, SOCKET_OPEN] = [0, 1] as const;
+/** A gateway that holds the session says so together with its answer to the handshake; a lost packet takes less than this to come again. */
+const HELLO_MS = 1_000;
+const RESUMES_NONE = "the connection is lost, and this route resumes none";
+const NOBODY_KNOWS = "whoever answers here knows nothing of this session";
 
 /** Connects, and tells what comes of it. Nothing is told before it has returned. */
 export function createLink(url: URL, protocols: string | string[], settings: Settings, events: LinkEvents): Link {
   const { control, giveUpMs, random } = settings;
   const retries = createRetries(settings);
   const copies = createCopies(settings.copies);
+  const questions = createStatusQuestions(settings);
   /** Connections that were left for others and are not closed; the gateway may still believe in one of them. */
   const left = new Set<Socket>();
   let session = newSessionId();
@@ -33,11 +39,9 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let early: { readonly data: unknown; readonly origin: string }[] = [];
   let closing: { readonly code: number | undefined; readonly reason: string | undefined } | undefined;
   let isOver = false;
-  let isAsking = false;
-  let askAgainAt = 0;
   let stopListening = () => {};
   const channel = createControlChannel(control, (frame) => socket?.send(frame));
-  const timers: { retry?: Timer; drain?: Timer } = {};
+  const timers: Partial<Record<"retry" | "drain", ReturnType<typeof setTimeout>>> = {};
 
   function address(): string {
     return sessionUrl(url, { session, recv: isOpen ? copies.received : undefined, control });
@@ -58,9 +62,14 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
       if (made.readyState === SOCKET_CONNECTING) made.close();
     }, settings.handshakeTimeoutMs);
     made.addEventListener("open", () => {
-      if (socket !== made || control) return;
-      if (isOpen) void resume(made, asked);
-      else open(made, undefined);
+      if (socket !== made) return;
+      if (!control) {
+        if (isOpen) void resume(made, asked);
+        else open(made, undefined);
+      } else if (!isOpen) {
+        clearTimeout(timers.retry);
+        timers.retry = setTimeout(open, HELLO_MS, made, "none");
+      }
     });
     made.addEventListener("message", ({ data, origin }) => {
       if (socket === made) take(made, data, origin);
@@ -90,10 +99,12 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     channel.stop();
   }
 
-  function open(made: Socket, status: SessionStatus | undefined): void {
+  /** @param status `none`: nobody holds the session, so far as can be seen; undefined: nobody has been asked. */
+  function open(made: Socket, status: SessionStatus | "none" | undefined): void {
     isOpen = true;
+    isResumable = status !== "none";
+    if (typeof status === "object") known = status;
     ready(made, []);
-    known = status;
     events.opened();
     if (status === undefined && socket === made) void learn();
   }
@@ -109,7 +120,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     const status = await askStatus(asked, settings);
     if (socket !== made) return;
     if (status === "retry" || (status !== "none" && isOfAnother(status, known, hidden !== undefined))) retry();
-    else if (status === "none") lose(GONE, "whoever answers here knows nothing of this session");
+    else if (status === "none") lose(GONE, NOBODY_KNOWS);
     else verified(made, status);
   }
 
@@ -150,16 +161,23 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     const read = channel.read(data);
     if (read === undefined) return;
     if ("frame" in read) obey(made, read.frame);
-    // Until it is sure that this is the session, nothing of it may be shown.
     else if (isReady) deliver(read.data, origin);
-    else early.push({ data: read.data, origin });
+    // Until it is sure that this is the session, nothing of it may be shown.
+    else if (!control) early.push({ data: read.data, origin });
+    else if (isOpen) lose(GONE, NOBODY_KNOWS);
+    else {
+      open(made, "none");
+      if (socket === made) deliver(read.data, origin);
+    }
   }
 
   function obey(made: Socket, frame: ControlFrame): void {
     switch (frame.kind) {
       case "hello":
-        if (isOpen) verified(made, frame);
-        else open(made, frame);
+        if (!isOpen) open(made, frame);
+        else if (!isReady) verified(made, frame);
+        // It took longer than it was waited for.
+        else [known, isResumable] = [frame, true];
         return;
       case "ack":
         copies.confirm(frame.n);
@@ -177,11 +195,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   }
 
   function closed(code: number, reason: string, wasClean: boolean): void {
-    const isGone = code === GONE || code === HOLD_OVERFLOW;
-    // The session's name is nobody else's: only a connection that was left, and came to the gateway after this one, takes over from it.
-    const isBrief = code === COME_BACK || code === LOST || (isOpen && code === SUPERSEDED);
-    const isUnknown = isOpen && !isReady && closing === undefined;
-    if (isUnknown && wasClean && !isGone && !isBrief) {
+    const meaning = closeMeaning(code, wasClean, isOpen && isResumable);
+    if (meaning === "over" && isOpen && !isReady && closing === undefined) {
       // The end of the session, which is told with the rest, or of an attempt that the gateway refuses for now.
       if (control) retry();
       else hidden = { code, reason };
@@ -189,9 +204,9 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     }
     leave();
     if (closing !== undefined) end(code, reason, wasClean);
-    else if (isOpen && isGone) lose(code, reason);
-    else if (wasClean && !isBrief) end(code, reason, true);
-    else if (isOpen && !isResumable) lose(LOST, "the connection is lost, and this route resumes none");
+    else if (meaning === "gone") lose(code, reason);
+    else if (meaning === "over") end(code, reason, true);
+    else if (!isResumable) lose(LOST, RESUMES_NONE);
     else retry();
   }
 
@@ -231,12 +246,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   }
 
   async function trim(): Promise<void> {
-    if (isAsking || !isResumable || Date.now() < askAgainAt) return;
-    isAsking = true;
-    const status = await askStatus(address(), settings);
-    isAsking = false;
-    if (typeof status !== "object") askAgainAt = Date.now() + settings.maxDelayMs;
-    else if (status.epoch === (known?.epoch ?? status.epoch)) copies.confirm(status.recv);
+    const status = await questions.ask(address());
+    if (status !== undefined && status.epoch === (known?.epoch ?? status.epoch)) copies.confirm(status.recv);
   }
 
   connect();
@@ -254,7 +265,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
       }
       if (!isReady) return;
       socket?.send(channel.write(message));
-      if (!control && copies.isHalfFull) void trim();
+      if (!control && isResumable && copies.isHalfFull) void trim();
     },
     close(code, reason) {
       closing = { code, reason };
@@ -268,7 +279,9 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
       }
     },
     reconnect() {
-      if (!isOver && closing === undefined) connect();
+      if (isOver || closing !== undefined) return;
+      if (isResumable) connect();
+      else lose(LOST, RESUMES_NONE);
     },
     setBinaryType(type) {
       binaryType = type;
@@ -277,13 +290,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     get bufferedAmount() {
       return isReady ? (socket?.bufferedAmount ?? 0) : copies.bytes;
     },
-    get protocol() {
-      return spoken.protocol;
-    },
-    get extensions() {
-      return spoken.extensions;
+    get spoken() {
+      return spoken;
     },
   };
 }
-
-type Timer = ReturnType<typeof setTimeout>;

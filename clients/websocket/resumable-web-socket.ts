@@ -83,11 +83,11 @@ export class ResumableWebSocket extends EventTarget {
   }
 
   get protocol(): string {
-    return this.#link.protocol;
+    return this.#link.spoken.protocol;
   }
 
   get extensions(): string {
-    return this.#link.extensions;
+    return this.#link.spoken.extensions;
   }
 
   /** Bytes that are not sent yet; while there is no connection, of all that the gateway is not known to have. */

@@ -1,6 +1,4 @@
-import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { WebSocketServer } from "ws";
 import { ResumableWebSocket, type ResumableOptions } from "../../clients/websocket/resumable-web-socket.ts";
 import { openHeld } from "../support/web-socket/held-client.ts";
 import { ResumeRelay, type RelayedSession } from "../support/web-socket/resume-relay.ts";
@@ -51,27 +49,6 @@ describe("what a client leaves behind", () => {
     await until(() => told.includes("lost 1006"));
     await relay.until(() => relay.connections === 0);
     expect(session.resume.state).toBe("over");
-  });
-
-  it("is no connection to something that does not speak as it does", async () => {
-    const plain = new WebSocketServer({ port: 0, host: "127.0.0.1" });
-    await new Promise((resolve) => plain.once("listening", resolve));
-    let connections = 0;
-    const over: Promise<unknown>[] = [];
-    plain.on("connection", (socket) => {
-      connections += 1;
-      over.push(new Promise((resolve) => socket.once("close", resolve)));
-      socket.send("not what was agreed on");
-    });
-    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a server that listens on TCP has such an address
-    const { port } = plain.address() as AddressInfo;
-    const how = { control: true, handshakeTimeoutMs: 20, giveUpMs: 100, minDelayMs: 1 };
-    const client = new ResumableWebSocket(`ws://127.0.0.1:${port}/`, [], how);
-    const told = listen(client);
-    await next(client, "close");
-    await Promise.all(over);
-    expect([connections > 1, told]).toEqual([true, ["error", "close"]]);
-    await new Promise((resolve) => plain.close(resolve));
   });
 
   it("is no session that was opened for it when it connects anew before it is open", async () => {
