@@ -1,5 +1,6 @@
 import { exports, WorkerEntrypoint } from "cloudflare:workers";
 import { closeOf, EVENT } from "../../objects/web-socket-relay/callback/event-reply.ts";
+import { closedAtOnce } from "../../objects/web-socket-relay/closed-at-once.ts";
 import { fittingReason } from "../../objects/web-socket-relay/close-codes.ts";
 import type { Exchange } from "../exchange.ts";
 
@@ -18,13 +19,7 @@ export interface Rejection {
 export class Rejecting extends WorkerEntrypoint<Env, Rejection> {
   override fetch(request: Request): Response {
     const { code, reason } = this.ctx.props;
-    const { 0: outer, 1: inner } = new WebSocketPair();
-    inner.accept();
-    inner.close(code, reason);
-    // A browser that has offered protocols takes an answer without one for a failure, and its script would see 1006.
-    const offered = request.headers.get("sec-websocket-protocol")?.split(",")[0]?.trim();
-    const headers = offered === undefined ? undefined : { "sec-websocket-protocol": offered };
-    return new Response(null, { status: 101, webSocket: outer, ...(headers === undefined ? {} : { headers }) });
+    return closedAtOnce(request, code, reason);
   }
 }
 

@@ -1,3 +1,4 @@
+import { closedAtOnce } from "../closed-at-once.ts";
 import { dial, type Dialled, type Dialler, type DialProps } from "../dial.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { Opening, Refusal } from "../opening.ts";
@@ -218,12 +219,7 @@ function document(body: object): Response {
 function turnAway(request: Request, { route }: Opening, refusal: Refused): Response {
   if ("status" in refusal) return refused(NOT_YOURS);
   countResume(route, refusal.code);
-  const { 0: outer, 1: inner } = new WebSocketPair();
-  inner.accept();
-  inner.close(refusal.code, refusal.reason);
-  // A browser that has offered protocols takes an answer without one for a failure.
-  const [offered] = request.headers.get("sec-websocket-protocol")?.split(",") ?? [];
-  return new Response(null, { status: 101, webSocket: outer, headers: protocolOf(offered?.trim() ?? null) });
+  return closedAtOnce(request, refusal.code, refusal.reason);
 }
 
 function protocolOf(protocol: string | null): Record<string, string> {
