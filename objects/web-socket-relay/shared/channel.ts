@@ -3,6 +3,7 @@ import { sizeOf } from "../bridge.ts";
 import { closeSocket } from "../close-socket.ts";
 import { isRefused, type Dialled } from "../dial.ts";
 import { admit, costOf, newFlow, release, waitMs } from "../flow.ts";
+import { socketLine } from "../line.ts";
 import type { Opening } from "../opening.ts";
 import { AWAY, TOO_LARGE, TOO_MANY, TOO_MUCH } from "../own-closes.ts";
 import type { SharedTerms } from "../mode-terms.ts";
@@ -85,20 +86,12 @@ export function openChannel({ opening, shared, dial, deliver, ended }: ChannelTe
   }
 
   function join(dialled: Open): void {
-    const { socket } = dialled;
     leg = dialled;
     isLost = false;
     joinedAt = Date.now();
-    // Before anything is delivered: the default is Blob.
-    socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", ({ data }) => heard(data));
-    socket.addEventListener("close", ({ code, reason, wasClean }) =>
-      closed(dialled, code === LOST && wasClean ? 0 : code, reason),
-    );
-    socket.addEventListener("error", () => closed(dialled, LOST, ""));
-    socket.accept({ allowHalfOpen: true });
+    socketLine(dialled.socket).open(heard, (code, reason) => closed(dialled, code, reason));
     if (isLeft) return leave();
-    for (const message of waiting.splice(0)) socket.send(message);
+    for (const message of waiting.splice(0)) dialled.socket.send(message);
     waitingBytes = 0;
   }
 
