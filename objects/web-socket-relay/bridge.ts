@@ -101,11 +101,11 @@ export function bridge(terms: BridgeTerms): Bridge {
         return pass(from, to, message, verdict);
       }
       case "too-large":
-        return refuse(from, to, TOO_LARGE, AWAY);
+        return refuse(from, TOO_LARGE, AWAY);
       case "too-many":
-        return refuse(from, to, TOO_MANY, AWAY, "rateLimited");
+        return refuse(from, TOO_MANY, AWAY, "rateLimited");
       case "too-much":
-        return refuse(from, to, TOO_MUCH, TOO_MUCH, "budgetClosed");
+        return refuse(from, TOO_MUCH, TOO_MUCH, "budgetClosed");
     }
   }
 
@@ -159,7 +159,7 @@ export function bridge(terms: BridgeTerms): Bridge {
     if (from.last !== undefined) tell(to, from.last, true);
   }
 
-  function refuse(from: Leg, to: Leg, violator: Close, peer: Close, why?: BridgeEnd["why"]): void {
+  function refuse(from: Leg, violator: Close, peer: Close, why?: BridgeEnd["why"]): void {
     shut(from.side === "client" ? violator : peer, from.side === "client" ? peer : violator, why);
   }
 
