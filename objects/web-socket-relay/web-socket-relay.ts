@@ -5,13 +5,13 @@ import { LOST } from "./close-codes.ts";
 import { connectingSession, SHOWN_AFTER_MS, type ConnectingSession } from "./connecting-session.ts";
 import type { Dialler, DialProps } from "./dial.ts";
 import { drainedUntil } from "./drained-routes.ts";
-import { ENDS_WITH_CLIENT, endUntaken } from "./end-untaken.ts";
+import { endUntaken } from "./end-untaken.ts";
 import { createHeldMode } from "./held/held-mode.ts";
 import type { HeldRelay } from "./held/held-relay.ts";
 import { forgetHeld } from "./held/held-store.ts";
 import type { LiveSession } from "./live-session.ts";
 import { MARK, OPENING, readOpening, REFUSAL, type Opening, type Refusal } from "./opening.ts";
-import { DRAINED, UNTAKEN } from "./own-closes.ts";
+import { DRAINED } from "./own-closes.ts";
 import { placesOf, type Places } from "./places.ts";
 import { refused } from "./refused.ts";
 import { createRegistration } from "./registration.ts";
@@ -67,7 +67,7 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
       const mark = answer.headers.get(MARK);
       if (mark !== null) answer.headers.delete(MARK);
       if (opening.onChange !== undefined && session !== undefined) this.#host.routeWatch.add(opening, session, mark);
-      if (ENDS_WITH_CLIENT.has(opening.mode)) endUntaken(answer, () => session?.close(UNTAKEN));
+      endUntaken(answer, opening, session);
       if (isHandshake && answer.status !== 101) this.ctx.waitUntil(this.#host.registration.counted());
       return answer;
     } catch (error) {

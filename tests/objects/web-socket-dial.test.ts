@@ -103,6 +103,35 @@ it.each(["bridge", "splice"] as const)("ends a %s whose client left in the momen
   });
 });
 
+it.each([
+  ["ends one that its client cannot come back to", null, null],
+  ["waits for who can come back", "somebody", "held"],
+])("held, and its client left in the moment of the answer: %s", async (_what, owner, state) => {
+  await configure(7);
+  const ends: Promise<number>[] = [];
+  takeAll(ends);
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  const held = {
+    isStatus: false,
+    owner,
+    recv: null,
+    control: false,
+    holdMs: 30_000,
+    ring: { messages: 10, bytes: 1_000 },
+    resumeOn1001: false,
+    durable: false,
+    reconnect: null,
+  };
+  await runInDurableObject(relay, async (object) => {
+    const answer = await object.fetch(handshake({ mode: "held", held }));
+    expect([answer.status, object.describeSession("one")?.state]).toEqual([101, "open"]);
+    await vi.advanceTimersByTimeAsync(10_000);
+    await vi.waitFor(() => expect(object.describeSession("one")?.state ?? null).toBe(state));
+    if (state !== null) await vi.advanceTimersByTimeAsync(30_000);
+    expect(await ends[0]).toBe(1001);
+  });
+});
+
 it("leaves a session alone whose client is there", async () => {
   await configure(6);
   takeAll();
