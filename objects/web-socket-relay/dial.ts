@@ -27,8 +27,8 @@ export type Dialled =
 /** The tail keeps the deadline itself, and says what was late. */
 const GRACE_MS = 1_000;
 
-/** What is between two neighbours, and what the gateway says to itself. */
-const OWN_FIELDS = [TARGET, "connection", "upgrade", "sec-websocket-accept"];
+/** What is between two neighbours. */
+const OWN_FIELDS = ["connection", "upgrade", "sec-websocket-accept"];
 
 const LATE: Dialled = failed("upstream-timeout", "The origin did not answer the handshake in time.");
 /** Nobody hears of it, but it is counted. */

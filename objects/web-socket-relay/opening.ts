@@ -10,6 +10,8 @@ export const OPENING = "x-sluice-opening";
 export const REFUSAL = "x-sluice-refusal";
 /** The field in which the entrypoint `Origin` tells a relay which target took the session. */
 export const TARGET = "x-sluice-target";
+/** The field in which whoever has dialled says how often, as JSON; absent: once. */
+export const TRIES = "x-sluice-tries";
 /** The field in which whoever has dialled says by which configuration of the route. */
 export const MARK = "x-sluice-mark";
 

@@ -1,23 +1,45 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { valueOf } from "../support/message-head.ts";
-import { openSocket, shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
+import { type Act, close, hang, reset } from "../support/origin/act.ts";
+import { Origin } from "../support/origin/origin.ts";
+import { beginHandshake, openSocket, shakeHands, type HandshakeOptions } from "../support/web-socket/client.ts";
 import { WebSocketOrigin } from "../support/web-socket/origin.ts";
 import { eventually, startRelayed, type Relayed } from "../support/web-socket/relayed.ts";
 
 let own: WebSocketOrigin;
 let other: WebSocketOrigin;
+/** Is stopped by a test. */
+let mortal: WebSocketOrigin;
+/** By path, does what `FAULTS` says. */
+let faulty: Origin;
 let gone: string;
 let pairs: Readonly<Record<string, readonly [WebSocketOrigin, WebSocketOrigin]>>;
 let relayed: Relayed;
 
 const BALANCERS = ["weighted-random", "round-robin", "rendezvous"] as const;
 const MODES = ["splice", "bridge"] as const;
+/** The modes that dial. */
+const DIALLING = { splice: { mode: "splice" }, bridge: { mode: "bridge" }, held: { held: {} }, shared: { shared: {} } };
+const SLOW_MS = 300;
+const isLeft = Promise.withResolvers<void>();
+/** Backends of routes whose handshakes have a second. */
+const HURRIED: ReadonlySet<string> = new Set(["hangs", "hedged", "slow", "left"]);
+
+/** What is done to handshakes below a path. */
+const FAULTS: Readonly<Record<string, readonly Act[]>> = {
+  resets: [reset],
+  ends: [close],
+  "resets-late": [() => new Promise((resolve) => setTimeout(resolve, SLOW_MS, true)), reset],
+  hangs: [hang],
+  "is-left": [(peer) => hang(peer).finally(isLeft.resolve)],
+};
 
 beforeAll(async () => {
   [own, other] = await Promise.all([WebSocketOrigin.start(), WebSocketOrigin.start()]);
   const closing = await WebSocketOrigin.start();
   gone = closing.url;
   await closing.stop();
+  [mortal, faulty] = await Promise.all([WebSocketOrigin.start(), Origin.start()]);
   const started = BALANCERS.map(async (balance) => {
     return [balance, [await WebSocketOrigin.start(), await WebSocketOrigin.start()]] as const;
   });
@@ -40,11 +62,31 @@ beforeAll(async () => {
     { id: `broken-${mode}`, prefix: `/broken-${mode}`, backend: `broken-${mode}`, webSocket: { mode } },
   ]);
   const lonely = { held: { upstreamReconnect: { minDelay: "10ms", maxDelay: "20ms" } } };
-  const routes = [...spread, ...held, { id: "lonely", prefix: "/lonely", backend: "lonely", webSocket: lonely }];
+  const failing = failingBackends();
+  const failingRoutes = Object.keys(failing).map((id) => ({
+    id,
+    prefix: `/${id}`,
+    backend: id,
+    webSocket: { mode: "bridge", ...(HURRIED.has(id) ? { handshakeTimeout: "1s" } : {}) },
+  }));
+  const deadRoutes = Object.entries(DIALLING).map(([mode, webSocket]) => ({
+    id: `dead-${mode}`,
+    prefix: `/dead-${mode}`,
+    backend: "dead",
+    webSocket,
+  }));
+  const routes = [
+    ...spread,
+    ...held,
+    ...failingRoutes,
+    ...deadRoutes,
+    { id: "lonely", prefix: "/lonely", backend: "lonely", webSocket: lonely },
+  ];
   const backends = {
     ...Object.fromEntries(
       BALANCERS.map((balance) => [balance, { targets: pairs[balance]?.map(({ url }) => ({ url })), balance }]),
     ),
+    ...failing,
     own: { targets: [{ url: own.url }] },
     other: { targets: [{ url: other.url }] },
     lonely: { targets: [{ url: `${own.url}/lonely` }], circuitBreaker: { failureThreshold: 1, timeout: "1s" } },
@@ -61,8 +103,50 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await relayed?.stop();
-  await Promise.all([own, other, ...Object.values(pairs).flat()].map((origin) => origin.stop()));
+  await Promise.all([own, other, mortal, faulty, ...Object.values(pairs).flat()].map((origin) => origin.stop()));
 });
+
+/** The first target of each is as good as always chosen where it may be; all paths are below the backend's name. */
+function failingBackends(): Readonly<Record<string, object>> {
+  const retry = { maxRetries: 2, backoff: { base: 1, max: 1 }, budget: { ratio: 1 } };
+  const well = (name: string) => ({ url: `${own.url}/well-${name}` });
+  const before = (url: string, name: string) => ({ targets: [{ url, weight: 1_000_000 }, well(name)] });
+  const fault = (name: string, kind: string) => {
+    faulty.answer(`/${name}/held`, ...(FAULTS[kind] ?? []));
+    return `${faulty.url}/${name}`;
+  };
+  const faults = (name: string, kind: string, count: number, weight = 1) =>
+    Array.from({ length: count }, (_, n) => ({ url: fault(`${name}/${n}`, kind), weight }));
+  return {
+    dead: before(`${gone}/dead`, "dead"),
+    resets: before(fault("resets", "resets"), "resets"),
+    ends: before(fault("ends", "ends"), "ends"),
+    killed: { ...before(`${mortal.url}/killed`, "killed"), sticky: "header" },
+    keyed: { targets: [...faults("keyed", "resets", 5, 1_000_000), well("keyed")], balance: "rendezvous" },
+    lost: { targets: faults("lost", "resets", 3) },
+    single: { targets: [{ url: fault("single", "resets") }] },
+    "single-retried": { targets: [{ url: fault("single-retried", "resets") }], retry },
+    busy: before(`${own.url}/busy`, "busy"),
+    "busy-retried": { ...before(`${own.url}/busy`, "busy-retried"), retry },
+    hangs: before(fault("hangs", "hangs"), "hangs"),
+    hedged: { targets: faults("hedged", "hangs", 2), hedge: { after: 10, budget: 1 } },
+    slow: { targets: faults("slow", "resets-late", 12) },
+    counted: {
+      ...before(fault("counted", "resets"), "counted"),
+      circuitBreaker: { failureThreshold: 2, timeout: "60s" },
+    },
+    left: { ...before(fault("left", "is-left"), "left"), circuitBreaker: { failureThreshold: 1, timeout: "60s" } },
+    "hangs-retried": {
+      ...before(fault("hangs-retried", "hangs"), "hangs-retried"),
+      retry: { ...retry, perTryTimeout: 1_000 },
+    },
+    "lost-retried": { targets: faults("lost-retried", "resets", 4), retry: { ...retry, maxRetries: 1 } },
+    poor: { targets: faults("poor", "resets", 2), retry: { ...retry, budget: { ratio: 0, perSecond: 0.001 } } },
+    drained: {
+      targets: [{ url: fault("drained", "resets") }, { ...well("drained"), drain: true }],
+    },
+  };
+}
 
 async function knock(path: string, options: HandshakeOptions = {}) {
   const came = await shakeHands(relayed.gateway.url, { path: `/${path}/held`, ...options });
@@ -135,4 +219,120 @@ it("a held session whose origin is lost asks nothing of it while its breaker is 
   // The others were not dialled.
   expect(tries[2]).toBeGreaterThan(2);
   client.destroy();
+});
+
+/** The log line of a handshake on a route. */
+function lineOf(route: string, status: number): Promise<Record<string, unknown>> {
+  return relayed.line("exchange", (line) => line["route"] === route && line["status"] === status);
+}
+
+function codeOf(came: Awaited<ReturnType<typeof knock>>): unknown {
+  return came.kind === "refused" ? JSON.parse(came.body).code : came.status;
+}
+
+const dialled = (path: string) => faulty.seenAt(path).length;
+const reached = (name: string) => own.seen.filter(({ target }) => target.startsWith(`/well-${name}/`)).length;
+
+describe("a handshake whose target nobody hears at", () => {
+  it.each(Object.keys(DIALLING))("is dialled at another one, and the log says so: %s", async (mode) => {
+    const came = await knock(`dead-${mode}`);
+    expect(came.status).toBe(101);
+    expect(came.headers.filter(([name]) => name.toLowerCase().startsWith("x-sluice"))).toEqual([]);
+    expect(await lineOf(`dead-${mode}`, 101)).toMatchObject({
+      target: `${own.url}/well-dead`,
+      tries: 2,
+      retried: ["upstream-unreachable"],
+    });
+  });
+
+  it.each(["resets", "ends"])("is dialled at another one where the first %s", async (name) => {
+    expect((await knock(name)).status).toBe(101);
+    expect([dialled(`/${name}/`), reached(name)]).toEqual([1, 1]);
+  });
+
+  it("goes on to another target than the one that its client is bound to, when that is killed", async () => {
+    const first = await knock("killed");
+    const bound = valueOf(first.headers, "x-sluice-target");
+    expect(mortal.seen.map(({ target }) => target)).toEqual(["/killed/held"]);
+    await mortal.stop();
+    const next = await knock("killed", { headers: { "X-Sluice-Target": bound ?? "none" } });
+    expect([next.status, reached("killed")]).toEqual([101, 1]);
+  });
+
+  it("goes through the targets in the order of its key", async () => {
+    expect((await knock("keyed")).status).toBe(101);
+    const first = faulty.seenAt("/keyed/").map(({ target }) => target);
+    expect((await knock("keyed")).status).toBe(101);
+    const both = faulty.seenAt("/keyed/").map(({ target }) => target);
+    expect(both).toEqual([...first, ...first]);
+    expect([first.length, new Set(first).size]).toEqual([5, 5]);
+  });
+
+  it("is answered as ever when all are dead, each dialled once", async () => {
+    expect(codeOf(await knock("lost"))).toBe("upstream-unreachable");
+    expect(
+      faulty
+        .seenAt("/lost/")
+        .map(({ target }) => target)
+        .toSorted(),
+    ).toEqual(["/lost/0/held", "/lost/1/held", "/lost/2/held"]);
+    const failed = "upstream-unreachable";
+    expect(await lineOf("lost", 502)).toMatchObject({ code: failed, tries: 3, retried: [failed, failed] });
+  });
+
+  it.each(["single", "single-retried"])("is dialled once where there is one target: %s", async (name) => {
+    expect(codeOf(await knock(name))).toBe("upstream-unreachable");
+    expect(dialled(`/${name}/`)).toBe(1);
+    expect(await lineOf(name, 502)).not.toHaveProperty("tries");
+  });
+
+  it("counts for the breaker of its target, which is left alone after that", async () => {
+    for (let n = 0; n < 4; n++) expect((await knock("counted")).status).toBe(101);
+    expect([dialled("/counted/"), reached("counted")]).toEqual([2, 4]);
+  });
+
+  it("goes to none that drains", async () => {
+    expect(codeOf(await knock("drained"))).toBe("upstream-unreachable");
+    expect([dialled("/drained/"), reached("drained")]).toEqual([1, 0]);
+  });
+
+  it("has no longer for all targets than its handshake may take", async () => {
+    expect((await knock("slow")).kind).toBe("refused");
+    expect(dialled("/slow/")).toBeLessThanOrEqual(4);
+  });
+
+  it("is tried as often as `retry` allows, and as its budget does", async () => {
+    expect(codeOf(await knock("lost-retried"))).toBe("upstream-unreachable");
+    expect(dialled("/lost-retried/")).toBe(2);
+    expect(await lineOf("lost-retried", 502)).toMatchObject({ tries: 2, retryStop: "exhausted" });
+    for (const seen of [2, 3]) {
+      expect(codeOf(await knock("poor"))).toBe("upstream-unreachable");
+      expect(dialled("/poor/")).toBe(seen);
+    }
+  });
+});
+
+describe("a handshake that somebody has heard", () => {
+  it.each(["busy", "busy-retried"])("is not sent to another target for its answer: %s", async (name) => {
+    own.answers.set("/busy/held", "HTTP/1.1 503 Busy\r\nX-Why: full\r\nContent-Length: 0\r\n\r\n");
+    const came = await knock(name);
+    expect([came.status, valueOf(came.headers, "x-why")]).toEqual([503, "full"]);
+    expect(reached(name)).toBe(0);
+  });
+
+  it("is not sent to another target when its time is over, but where `retry` gives each try its own", async () => {
+    const came = await Promise.all(["hangs", "hedged", "hangs-retried"].map((name) => knock(name)));
+    expect(came.map(codeOf)).toEqual(["upstream-timeout", "upstream-timeout", 101]);
+    expect([reached("hangs"), dialled("/hedged/"), reached("hangs-retried")]).toEqual([0, 1, 1]);
+  });
+
+  it("is nothing that a target has failed at when its client leaves", async () => {
+    const leaving = await beginHandshake(relayed.gateway.url, { path: "/left/held" });
+    await faulty.until("the dial", () => dialled("/left/") === 1);
+    leaving.resetAndDestroy();
+    await isLeft.promise;
+    expect(reached("left")).toBe(0);
+    expect(codeOf(await knock("left"))).toBe("upstream-timeout");
+    expect(dialled("/left/")).toBe(2);
+  });
 });

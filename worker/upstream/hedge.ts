@@ -38,9 +38,9 @@ const SAFE: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 /** The deadline is the first flight's. */
 const UNWATCHED: Watch = { expect() {} };
 
-/** Whether a request may be sent to two targets at once. */
+/** Whether a request may be sent to two targets at once. Not a handshake: both would open a session. */
 export function isHedgeable({ exchange, body }: Outgoing): boolean {
-  return SAFE.has(exchange.canonical.method) && body.body === null;
+  return exchange.isUpgrade !== true && SAFE.has(exchange.canonical.method) && body.body === null;
 }
 
 /** Compiles a backend's hedging; undefined: it has none. */

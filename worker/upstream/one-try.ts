@@ -3,7 +3,6 @@ import { codeOf } from "../problem.ts";
 import type { TryFailure } from "../retry/may-retry.ts";
 import { stayToTheEnd } from "../stay-to-the-end.ts";
 import { watched, type Watch } from "../watch.ts";
-import { stopReason } from "./fetch.ts";
 import {
   headOf,
   land,
@@ -76,7 +75,8 @@ export async function tryOnce(outgoing: Outgoing, flight: Flight, terms: TryTerm
       return await take(outgoing, head, { watch, retried });
     }, exchange.isUpgrade);
   } catch (error) {
-    const how = stopReason(exchange.stop?.signal) === undefined ? originFailure(error) : undefined;
+    // What is cut off here fails as if its connection had.
+    const how = exchange.stop?.signal.aborted === true ? undefined : originFailure(error);
     if (how === undefined) throw error;
     const by = head?.flight ?? flight;
     const { body } = outgoing;

@@ -24,6 +24,13 @@ export interface Failed {
 
 const FIELD = "idempotency-key";
 
+/** For handshakes that nobody has heard, where their backend has no retries: any other target may have them, at once. */
+export const ANY_OTHER: Pick<Retries, "allowance" | "decide"> = {
+  allowance: { note() {}, take: () => true },
+  decide: ({ exchange: { deadline } }) =>
+    Date.now() < deadline ? { kind: "retry", afterMs: 0 } : { kind: "stop", why: "too-late" },
+};
+
 /** Compiles a backend's retries; undefined: it has none. */
 export function compileRetries({ name, retry }: Backend, targets: readonly RouteTarget[]): Retries | undefined {
   if (retry === undefined) return undefined;

@@ -1,10 +1,11 @@
 import type { Backend, BreakerSettings, Route } from "../../schemas/index.ts";
 import { compileBalancer } from "../backends/balancer.ts";
-import type { NoTarget } from "../backends/choice.ts";
+import type { ChosenTarget, NoTarget } from "../backends/choice.ts";
 import { targetTerms } from "../backends/target.ts";
 import { watchTargets } from "../backends/watch-targets.ts";
 import { compileQuota } from "../egress/egress-quota.ts";
 import { compileGate } from "../backends/backend-gate.ts";
+import type { ErrorCode } from "../errors.ts";
 import type { Exchange } from "../exchange.ts";
 import { pause } from "../pause.ts";
 import type { RetryStop } from "../retry/may-retry.ts";
@@ -14,7 +15,7 @@ import { tryOnce, type FailedTry, type Head } from "./one-try.ts";
 import type { Send } from "./prepare-request.ts";
 import type { OutgoingBody } from "./request-body.ts";
 import { REFUSE, type Refusal } from "./refusal.ts";
-import { compileRetries } from "./retries.ts";
+import { ANY_OTHER, compileRetries } from "./retries.ts";
 import { compileRunway, type Done } from "./take-off.ts";
 
 /** How requests are sent to a backend for which one try at one target is not all there is to it. */
@@ -35,6 +36,8 @@ export interface TriesTerms {
 /** Of the gateway's own, so that no other backend stands in: it would get what is too much for this one. */
 const HELD_BACK: ReadonlySet<NoTarget["why"]> = new Set(["egress-queue-full", "overloaded"]);
 const NO_STATUS: ReadonlySet<number> = new Set();
+/** How a try fails at a target that is not there. */
+const UNHEARD: ErrorCode = "upstream-unreachable";
 
 /**
  * Compiles how a route's requests are sent to a backend: a target is chosen, its breaker asked, the request sent, and what came of
@@ -62,7 +65,7 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
 
   async function send(exchange: Exchange, headers: Headers, body: OutgoingBody): Promise<Response> {
     const outgoing = { exchange, headers, body };
-    const { notes } = exchange;
+    const { notes, isUpgrade = false } = exchange;
     const now = Date.now();
     balancer?.strip?.(headers);
     if (isWatched) watchTargets(exchange, watched, now);
@@ -76,8 +79,10 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     const first = await runway.takeOff(exchange, { done, isCuttable });
     if (first.kind === "none") return (HELD_BACK.has(first.why) ? REFUSE : refusal).send(outgoing, first);
     let flight = first;
+    // Whom an origin does not let in is told so.
+    const failing = isUpgrade ? NO_STATUS : retried;
     for (let made = 0; ; made += 1) {
-      const end = await tryOnce(outgoing, flight, { retried, isRepeat: made > 0, bringHead });
+      const end = await tryOnce(outgoing, flight, { retried: failing, isRepeat: made > 0, bringHead });
       note(exchange, end.flight);
       if (end.kind === "answered") return bound(exchange, end.answer, end.flight);
       const next = await followUp(outgoing, end, { made, done });
@@ -91,28 +96,36 @@ export function compileTries(route: Route, backend: Backend, { breaker, refusal 
     }
   }
 
-  /** The next try after one that failed, launched; or why there is none. */
+  /** The next try after one that failed, launched; or why there is none. A handshake is sent to each target once at most. */
   async function followUp(
     outgoing: Outgoing,
-    { failure }: FailedTry,
+    { failure, why }: FailedTry,
     { made, done }: { readonly made: number; readonly done: Done },
   ): Promise<Flight | RetryStop> {
-    if (retries === undefined) return "no-retries";
     const { exchange } = outgoing;
-    const elsewhere = retries.decide(outgoing, { failure, made, askedMs: 0 });
+    const { isUpgrade = false } = exchange;
+    const by = retries ?? (isUpgrade && why === UNHEARD ? ANY_OTHER : undefined);
+    if (by === undefined) return "no-retries";
+    const elsewhere = by.decide(outgoing, { failure, made, askedMs: 0 });
     if (elsewhere.kind === "stop") return elsewhere.why;
     const now = Date.now();
     const choice = await runway.choose(exchange, now, done);
     if (choice.kind === "none") return choice.why;
+    const over = retries === undefined ? "no-retries" : "exhausted";
+    if (isUpgrade && flightsTo(choice, done) > 0) return over;
     if (targets[choice.index]?.breaker?.isRefusing(now) === true) return "breaker-open";
     // The wait that a target asks for is no other target's, and not over when another one has failed since.
     const askedMs = Math.max(0, ...done.flights.map((flight) => askedOf(flight, choice.index, now)));
-    const decision = askedMs > 0 ? retries.decide(outgoing, { failure, made, askedMs }) : elsewhere;
+    const decision = askedMs > 0 ? by.decide(outgoing, { failure, made, askedMs }) : elsewhere;
     if (decision.kind === "stop") return decision.why;
-    if (!retries.allowance.take(Date.now())) return "budget";
+    if (!by.allowance.take(Date.now())) return "budget";
     await pause(exchange, decision.afterMs);
-    const next = await runway.takeOff(exchange, { done, choice, isCuttable: true });
-    return next.kind === "none" ? next.why : next;
+    const next = await runway.takeOff(exchange, { done, choice, isCuttable: retries !== undefined });
+    if (next.kind === "none") return next.why;
+    if (!isUpgrade || flightsTo(next.choice, done) === 1) return next;
+    // The chosen one's breaker has refused meanwhile.
+    callOff(outgoing, next);
+    return over;
   }
 
   /** Brings heads with a second flight where the first takes long. */
@@ -141,6 +154,10 @@ function bound({ bindLater }: Exchange, answer: Response, { choice }: Flight): R
   if (choice.bind !== undefined && bindLater !== undefined) bindLater(choice.bind);
   else choice.bind?.(answer);
   return answer;
+}
+
+function flightsTo({ index }: ChosenTarget, { flights }: Done): number {
+  return flights.filter(({ choice }) => choice.index === index).length;
 }
 
 /** For how long the target of a flight asks to be left alone, if it is this one. */

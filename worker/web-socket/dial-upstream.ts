@@ -1,6 +1,6 @@
-import { MARK, REFUSAL, TARGET, toField } from "../../objects/web-socket-relay/opening.ts";
+import { MARK, REFUSAL, TARGET, TRIES, toField } from "../../objects/web-socket-relay/opening.ts";
 import { GatewayError } from "../errors.ts";
-import type { Exchange } from "../exchange.ts";
+import type { Exchange, ExchangeNotes } from "../exchange.ts";
 import { codeOf, problemResponse } from "../problem.ts";
 
 /**
@@ -17,9 +17,8 @@ export async function dialUpstream(exchange: Exchange, stop: AbortController): P
   const handshakeMs = route.route.webSocket?.handshakeMs ?? route.route.timeouts.headers;
   try {
     const answer = await route.tail({ ...exchange, isUpgrade: true, stop, deadline: receivedAt + handshakeMs });
-    answer.headers.delete(REFUSAL);
-    answer.headers.set(TARGET, notes.target ?? "");
-    answer.headers.delete(MARK);
+    for (const name of [REFUSAL, MARK]) answer.headers.delete(name);
+    tell(answer, notes);
     if (route.mark !== null && answer.webSocket !== null) answer.headers.set(MARK, route.mark);
     return answer;
   } catch (error) {
@@ -27,9 +26,16 @@ export async function dialUpstream(exchange: Exchange, stop: AbortController): P
     if (stop.signal.aborted) throw error;
     stop.abort();
     const answer = refusedDial(error, requestId);
-    if (notes.target !== undefined) answer.headers.set(TARGET, notes.target);
+    tell(answer, notes);
     return answer;
   }
+}
+
+/** Says where a handshake has been. */
+function tell({ headers }: Response, { target, retried, retryStop }: ExchangeNotes): void {
+  headers.set(TARGET, target ?? "");
+  if (retried === undefined && retryStop === undefined) headers.delete(TRIES);
+  else headers.set(TRIES, JSON.stringify({ retried, retryStop }));
 }
 
 /** What the gateway has against a dial, as a relay tells it from an origin's refusal. */

@@ -4,6 +4,7 @@ import {
   OPENING,
   REFUSAL,
   TARGET,
+  TRIES,
   toField,
   type Opening,
   type Place,
@@ -17,7 +18,7 @@ import { knownRefusal, noteRefusal } from "./full-places.ts";
 import { credentialNames, sharedName, sharedTerms } from "./shared-name.ts";
 import { createDependency } from "../dependencies/dependency.ts";
 import { ERRORS, GatewayError, type ErrorCode } from "../errors.ts";
-import type { Exchange, Handler } from "../exchange.ts";
+import type { Exchange, ExchangeNotes, Handler } from "../exchange.ts";
 import { clientAddress } from "../limits/client-address.ts";
 
 /** Each session has an object to itself, so one that fails says little of the next. */
@@ -89,22 +90,30 @@ export function relaySession(settings: WebSocketSettings, mark: string): Handler
     const ask = () => relayAt(env, object).fetch(asking);
     const deadlineMs = handshakeMs + GRACE_MS;
     const answer = await relays.call(object, ask, { deadlineMs }).catch((cause: unknown) => noRelay(object, cause));
-    const target = answer.headers.get(TARGET);
-    if (target !== null) exchange.notes.target = target;
+    // A backend of events could have written the rest.
+    if (callback === undefined) noteTries(exchange, answer);
     exchange.notes.isCounted = true;
     const refusal = answer.headers.get(REFUSAL);
     if (refusal !== null) throw refusedBy(JSON.parse(refusal), places);
     const { webSocket } = answer;
-    if (webSocket === null) {
-      const passed = new Response(answer.body, answer);
-      // Where the origin is, is none of the client's business, nor what it says to the gateway.
-      for (const name of [TARGET, EVENT.state, EVENT.close]) passed.headers.delete(name);
-      if (callback === undefined || !rejectsLater) return passed;
-      void answer.body?.cancel();
-      return rejectAfterUpgrade(exchange, rejectionBy(answer), closeMs);
-    }
-    return new Response(null, { status: 101, webSocket, headers: answer.headers });
+    const isOpen = webSocket !== null;
+    const passed = isOpen
+      ? new Response(null, { status: 101, webSocket, headers: answer.headers })
+      : new Response(answer.body, answer);
+    // Where the origin is, is none of the client's business, nor what it says to the gateway.
+    for (const name of [TARGET, TRIES, EVENT.state, EVENT.close]) passed.headers.delete(name);
+    if (isOpen || callback === undefined || !rejectsLater) return passed;
+    void answer.body?.cancel();
+    return rejectAfterUpgrade(exchange, rejectionBy(answer), closeMs);
   };
+}
+
+/** Notes where its object has dialled, if it has. */
+function noteTries({ notes }: Exchange, { headers }: Response): void {
+  const target = headers.get(TARGET);
+  if (target) notes.target = target;
+  const tries: Pick<ExchangeNotes, "retried" | "retryStop"> = JSON.parse(headers.get(TRIES) ?? "{}");
+  Object.assign(notes, tries);
 }
 
 /** Splices in one object of this isolate's; an object to each would be 350 KB of memory, for as long as it can still be cut. */

@@ -5,7 +5,7 @@ import { dial, type Dialled, type Dialler } from "../dial.ts";
 import { admit, costOf } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
-import type { Opening } from "../opening.ts";
+import { TRIES, type Opening } from "../opening.ts";
 import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
 import { RENEW_MS } from "../registration.ts";
 import type { SessionDescription } from "../session-control.ts";
@@ -115,6 +115,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
 
   function admitted(request: Request, opening: Opening, { shared, own, dialled }: Parts): Joined {
     const headers = new Headers(dialled.headers);
+    dialled.headers.delete(TRIES);
     // It was the first client's to have, and each leg has its own compression.
     for (const name of ["set-cookie", "sec-websocket-extensions"]) headers.delete(name);
     const { 0: outer, 1: socket } = new WebSocketPair();
