@@ -19,6 +19,8 @@ const PREFIX = "_ws_";
 export function resumeRequest(query: URLSearchParams, headers: Headers): ResumeRequest | string | undefined {
   const session = query.get("_ws_session") ?? headers.get("x-ws-session");
   const recv = query.get("_ws_recv");
+  const twice = ["_ws_session", "_ws_recv"].find((name) => query.getAll(name).length > 1);
+  if (twice !== undefined) return `${twice}: got it twice, wanted it once`;
   if (session === null)
     return recv === null ? undefined : "_ws_recv: got a count without a session, wanted _ws_session too";
   if (!SESSION.test(session))

@@ -270,6 +270,8 @@ describe("what a request says of a session", () => {
     [`_ws_session=${id}&_ws_recv=1e3`, expect.stringMatching(/^_ws_recv: got/)],
     [`_ws_session=${id}&_ws_recv=9999999999999999`, expect.stringMatching(/^_ws_recv: got/)],
     ["_ws_recv=3", expect.stringMatching(/^_ws_recv: got a count without/)],
+    [`_ws_session=${id}&_ws_session=${id}`, "_ws_session: got it twice, wanted it once"],
+    [`_ws_session=${id}&_ws_recv=1&_ws%5frecv=2`, "_ws_recv: got it twice, wanted it once"],
   ])("%s", (query, said) => {
     expect(resumeRequest(new URLSearchParams(query), new Headers())).toEqual(said);
   });
