@@ -8,7 +8,7 @@ const server = createServer(async (request, response) => {
   const said = Buffer.concat(chunks).toString();
   const { "x-sluice-event": event, "x-sluice-sequence": number } = request.headers;
   if (event === undefined) {
-    response.writeHead(404).end();
+    response.writeHead(404, { "content-type": "text/plain" }).end("Only WebSockets and events of the gateway here.\n");
     return;
   }
   console.log(`${String(event)} ${String(number)}: ${said}`);

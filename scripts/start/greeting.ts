@@ -46,7 +46,8 @@ function loop(urls: readonly string[], path: string): string {
 }
 
 /** Whether a curl without options can meet the route. */
-function takesPlainGet({ methods, hosts, headers, query }: Route): boolean {
+function takesPlainGet({ methods, hosts, headers, query, webSocket }: Route): boolean {
+  if (webSocket?.required === true) return false;
   return hosts === undefined && (methods?.includes("GET") ?? true) && headers.length + query.length === 0;
 }
 
