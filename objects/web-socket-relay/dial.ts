@@ -30,11 +30,11 @@ const GRACE_MS = 1_000;
 /** What is between two neighbours. */
 const OWN_FIELDS = ["connection", "upgrade", "sec-websocket-accept"];
 
-const LATE: Dialled = failed("upstream-timeout", "The origin did not answer the handshake in time.");
+const LATE = failed("upstream-timeout", "The origin did not answer the handshake in time.");
 /** Nobody hears of it, but it is counted. */
-const LEFT: Dialled = failed("client-left", "The client has left before the origin answered.");
+export const LEFT = failed("client-left", "The client has left before the origin answered.");
 
-function failed(code: string, detail: string): Dialled {
+function failed(code: string, detail: string): Dialled & { readonly kind: "failed" } {
   return { kind: "failed", refusal: { code, detail, retryAfter: null } };
 }
 

@@ -1,7 +1,7 @@
 import { sizeOf } from "../bridge.ts";
 import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { closeSocket } from "../close-socket.ts";
-import { dial, type Dialled, type Dialler } from "../dial.ts";
+import { dial, LEFT, type Dialled, type Dialler } from "../dial.ts";
 import { admit, costOf } from "../flow.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
@@ -55,8 +55,6 @@ interface Parts {
   readonly dialled: Dialled & { readonly kind: "open" };
 }
 
-/** Nobody reads it. */
-const GONE: Joined = { kind: "failed", refusal: { code: "upstream-timeout", detail: "", retryAfter: null } };
 /** An upstream is told of the end before its connection is dropped with those of silent clients. */
 const LAST_WORD_MS = 1_000;
 
@@ -105,7 +103,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
       const dialled = await own.opened;
       if (dialled.kind === "failed") return dialled;
       if (dialled.kind === "answer") return isFirst ? dialled : { kind: "answer", answer: headOf(dialled.answer) };
-      if (request.signal.aborted) return GONE;
+      if (request.signal.aborted) return LEFT;
       return admitted(request, opening, { shared, own, dialled });
     } finally {
       joining -= 1;
@@ -250,6 +248,8 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   }
 
   function plan(now: number, at: number): void {
+    // A clock that was set back would be waited for.
+    renewAt = Math.min(renewAt, now + RENEW_MS);
     const next = Math.min(at, renewAt);
     if (next >= tickAt) return;
     tickAt = next;
