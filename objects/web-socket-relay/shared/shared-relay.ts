@@ -3,6 +3,7 @@ import { LOST, relayClose, type Close } from "../close-codes.ts";
 import { closeSocket } from "../close-socket.ts";
 import { dial, LEFT, type Dialled, type Dialler } from "../dial.ts";
 import { admit, costOf } from "../flow.ts";
+import { socketLine } from "../line.ts";
 import type { LiveSession } from "../live-session.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import { TRIES, type Opening } from "../opening.ts";
@@ -121,7 +122,10 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const protocol = headers.get("sec-websocket-protocol");
     const { target } = dialled;
     const client = newClient(opening, { shared, socket, origin: request.headers.get("origin"), protocol, target }, now);
-    listen(client, own);
+    socketLine(socket).open(
+      (message) => heard(client, own, message),
+      (code, reason) => gone(client, code, reason),
+    );
     clients.set(opening.session, client);
     const session: LiveSession = {
       describe: () => describe(client),
@@ -139,17 +143,6 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
 
   function describe(client: SharedClient): SessionDescription {
     return describeClient(client, channel);
-  }
-
-  function listen(client: SharedClient, own: Channel): void {
-    const { socket } = client;
-    socket.binaryType = "arraybuffer";
-    socket.addEventListener("message", ({ data }) => heard(client, own, data));
-    socket.addEventListener("close", ({ code, reason, wasClean }) =>
-      gone(client, code === LOST && wasClean ? 0 : code, reason),
-    );
-    socket.addEventListener("error", () => gone(client, LOST, ""));
-    socket.accept({ allowHalfOpen: true });
   }
 
   function heard(client: SharedClient, own: Channel, message: string | ArrayBuffer): void {
