@@ -3,12 +3,13 @@ import type { RouteTerms } from "./route-watch.ts";
 import { isText, wanted } from "../message-checks.ts";
 import type { HeldTerms } from "./held/held-terms.ts";
 import type { CallbackTerms, SharedTerms } from "./mode-terms.ts";
+import { SESSION_MODES, type SessionMode } from "./session-control.ts";
 
 /** The field in which a Worker tells a relay what to open; a client's own never gets there. */
 export const OPENING = "x-sluice-opening";
 /** The field in which a relay tells the Worker that it refuses; an origin's own never gets there. */
 export const REFUSAL = "x-sluice-refusal";
-/** The field in which the entrypoint `Origin` tells a relay which target took the session. */
+/** The field in which whoever has dialled says to which target; empty: to none. */
 export const TARGET = "x-sluice-target";
 /** The field in which whoever has dialled says how often, as JSON; absent: once. */
 export const TRIES = "x-sluice-tries";
@@ -18,7 +19,7 @@ export const MARK = "x-sluice-mark";
 /** What a Worker asks a relay to open. It travels as JSON: numbers that mean "none" are null. */
 export interface Opening {
   readonly v: 1;
-  readonly mode: "splice" | "bridge" | "held" | "shared" | "callback";
+  readonly mode: SessionMode;
   /** The session's id: random, at most 64 letters, digits and dashes. */
   readonly session: string;
   readonly route: string;
@@ -79,14 +80,12 @@ export function toField(value: Opening | Refusal): string {
   );
 }
 
-const MODES = ["splice", "bridge", "held", "shared", "callback"];
-
 /** Reads what a Worker asks. @throws TypeError for anything but an opening of this version. */
 export function readOpening(field: string | null): Opening {
   const opening: Opening = JSON.parse(field ?? "{}");
   const { v, mode, session, route } = opening;
   if (v !== 1) throw new TypeError(wanted("v", v, "1; deploy the Worker and its objects together"));
-  if (!MODES.includes(mode)) throw new TypeError(wanted("mode", mode, MODES.join(", ")));
+  if (!SESSION_MODES.includes(mode)) throw new TypeError(wanted("mode", mode, SESSION_MODES.join(", ")));
   if (!isText(session, 64)) throw new TypeError(wanted("session", session, "1 to 64 characters"));
   if (!isText(route, 256)) throw new TypeError(wanted("route", route, "1 to 256 characters"));
   return opening;
