@@ -130,6 +130,8 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   }
 
   function plan(now: number): void {
+    // A clock that was set back would be waited for.
+    renewAt = Math.min(renewAt, now + RENEW_MS);
     const idleAt = joined === undefined ? Infinity : joined.lastAt() + idleMs;
     const next = Math.min(renewAt, idleAt, validUntil ?? Infinity, openedAt + maxLifetimeMs);
     timer = setTimeout(tick, Math.max(1, next - now));

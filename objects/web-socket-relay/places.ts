@@ -78,7 +78,8 @@ export function placesOf(
       return refused;
     },
     async keep(now) {
-      if (now - askedAt < KEEP_MS) return;
+      // A clock that was set back would be waited for.
+      if (Math.abs(now - askedAt) < KEEP_MS) return;
       askedAt = now;
       await askAll(places, false);
     },

@@ -97,7 +97,7 @@ export function createRegistration(
     async renew(sessions, now) {
       const news = sessions.filter((session) => {
         const known = told.get(session.id);
-        return known === undefined || known.sum !== sumOf(session) || now - known.at >= QUIET_MS;
+        return known === undefined || known.sum !== sumOf(session) || Math.abs(now - known.at) >= QUIET_MS;
       });
       for (const session of news) told.set(session.id, { sum: sumOf(session), at: now });
       for (let from = 0; from < news.length; from += MAX_REPORTED) {

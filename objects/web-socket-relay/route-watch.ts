@@ -80,7 +80,8 @@ export function createRouteWatch(ask: (route: string) => RouteAnswer | Promise<R
       watched.delete(id);
     },
     async look(now) {
-      if (now - lookedAt < ENOUGH_MS) return;
+      // A clock that was set back would be waited for.
+      if (Math.abs(now - lookedAt) < ENOUGH_MS) return;
       lookedAt = now;
       const routes = new Set([...watched.values()].map(({ opening }) => opening.route));
       await Promise.all([...routes].map(lookAt));

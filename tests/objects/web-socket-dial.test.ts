@@ -71,10 +71,25 @@ it("says that it is the gateway that refuses a session whose route has just vani
   });
 });
 
-it("ends a session that was let in by a new configuration and dialled by an old one", async () => {
+const SHARED = {
+  isForAnyone: false,
+  clientMessages: "drop",
+  maxClients: 10,
+  lingerMs: 0,
+  window: null,
+  overflow: "close",
+  reconnect: false,
+} as const;
+
+it.each([
+  ["let in by a new configuration and dialled by an old one", 0, 3, {}],
+  ["that, though the clock was set back since then", 3_600_000, 8, {}],
+  ["that, and shared", 3_600_000, 10, { mode: "shared", shared: SHARED }],
+] as const)("ends a session that was %s", async (_, backMs, version, how) => {
   takeAll();
-  await configure(3);
-  const { relay, answer } = await open({ configVersion: 4, onChange: { mark: markOf(4), drainMs: 0 } });
+  await configure(version);
+  const onChange = { mark: markOf(version + 1), drainMs: 0 };
+  const { relay, answer } = await open({ configVersion: version + 1, onChange, ...how });
   expect([answer.status, answer.headers.get("x-sluice-mark")]).toEqual([101, null]);
   const client = answer.webSocket;
   if (client === null) throw new Error("no socket");
@@ -82,8 +97,10 @@ it("ends a session that was let in by a new configuration and dialled by an old 
   const ended = new Promise((resolve) =>
     client.addEventListener("close", ({ code, reason }) => resolve([code, reason])),
   );
-  await configure(4);
-  await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(10_000));
+  await configure(version + 1);
+  clock -= backMs;
+  vi.setSystemTime(clock);
+  await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(40_000));
   expect(await ended).toEqual([1012, "route changed"]);
 });
 

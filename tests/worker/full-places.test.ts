@@ -22,6 +22,8 @@ it("believes for 250 ms that a place is taken, for those alone who want the same
   expect(knownRefusal([place], 1_000)).toBeUndefined();
   expect(knownRefusal([place, other], 1_249)).toEqual(refusal);
   expect(knownRefusal([other], 1_250)).toBeUndefined();
+  // The clock was set back.
+  expect(knownRefusal([other], 500)).toBeUndefined();
 });
 
 it("remembers nothing of a refusal that was for something else", () => {

@@ -43,7 +43,8 @@ export function activeConfig(
   // A file or the bundled default cannot change under a running isolate.
   if (env.PROXY_CONFIG === undefined || active.source === "file") return active;
   const now = Date.now();
-  if (now - checkedAt > REFRESH_MS) {
+  // A clock that was set back would be waited for.
+  if (Math.abs(now - checkedAt) > REFRESH_MS) {
     checkedAt = now;
     ctx.waitUntil(refresh(env));
   }
