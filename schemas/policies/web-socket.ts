@@ -194,7 +194,8 @@ export const WebSocketSchema = v.pipe(
       addIssue({ message, path: [{ type: "object", origin: "value", input: { ...policy }, key, value: policy[key] }] });
     const [section, ...others] = SECTIONS.filter((name) => policy[name] !== undefined);
     const unseen = policy.mode === "splice" ? BRIDGE_ONLY.filter((field) => policy[field] !== undefined) : [];
-    if (unseen.length > 0) {
+    // A section says which mode was meant.
+    if (unseen.length > 0 && section === undefined) {
       refuse("mode", `"bridge", or no ${unseen.join(", ")}: nobody sees the messages of a splice, nor its end`);
     }
     for (const other of others) refuse(other, `nothing beside "${section}": a session has one mode`);

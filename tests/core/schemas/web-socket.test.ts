@@ -186,6 +186,7 @@ it("holds sessions where that is asked for, by its defaults where nothing else i
 const REFUSED: readonly [webSocket: unknown, path: string, wanted: string][] = [
   [{ mode: "kept" }, "mode", 'one of "splice", "bridge", "held", "shared", "callback"'],
   [{ mode: "bridge", held: {} }, "mode", '"held", or no section "held"'],
+  [{ mode: "splice", held: {}, idle: "1m" }, "mode", '"held", or no section "held"'],
   [{ held: {}, shared: {} }, "shared", 'nothing beside "held": a session has one mode'],
   [{ mode: "shared", held: {}, callback: {} }, "callback", 'nothing beside "held": a session has one mode'],
   [{ held: true }, "held", "an object; {} is all defaults"],
