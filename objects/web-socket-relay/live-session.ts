@@ -1,7 +1,7 @@
 import { bridge, type Bridge } from "./bridge.ts";
 import { LOST, type Close } from "./close-codes.ts";
+import { forgetSplice, keepSplice } from "./cuttable-splices.ts";
 import type { Dialled } from "./dial.ts";
-import { forgetSplice, holdSplice } from "./held-splices.ts";
 import type { Opening } from "./opening.ts";
 import { EXPIRED, IDLE, TOO_OLD } from "./own-closes.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
@@ -78,7 +78,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   const { session: id, mode, maxLifetimeMs, idleMs } = opening;
   let { validUntil } = opening;
   const openedAt = Date.now();
-  const held = mode === "splice" ? holdSplice() : undefined;
+  const splice = mode === "splice" ? keepSplice() : undefined;
   const tally = tallyOf(opening.route);
   let joined: Bridge | undefined;
   let isOver = false;
@@ -87,7 +87,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   let tapping: SessionTap | undefined;
 
   function join({ socket, headers }: SessionParts["dialled"]): WebSocket | undefined {
-    if (held !== undefined) return socket;
+    if (splice !== undefined) return socket;
     const { client, upstream, outer } = lines === undefined ? sockets(socket) : { ...lines, outer: undefined };
     const { fromClient, fromUpstream, closeMs } = opening;
     joined = bridge({
@@ -117,7 +117,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
 
   function tick(): void {
     const now = Date.now();
-    if (held?.isLetGo === true) return finish({ by: "unseen", code: null });
+    if (splice?.isLetGo === true) return finish({ by: "unseen", code: null });
     if (validUntil !== null && now >= validUntil) return close(EXPIRED);
     if (now >= openedAt + maxLifetimeMs) return close(TOO_OLD);
     if (joined !== undefined && now >= joined.lastAt() + idleMs) return close(IDLE);
@@ -147,7 +147,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
     if (isOver) return;
     isOver = true;
     clearTimeout(timer);
-    if (held !== undefined) forgetSplice(held);
+    if (splice !== undefined) forgetSplice(splice);
     // Of a splice nobody has counted any.
     const session = describe();
     logSession(opening, session, end, joined === undefined ? {} : countsOf(session));
@@ -184,7 +184,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   }
 
   function tap(options: TapOptions): TapReply {
-    if (held !== undefined) return { kind: "unsupported" };
+    if (splice !== undefined) return { kind: "unsupported" };
     if (isOver) return { kind: "gone" };
     if (tapping !== undefined) return { kind: "busy" };
     tapping = createSessionTap(options, Date.now(), () => (tapping = undefined));
