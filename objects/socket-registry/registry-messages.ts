@@ -122,7 +122,8 @@ export type OrderReply = { readonly v: 1; readonly matched: number; readonly nex
 export const MAX_REPORTED = 1_000;
 /** Of sessions on one page. */
 export const MAX_PAGE = 1_000;
-const MAX_TEXT = 512;
+/** Of any text of a session, in characters. */
+export const MAX_TEXT = 512;
 const VERSION_WANTED = "1; deploy the Worker and its objects together";
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const OBJECT = /^[0-9a-f]{64}$/;

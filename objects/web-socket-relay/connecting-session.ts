@@ -1,4 +1,5 @@
 import type { Close } from "./close-codes.ts";
+import { listedText } from "./listed-text.ts";
 import type { LiveSession } from "./live-session.ts";
 import type { Opening } from "./opening.ts";
 import { NEVER_AWAY } from "./session-control.ts";
@@ -34,7 +35,7 @@ export function connectingSession(opening: Opening, origin: string | null, opene
     mode,
     principal,
     address: client.address,
-    origin: origin?.slice(0, 512) ?? null,
+    origin: listedText(origin),
     openedAt,
   };
   let ordered: Close | undefined;

@@ -7,6 +7,7 @@ import { EXPIRED, IDLE, TOO_OLD } from "./own-closes.ts";
 import { COME_BACK } from "./resume/resume-rules.ts";
 import { RENEW_MS } from "./registration.ts";
 import { socketLine, type Line } from "./line.ts";
+import { listedText } from "./listed-text.ts";
 import { countsOf, logSession, type SessionEnd } from "./session-log.ts";
 import type { ControlReply, SessionDescription, SessionState, TapOptions, TapReply } from "./session-control.ts";
 import { createSessionTap, type SessionTap } from "./session-tap.ts";
@@ -84,6 +85,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   let isOver = false;
   let renewAt = openedAt + RENEW_MS;
   let timer: ReturnType<typeof setTimeout> | null = null;
+  let wakeAt = 0;
   let tapping: SessionTap | undefined;
 
   function join({ socket, headers }: SessionParts["dialled"]): WebSocket | undefined {
@@ -133,8 +135,8 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
     // A clock that was set back would be waited for.
     renewAt = Math.min(renewAt, now + RENEW_MS);
     const idleAt = joined === undefined ? Infinity : joined.lastAt() + idleMs;
-    const next = Math.min(renewAt, idleAt, validUntil ?? Infinity, openedAt + maxLifetimeMs);
-    timer = setTimeout(tick, Math.max(1, next - now));
+    wakeAt = Math.min(renewAt, idleAt, validUntil ?? Infinity, openedAt + maxLifetimeMs);
+    timer = setTimeout(tick, Math.max(1, wakeAt - now));
   }
 
   function close(said: Close): void {
@@ -162,7 +164,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       route: opening.route,
       principal: opening.principal,
       address: lines?.address ?? opening.client.address,
-      origin: textOf(origin),
+      origin: listedText(origin),
       protocol,
       extensions,
       mode,
@@ -178,7 +180,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
       resumes: lines?.resumes ?? 0,
       replayed: lines?.replayed ?? 0,
       reconnects: lines?.reconnects ?? 0,
-      upstream: textOf(lines === undefined ? target : lines.target),
+      upstream: listedText(lines === undefined ? target : lines.target),
       closeCode: joined?.closeCode() ?? null,
     };
   }
@@ -193,8 +195,8 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
 
   const socket = join(parts.dialled);
   // Not the fields that they are of: those are 3 KiB.
-  const protocol = textOf(parts.dialled.headers.get("sec-websocket-protocol"));
-  const extensions = textOf(parts.dialled.headers.get("sec-websocket-extensions"));
+  const protocol = listedText(parts.dialled.headers.get("sec-websocket-protocol"));
+  const extensions = listedText(parts.dialled.headers.get("sec-websocket-extensions"));
   plan(openedAt);
   return {
     session: {
@@ -211,13 +213,10 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
     joined,
     setValidUntil(time) {
       validUntil = time;
+      // Else its timer comes early enough; of each that is cleared the runtime keeps 256 bytes.
+      if (time === null || time >= wakeAt) return;
       clearTimeout(timer);
       plan(Date.now());
     },
   };
-}
-
-/** What the registry takes. */
-function textOf(text: string | null): string | null {
-  return text === null ? null : text.slice(0, 512);
 }

@@ -6,7 +6,7 @@ import type { LiveSession } from "../live-session.ts";
 import type { CallbackTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
 import { EXPIRED, IDLE, TOO_LARGE, TOO_MANY, TOO_MUCH, TOO_OLD } from "../own-closes.ts";
-import { placesOf } from "../places.ts";
+import { placesOf, type Places } from "../places.ts";
 import { refused } from "../refused.ts";
 import type { RelayHost } from "../relay-host.ts";
 import { countsOf, logSession, refusalEnd, warn, type SessionEnd } from "../session-log.ts";
@@ -270,7 +270,7 @@ export function createCallbackRelay({ ctx, env, registration }: RelayHost): Call
     return Math.max(stored.openedAt, counts.lastInAt ?? 0, counts.lastOutAt ?? 0, ponged?.getTime() ?? 0);
   }
 
-  function places({ stored }: LiveCallback): ReturnType<typeof placesOf> {
+  function places({ stored }: LiveCallback): Places {
     return placesOf(stored.opening, env, { isHeld: true });
   }
 

@@ -1,3 +1,4 @@
+import { listedText } from "../listed-text.ts";
 import { REFUSAL, type Opening, type Refusal } from "../opening.ts";
 import { clientFields, type AskBackend } from "./ask-backend.ts";
 import { readReply, type EventReply } from "./event-reply.ts";
@@ -18,7 +19,7 @@ export async function connectBackend(request: Request, opening: Opening, ask: As
     opening,
     url,
     openedAt: Date.now(),
-    origin: headers.get("origin")?.slice(0, 512) ?? null,
+    origin: listedText(headers.get("origin")),
     protocol: null,
     state: null,
     tries: 0,
@@ -32,7 +33,7 @@ export async function connectBackend(request: Request, opening: Opening, ask: As
     }
     try {
       const reply = await readReply(answer, maxMessage);
-      const protocol = answer.headers.get("sec-websocket-protocol")?.slice(0, 512) ?? null;
+      const protocol = listedText(answer.headers.get("sec-websocket-protocol"));
       return { kind: "taken", stored: { ...asked, protocol, state: reply.state }, headers: answer.headers, reply };
     } catch (error) {
       const detail = "The backend took the session, with an answer that cannot be read.";

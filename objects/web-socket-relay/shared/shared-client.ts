@@ -1,4 +1,5 @@
 import { newFlow, type Flow } from "../flow.ts";
+import { listedText } from "../listed-text.ts";
 import type { SharedTerms } from "../mode-terms.ts";
 import type { Opening } from "../opening.ts";
 import { NEVER_AWAY, type SessionDescription } from "../session-control.ts";
@@ -52,12 +53,12 @@ export function newClient(opening: Opening, parts: ClientParts, now: number): Sh
     opening,
     shared,
     socket,
-    origin: origin?.slice(0, 512) ?? null,
+    origin: listedText(origin),
     openedAt: now,
     flow: newFlow(limits, now),
     window: newWindow(),
-    protocol: protocol?.slice(0, 512) ?? null,
-    target: target?.slice(0, 512) ?? null,
+    protocol: listedText(protocol),
+    target: listedText(target),
     lastInAt: null,
     lastOutAt: null,
     messagesOut: 0,
@@ -92,7 +93,7 @@ export function describeClient(client: SharedClient, channel: Channel | undefine
     queuedBytes: window.buffered,
     ...NEVER_AWAY,
     closeCode: client.end?.code ?? null,
-    upstream: channel?.target?.slice(0, 512) ?? target,
+    upstream: listedText(channel?.target ?? target),
   };
 }
 
