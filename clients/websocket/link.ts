@@ -242,6 +242,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
 
   function end(code: number, reason: string, wasClean: boolean): void {
     finish(LOST);
+    // Whatever was sent, as far as a WebSocket can say.
+    if (wasClean) copies.confirm(copies.sent);
     events.ended(code, reason, wasClean);
   }
 

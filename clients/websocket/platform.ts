@@ -48,14 +48,34 @@ export function whenOnline(listener: () => void): () => void {
   return () => scope.removeEventListener("online", listener);
 }
 
-/** The URL of the page that this runs in; undefined: in none. */
-export function pageUrl(): string | undefined {
-  const scope: object & { readonly location?: { readonly href?: string } } = globalThis;
-  return scope.location?.href;
+/** @throws DOMException `SyntaxError` where a `WebSocket` would. */
+export function webSocketUrl(given: string | URL): URL {
+  const { location, document } = page();
+  const base = document?.baseURI ?? location?.href;
+  const url = parse(String(given), base);
+  if (url !== undefined) url.protocol = url.protocol.replace(/^http/, "ws");
+  if (url === undefined || !/^wss?:$/.test(url.protocol) || url.href.includes("#")) {
+    throw new DOMException(`got ${given}, wanted a URL of ws:, wss:, http: or https: and no fragment`, "SyntaxError");
+  }
+  return url;
+}
+
+function parse(url: string, base: string | undefined): URL | undefined {
+  try {
+    return new URL(url, base);
+  } catch {
+    return undefined;
+  }
+}
+
+/** What there is of a page; nothing elsewhere. */
+function page(): { readonly location?: { readonly href?: string }; readonly document?: { readonly baseURI?: string } } {
+  const scope: object = globalThis;
+  return scope;
 }
 
 /** Whether it is of another origin than the page that this runs in; in none nothing is. */
 export function isForeign(url: URL): boolean {
-  const page = pageUrl();
-  return page !== undefined && new URL(page).origin !== url.origin.replace(/^ws/, "http");
+  const href = page().location?.href;
+  return href !== undefined && new URL(href).origin !== url.origin.replace(/^ws/, "http");
 }

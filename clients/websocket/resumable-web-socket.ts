@@ -1,8 +1,10 @@
 import type { Sendable } from "./copies.ts";
+import { createEventHandler, type Handler } from "./event-handler.ts";
 import { createLink } from "./link.ts";
 import type { Link, Lost } from "./link-events.ts";
 import { settingsOf, type ResumableOptions, type Settings } from "./options.ts";
-import { closeEvent, isForeign, pageUrl, utf8Length } from "./platform.ts";
+import { closeEvent, isForeign, utf8Length, webSocketUrl } from "./platform.ts";
+import { sendableOf, sizeOf } from "./sendable.ts";
 
 export type { Lost, ResumableOptions, Sendable };
 
@@ -36,19 +38,21 @@ const MAX_REASON_BYTES = 123;
  * and in Node from 22 on.
  */
 export class ResumableWebSocket extends EventTarget {
-  static readonly CONNECTING = CONNECTING;
-  static readonly OPEN = OPEN;
-  static readonly CLOSING = CLOSING;
-  static readonly CLOSED = CLOSED;
-  readonly CONNECTING = CONNECTING;
-  readonly OPEN = OPEN;
-  readonly CLOSING = CLOSING;
-  readonly CLOSED = CLOSED;
+  declare static readonly CONNECTING: typeof CONNECTING;
+  declare static readonly OPEN: typeof OPEN;
+  declare static readonly CLOSING: typeof CLOSING;
+  declare static readonly CLOSED: typeof CLOSED;
+  declare readonly CONNECTING: typeof CONNECTING;
+  declare readonly OPEN: typeof OPEN;
+  declare readonly CLOSING: typeof CLOSING;
+  declare readonly CLOSED: typeof CLOSED;
 
-  onopen: ((event: Event) => void) | null = null;
-  onmessage: ((event: MessageEvent) => void) | null = null;
-  onerror: ((event: Event) => void) | null = null;
-  onclose: ((event: CloseEvent) => void) | null = null;
+  static {
+    for (const [name, value] of Object.entries({ CONNECTING, OPEN, CLOSING, CLOSED })) {
+      Object.defineProperty(this, name, { value, enumerable: true });
+      Object.defineProperty(this.prototype, name, { value, enumerable: true });
+    }
+  }
 
   readonly #url: URL;
   readonly #protocols: string | string[];
@@ -56,21 +60,19 @@ export class ResumableWebSocket extends EventTarget {
   #binaryType: "blob" | "arraybuffer" = "blob";
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
   #link: Link;
+  readonly #onopen = createEventHandler<Event>(this, "open");
+  readonly #onmessage = createEventHandler<MessageEvent>(this, "message");
+  readonly #onerror = createEventHandler<Event>(this, "error");
+  readonly #onclose = createEventHandler<CloseEvent>(this, "close");
+  /** Bytes that were to be sent when it was closed already, which count as a WebSocket's do. */
+  #unsent = 0;
 
   /** Connects at once. @throws DOMException `SyntaxError` where a `WebSocket` would. */
   constructor(url: string | URL, protocols: string | string[] = [], options: ResumableOptions = {}) {
     super();
-    this.#url = new URL(url, pageUrl());
-    this.#url.protocol = this.#url.protocol.replace(/^http/, "ws");
-    if (!/^wss?:$/.test(this.#url.protocol) || this.#url.hash !== "") {
-      throw new DOMException(`got ${this.#url.href}, wanted ws:, wss:, http: or https: and no fragment`, "SyntaxError");
-    }
-    this.#protocols = protocols;
+    this.#url = webSocketUrl(url);
+    this.#protocols = Array.isArray(protocols) ? [...protocols] : protocols;
     this.#settings = settingsOf(options, isForeign(this.#url));
-    this.addEventListener("open", (event) => this.onopen?.(event));
-    this.addEventListener("message", (event) => this.onmessage?.(event));
-    this.addEventListener("error", (event) => this.onerror?.(event));
-    this.addEventListener("close", (event) => this.onclose?.(event));
     this.#link = this.#connect();
   }
 
@@ -92,7 +94,7 @@ export class ResumableWebSocket extends EventTarget {
 
   /** Bytes that are not sent yet; while there is no connection, of all that the gateway is not known to have. */
   get bufferedAmount(): number {
-    return this.#link.bufferedAmount;
+    return this.#link.bufferedAmount + this.#unsent;
   }
 
   get binaryType(): "blob" | "arraybuffer" {
@@ -100,8 +102,41 @@ export class ResumableWebSocket extends EventTarget {
   }
 
   set binaryType(type: "blob" | "arraybuffer") {
+    if (type !== "blob" && type !== "arraybuffer") return;
     this.#binaryType = type;
     this.#link.setBinaryType(type);
+  }
+
+  get onopen(): Handler<Event> {
+    return this.#onopen.value;
+  }
+
+  set onopen(handler: Handler<Event>) {
+    this.#onopen.value = handler;
+  }
+
+  get onmessage(): Handler<MessageEvent> {
+    return this.#onmessage.value;
+  }
+
+  set onmessage(handler: Handler<MessageEvent>) {
+    this.#onmessage.value = handler;
+  }
+
+  get onerror(): Handler<Event> {
+    return this.#onerror.value;
+  }
+
+  set onerror(handler: Handler<Event>) {
+    this.#onerror.value = handler;
+  }
+
+  get onclose(): Handler<CloseEvent> {
+    return this.#onclose.value;
+  }
+
+  set onclose(handler: Handler<CloseEvent>) {
+    this.#onclose.value = handler;
   }
 
   /**
@@ -111,14 +146,16 @@ export class ResumableWebSocket extends EventTarget {
    */
   send(data: Sendable | ArrayBufferView): void {
     if (this.#readyState === CONNECTING) throw new DOMException("not open yet", "InvalidStateError");
-    if (this.#readyState !== OPEN) return;
-    const message = kept(data);
-    this.#link.send(message, sizeOf(message));
+    const message = sendableOf(data);
+    const bytes = sizeOf(message);
+    if (this.#readyState === OPEN) this.#link.send(message, bytes);
+    else this.#unsent += bytes;
   }
 
   /** Ends the session. Without a connection that is at once, and not clean: the gateway only learns of it when it has waited. */
   close(code?: number, reason?: string): void {
-    if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+    const status = code === undefined ? undefined : Math.round(code);
+    if (status !== undefined && status !== 1000 && !(status >= 3000 && status <= 4999)) {
       throw new DOMException(`got ${code}, wanted 1000 or 3000 to 4999`, "InvalidAccessError");
     }
     if (reason !== undefined && utf8Length(reason) > MAX_REASON_BYTES) {
@@ -126,7 +163,7 @@ export class ResumableWebSocket extends EventTarget {
     }
     if (this.#readyState >= CLOSING) return;
     this.#readyState = CLOSING;
-    this.#link.close(code, reason);
+    this.#link.close(status, reason);
   }
 
   /** Connects anew, now, and resumes: for who knows better than this that the network has changed. */
@@ -142,6 +179,24 @@ export class ResumableWebSocket extends EventTarget {
   override addEventListener(type: string, listener: Listener | null, options?: boolean | { once?: boolean }): void;
   override addEventListener(type: string, listener: Listener | null, options?: boolean | { once?: boolean }): void {
     if (listener !== null) super.addEventListener(type, listener, options);
+  }
+
+  override removeEventListener<Type extends keyof ResumableEvents>(
+    type: Type,
+    listener: ((event: ResumableEvents[Type]) => void) | null,
+    options?: boolean | { capture?: boolean },
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: Listener | null,
+    options?: boolean | { capture?: boolean },
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: Listener | null,
+    options?: boolean | { capture?: boolean },
+  ): void {
+    if (listener !== null) super.removeEventListener(type, listener, options);
   }
 
   #connect(): Link {
@@ -181,18 +236,4 @@ export class ResumableWebSocket extends EventTarget {
   #tell(type: string, detail: object): void {
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
-}
-
-/** As it is now: a buffer may be written to as soon as it is sent. */
-function kept(data: Sendable | ArrayBufferView): Sendable {
-  if (ArrayBuffer.isView(data)) {
-    return new Uint8Array(data.buffer, data.byteOffset, data.byteLength).slice().buffer;
-  }
-  if (typeof data === "string" || data instanceof Blob) return data;
-  return data.slice(0);
-}
-
-function sizeOf(message: Sendable): number {
-  if (typeof message === "string") return utf8Length(message);
-  return message instanceof Blob ? message.size : message.byteLength;
 }

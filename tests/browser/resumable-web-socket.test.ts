@@ -4,6 +4,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { ResumableOptions } from "../../clients/websocket/resumable-web-socket.ts";
 import { createRandom } from "../simulation/random.ts";
 import { CHROMIUM, startClientSite, type ClientSite } from "../support/web-socket/client-site.ts";
+import { EchoOrigin } from "../support/web-socket/echo-origin.ts";
+import { BROWSER_PROBES, STANDARD_PROBES } from "../support/web-socket/standard-probes.ts";
 import { ResumeRelay } from "../support/web-socket/resume-relay.ts";
 
 declare global {
@@ -20,6 +22,38 @@ const TOTAL = 1_500;
 let site: ClientSite;
 let page: Page;
 let relay: ResumeRelay;
+
+/** As texts, since what they use of a page has no types here. */
+const PAGE_PROBES = {
+  "URLs of a page": `(Socket) => {
+    const base = document.createElement("base");
+    base.href = "/folder/";
+    document.head.append(base);
+    const urls = ["/a", "b?c", "//other/d", ""].map((url) => {
+      const socket = new Socket(url);
+      socket.close();
+      return socket.url;
+    });
+    base.remove();
+    return urls;
+  }`,
+  "what comes from another frame": `async (Socket, echo) => {
+    const frame = document.createElement("iframe");
+    document.body.append(frame);
+    const socket = new Socket(echo);
+    socket.binaryType = "arraybuffer";
+    await new Promise((resolve) => socket.addEventListener("open", resolve));
+    const got = [];
+    for (const made of ["new ArrayBuffer(2)", "new Uint8Array([7])", "new Blob(['b'])", "new File(['f'], 'n')"]) {
+      socket.send(frame.contentWindow.eval(made));
+      const { data } = await new Promise((resolve) => socket.addEventListener("message", resolve, { once: true }));
+      got.push(data instanceof ArrayBuffer ? [...new Uint8Array(data)] : data);
+    }
+    socket.close();
+    frame.remove();
+    return got;
+  }`,
+};
 
 describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
   beforeAll(async () => {
@@ -197,4 +231,24 @@ describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
       expect(lives[1]).toEqual(lives[0]);
     },
   );
+
+  it("answers as the platform's WebSocket does where nothing is held, though the page is of another origin", async () => {
+    const origin = await EchoOrigin.start();
+    try {
+      const probes = { ...STANDARD_PROBES, ...BROWSER_PROBES };
+      const texts = Object.entries(probes).map(([what, probe]) => [what, probe.toString()] as const);
+      const all = [...texts, ...Object.entries(PAGE_PROBES)];
+      const asked = all.map(([what, probe]) => `[${JSON.stringify(what)}, (${probe})(Socket, url)]`);
+      const [ours, theirs] = ["client.ResumableWebSocket", "WebSocket"].map((made) =>
+        page.evaluate<Record<string, unknown>>(`(async (Socket, url) => {
+          const answers = [${asked.join()}].map(async ([what, answer]) => [what, await answer]);
+          return Object.fromEntries(await Promise.all(answers));
+        })(${made}, ${JSON.stringify(origin.url)})`),
+      );
+      expect(await ours).toEqual(await theirs);
+      expect(Object.keys((await ours) ?? {})).toHaveLength(all.length);
+    } finally {
+      await origin.stop();
+    }
+  });
 });
