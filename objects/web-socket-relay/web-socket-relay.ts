@@ -59,9 +59,14 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
   override async fetch(request: Request): Promise<Response> {
     const opening = readOpening(request.headers.get(OPENING));
     const isHandshake = request.headers.has("upgrade");
-    const late = isHandshake ? setTimeout(() => this.#showConnecting(request, opening), SHOWN_AFTER_MS) : null;
+    let isAnswered = false;
+    const show = (): void => (isAnswered ? undefined : this.#showConnecting(request, opening));
+    const late = isHandshake ? setTimeout(show, SHOWN_AFTER_MS) : null;
     try {
-      const answer = await this.#answer(request, opening).finally(() => clearTimeout(late));
+      const answer = await this.#answer(request, opening).finally(() => {
+        isAnswered = true;
+        if (ONE_HANDSHAKE.has(opening.mode)) clearTimeout(late);
+      });
       if (isHandshake) countHandshake(opening.route, outcomeOf(answer));
       const session = this.#connected(opening);
       const mark = answer.headers.get(MARK);
@@ -183,6 +188,9 @@ export abstract class WebSocketRelay extends DurableObject<Env> implements Sessi
     return this.#callbackRelay;
   }
 }
+
+/** To whose object nobody comes twice. Any other clears no timer each time: the runtime keeps 256 bytes of it for as long as the object is in memory. */
+const ONE_HANDSHAKE: ReadonlySet<Opening["mode"]> = new Set(["bridge", "callback"]);
 
 function isNew({ held }: Opening): boolean {
   return held === undefined || (held.recv === null && !held.isStatus);

@@ -68,8 +68,8 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
   /** Those that wait for the first dial. */
   let joining = 0;
   let lingerMs = 0;
-  let linger: ReturnType<typeof setTimeout> | null = null;
   const wakeUp = createWakeUp(tick, RENEW_MS);
+  const leaving = createWakeUp(leave, RENEW_MS);
   let tickAt = Infinity;
   let renewAt = 0;
 
@@ -96,7 +96,7 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
     const { shared } = how;
     if (clients.size + silent.size + joining >= shared.maxClients) return full(shared);
     ({ lingerMs } = shared);
-    clearTimeout(linger);
+    leaving.in(null);
     const isFirst = channel === undefined || channel.isOver;
     const own = channelFor(request, opening, how);
     joining += 1;
@@ -228,16 +228,16 @@ export function createSharedRelay(host: SharedHost): SharedRelay {
 
   function lingerIfEmpty(): void {
     if (clients.size + joining > 0) return;
-    wakeUp.end();
+    wakeUp.in(null);
     tickAt = Infinity;
-    clearTimeout(linger);
-    linger = setTimeout(leave, lingerMs);
+    leaving.in(lingerMs);
   }
 
   function leave(): void {
+    if (channel === undefined && silent.size > 0) return host.abort();
     channel?.leave();
     channel = undefined;
-    if (silent.size > 0) linger = setTimeout(() => host.abort(), LAST_WORD_MS);
+    if (silent.size > 0) leaving.in(LAST_WORD_MS);
   }
 
   function plan(now: number, at: number): void {

@@ -1,0 +1,85 @@
+import { runInDurableObject } from "cloudflare:test";
+import { env } from "cloudflare:workers";
+import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import type { HeldTerms } from "../../objects/web-socket-relay/held/held-terms.ts";
+import type { SharedTerms } from "../../objects/web-socket-relay/mode-terms.ts";
+import type { Opening } from "../../objects/web-socket-relay/opening.ts";
+import { handshake, serveChat } from "./opening.ts";
+
+const SHARED: SharedTerms = {
+  isForAnyone: false,
+  clientMessages: "drop",
+  maxClients: 10,
+  lingerMs: 5_000,
+  window: null,
+  overflow: "close",
+  reconnect: false,
+};
+const HELD: HeldTerms = {
+  isStatus: false,
+  owner: "somebody",
+  recv: null,
+  control: false,
+  holdMs: 30_000,
+  ring: { messages: 10, bytes: 1_000 },
+  resumeOn1001: false,
+  durable: false,
+  reconnect: null,
+};
+const TIMES = 20;
+
+let cleared = 0;
+
+beforeEach(async () => {
+  vi.useFakeTimers({ toFake: ["Date", "setTimeout", "clearTimeout"] });
+  vi.spyOn(console, "log").mockImplementation(() => {});
+  await serveChat({ mode: "bridge" });
+  vi.spyOn(globalThis, "fetch").mockImplementation(async () => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    inner.accept();
+    return new Response(null, { status: 101, webSocket: outer });
+  });
+  cleared = 0;
+  const { clearTimeout: clear } = globalThis;
+  vi.spyOn(globalThis, "clearTimeout").mockImplementation((timer) => {
+    if (timer !== null && timer !== undefined) cleared += 1;
+    clear(timer);
+  });
+});
+
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
+
+// Of each the runtime keeps 256 bytes until the object is put away, and such an object may live for months.
+it.each([
+  ["for clients that come and go, while another stays", true],
+  ["for clients that come and go one after the other", false],
+])("a shared connection clears no timers %s", async (_what, isKept) => {
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  const join = async (session: string): Promise<WebSocket> => {
+    const how: Partial<Opening> = { mode: "shared", session, shared: SHARED };
+    const { webSocket } = await relay.fetch(handshake(how));
+    if (webSocket === null) throw new Error("no socket");
+    webSocket.accept();
+    return webSocket;
+  };
+  if (isKept) await join("kept");
+  for (let n = 0; n < TIMES; n += 1) {
+    (await join(`s${n}`)).close(1000);
+    await runInDurableObject(relay, (object) => vi.waitFor(() => expect(object.describeSession(`s${n}`)).toBeNull()));
+  }
+  expect(cleared).toBeLessThan(TIMES / 2);
+});
+
+it("a held session clears no timers for a client that comes back again and again", async () => {
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  for (let n = 0; n < TIMES; n += 1) {
+    const held = { ...HELD, recv: n === 0 ? null : 0 };
+    const { webSocket } = await relay.fetch(handshake({ mode: "held", held }));
+    webSocket?.accept();
+    expect(webSocket?.readyState).toBe(1);
+  }
+  expect(cleared).toBeLessThan(TIMES / 2);
+});
