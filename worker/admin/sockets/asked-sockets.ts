@@ -2,6 +2,7 @@ import * as v from "valibot";
 import type { SessionFilter } from "../../../objects/socket-registry/registry-messages.ts";
 import { SESSION_MODES, SESSION_STATES } from "../../../objects/web-socket-relay/session-control.ts";
 import { isSendable, MAX_REASON_BYTES } from "../../../objects/web-socket-relay/close-codes.ts";
+import { quote } from "../../../schemas/document/describe-value.ts";
 import { duration } from "../../../schemas/values/duration.ts";
 import { GatewayError } from "../../errors.ts";
 import type { AdminContext, Routable } from "../index.ts";
@@ -27,7 +28,7 @@ export function takes(...known: readonly string[]): (request: Routable, context:
     const names = [...query.keys()];
     const stranger = names.find((name) => !known.includes(name));
     if (stranger !== undefined) {
-      throw invalid(`query: got ${JSON.stringify(stranger)}, wanted ${known.join(", ") || "no parameters"}`);
+      throw invalid(`query: got ${quote(stranger)}, wanted ${known.join(", ") || "no parameters"}`);
     }
     const twice = names.find((name, at) => names.indexOf(name) !== at);
     if (twice !== undefined) throw invalid(`${twice}: got it twice, wanted it once`);
@@ -55,7 +56,7 @@ export function closeOf(query: URLSearchParams, code: number): { readonly code: 
   const text = query.get("code") ?? String(code);
   const asked = /^\d{4}$/.test(text) ? Number(text) : 0;
   if (!isSendable(asked))
-    throw invalid(`code: got ${JSON.stringify(text)}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
+    throw invalid(`code: got ${quote(text)}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
   const reason = query.get("reason") ?? "closed by an operator";
   const { length } = new TextEncoder().encode(reason);
   if (length > MAX_REASON_BYTES) throw invalid(`reason: got ${length} bytes, wanted at most ${MAX_REASON_BYTES}`);
@@ -68,7 +69,7 @@ export function timeOf(name: "spread" | "refuseNew", query: URLSearchParams, oth
   if (text === "0") return 0;
   const parsed = v.safeParse(duration(undefined, { min: 0, max: MAX_SPREAD_MS }), text);
   if (parsed.success) return parsed.output;
-  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a duration such as 30s, at most 15m, or 0`);
+  throw invalid(`${name}: got ${quote(text)}, wanted a duration such as 30s, at most 15m, or 0`);
 }
 
 /** A whole number of the query. @throws GatewayError `invalid-request`. */
@@ -81,7 +82,7 @@ export function countOf(
   if (text === null) return otherwise;
   const count = /^\d{1,9}$/.test(text) ? Number(text) : -1;
   if (count >= least && count <= most) return count;
-  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted a whole number from ${least} to ${most}`);
+  throw invalid(`${name}: got ${quote(text)}, wanted a whole number from ${least} to ${most}`);
 }
 
 /** One of some words of the query; null: it is not there. @throws GatewayError `invalid-request`. */
@@ -89,5 +90,5 @@ export function oneOf<Word extends string>(name: string, words: readonly Word[],
   const text = query.get(name);
   const word = words.find((one) => one === text);
   if (text === null || word !== undefined) return word ?? null;
-  throw invalid(`${name}: got ${JSON.stringify(text)}, wanted ${words.join(", ")}`);
+  throw invalid(`${name}: got ${quote(text)}, wanted ${words.join(", ")}`);
 }

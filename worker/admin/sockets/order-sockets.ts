@@ -1,6 +1,7 @@
 import type { OrderMessage } from "../../../objects/socket-registry/registry-messages.ts";
 import type { RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
 import type { ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
+import { quote } from "../../../schemas/document/describe-value.ts";
 import { GatewayError } from "../../errors.ts";
 import { readBytes } from "../body.ts";
 import type { AdminContext } from "../index.ts";
@@ -61,7 +62,7 @@ export async function drainSockets({ env, query, active }: AdminContext): Promis
   const { refuseNewMs = 0 } = refusing;
   // A slip would else be an order that holds, and does nothing.
   if (refuseNewMs > 0 && !active.config.routes.some(({ id }) => id === filter.route))
-    throw invalid(`route: got ${JSON.stringify(filter.route)}, wanted the id of a route of the configuration`);
+    throw invalid(`route: got ${quote(filter.route ?? "")}, wanted the id of a route of the configuration`);
   const close = { ...closeOf(query, COME_BACK), spreadMs: timeOf("spread", query, "30s"), ...refusing };
   return orderAll(env, { order: "drain", filter, ...close }, { v: 1, filter, order: { kind: "close", ...close } });
 }
@@ -106,7 +107,7 @@ async function messageOf(request: Request): Promise<string | ArrayBuffer> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   const isText = type.startsWith("text/") || type === "application/json";
   if (!isText && type !== "application/octet-stream") {
-    throw invalid(`content-type: got ${type || "none"}, wanted text/*, application/json or application/octet-stream`);
+    throw invalid(`content-type: got ${type.slice(0, 80) || "none"}, wanted text/*, application/json or application/octet-stream`);
   }
   const bytes = await readBytes(request, MAX_MESSAGE_BYTES);
   if (!isText) return bytes;

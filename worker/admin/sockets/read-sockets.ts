@@ -7,6 +7,7 @@ import {
 } from "../../../objects/socket-registry/registry-messages.ts";
 import { addCounts, type SocketCounts } from "../../../objects/socket-registry/socket-counts.ts";
 import type { SessionDescription } from "../../../objects/web-socket-relay/session-control.ts";
+import { quote } from "../../../schemas/document/describe-value.ts";
 import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
 import { countOf, filterOf, invalid, oneOf } from "./asked-sockets.ts";
@@ -77,5 +78,5 @@ function cursorOf(text: string | null): SessionCursor | null {
   if (text === null) return null;
   const [, openedAt, id] = CURSOR.exec(text) ?? [];
   if (openedAt !== undefined && id !== undefined) return { openedAt: Number(openedAt), id };
-  throw invalid(`cursor: got ${JSON.stringify(text)}, wanted the next of the page before`);
+  throw invalid(`cursor: got ${quote(text)}, wanted the next of the page before`);
 }
