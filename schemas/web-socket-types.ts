@@ -87,7 +87,7 @@ export interface HeldSettings {
 export interface ReconnectSettings {
   /** After these close codes; 1006 is none. Default 1001, 1006, 1012, 1013. */
   readonly on: readonly number[];
-  /** Before the second try; doubled with each. Default 100 ms. */
+  /** Before the first try, at most; doubled with each. Default 100 ms. */
   readonly minDelayMs: number;
   /** Default 5 s. */
   readonly maxDelayMs: number;
