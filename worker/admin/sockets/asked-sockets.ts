@@ -55,8 +55,7 @@ export function orderFilterOf(query: URLSearchParams): SessionFilter {
 export function closeOf(query: URLSearchParams, code: number): { readonly code: number; readonly reason: string } {
   const text = query.get("code") ?? String(code);
   const asked = /^\d{4}$/.test(text) ? Number(text) : 0;
-  if (!isSendable(asked))
-    throw invalid(`code: got ${quote(text)}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
+  if (!isSendable(asked)) throw invalid(`code: got ${quote(text)}, wanted 1000 to 1003, 1007 to 1014 or 3000 to 4999`);
   const reason = query.get("reason") ?? "closed by an operator";
   const { length } = new TextEncoder().encode(reason);
   if (length > MAX_REASON_BYTES) throw invalid(`reason: got ${length} bytes, wanted at most ${MAX_REASON_BYTES}`);

@@ -107,7 +107,9 @@ async function messageOf(request: Request): Promise<string | ArrayBuffer> {
   const type = request.headers.get("content-type")?.split(";")[0]?.trim().toLowerCase() ?? "";
   const isText = type.startsWith("text/") || type === "application/json";
   if (!isText && type !== "application/octet-stream") {
-    throw invalid(`content-type: got ${type.slice(0, 80) || "none"}, wanted text/*, application/json or application/octet-stream`);
+    throw invalid(
+      `content-type: got ${type.slice(0, 80) || "none"}, wanted text/*, application/json or application/octet-stream`,
+    );
   }
   const bytes = await readBytes(request, MAX_MESSAGE_BYTES);
   if (!isText) return bytes;
