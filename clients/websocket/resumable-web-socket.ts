@@ -4,6 +4,7 @@ import { createLink } from "./link.ts";
 import type { Link, Lost } from "./link-events.ts";
 import { settingsOf, type ResumableOptions, type Settings } from "./options.ts";
 import { closeEvent, isForeign, utf8Length, webSocketUrl } from "./platform.ts";
+import { createRetries, type Retries } from "./retries.ts";
 import { sendableOf, sizeOf } from "./sendable.ts";
 
 export type { Lost, ResumableOptions, Sendable };
@@ -14,7 +15,7 @@ export interface ResumableEvents {
   message: MessageEvent;
   error: Event;
   close: CloseEvent;
-  /** The connection is lost, or could not be made; the next try is in so many ms. */
+  /** The connection is lost, or could not be made, or a new session is to be opened; the next try is in so many ms. */
   reconnecting: CustomEvent<{ readonly attempt: number; readonly delayMs: number }>;
   /** The session goes on; so many messages had not come to the gateway and were sent again. */
   resumed: CustomEvent<{ readonly resent: number }>;
@@ -60,6 +61,9 @@ export class ResumableWebSocket extends EventTarget {
   #binaryType: "blob" | "arraybuffer" = "blob";
   #readyState: 0 | 1 | 2 | 3 = CONNECTING;
   #link: Link;
+  /** What loses each session as soon as it is there would else be met at once again and again. */
+  readonly #reopens: Retries;
+  #reopening: ReturnType<typeof setTimeout> | undefined;
   readonly #onopen = createEventHandler<Event>(this, "open");
   readonly #onmessage = createEventHandler<MessageEvent>(this, "message");
   readonly #onerror = createEventHandler<Event>(this, "error");
@@ -73,6 +77,7 @@ export class ResumableWebSocket extends EventTarget {
     this.#url = webSocketUrl(url);
     this.#protocols = Array.isArray(protocols) ? [...protocols] : protocols;
     this.#settings = settingsOf(options, isForeign(this.#url));
+    this.#reopens = createRetries(this.#settings);
     this.#link = this.#connect();
   }
 
@@ -163,12 +168,14 @@ export class ResumableWebSocket extends EventTarget {
     }
     if (this.#readyState >= CLOSING) return;
     this.#readyState = CLOSING;
+    clearTimeout(this.#reopening);
     this.#link.close(status, reason);
   }
 
   /** Connects anew, now, and resumes: for who knows better than this that the network has changed. */
   reconnect(): void {
-    this.#link.reconnect();
+    if (this.#reopening === undefined) this.#link.reconnect();
+    else if (this.#readyState === CONNECTING) this.#open();
   }
 
   override addEventListener<Type extends keyof ResumableEvents>(
@@ -204,6 +211,7 @@ export class ResumableWebSocket extends EventTarget {
     return createLink(this.#url, this.#protocols, settings, {
       opened: () => {
         this.#readyState = OPEN;
+        this.#reopens.connected(Date.now());
         this.dispatchEvent(new Event("open"));
       },
       message: (data, origin) => {
@@ -224,7 +232,19 @@ export class ResumableWebSocket extends EventTarget {
     this.#tell("lost", lost);
     if (!isWanted) this.#ended(lost.code, lost.reason, false);
     // Whoever was told may have closed it.
-    else if (this.#readyState === CONNECTING) this.#link = this.#connect();
+    else if (this.#readyState === CONNECTING) this.#reopen();
+  }
+
+  #reopen(): void {
+    const { attempt, delayMs } = this.#reopens.next(Date.now()) ?? { attempt: 1, delayMs: this.#settings.maxDelayMs };
+    this.#reopening = setTimeout(() => this.#open(), delayMs);
+    this.#tell("reconnecting", { attempt, delayMs });
+  }
+
+  #open(): void {
+    clearTimeout(this.#reopening);
+    this.#reopening = undefined;
+    this.#link = this.#connect();
   }
 
   #ended(code: number, reason: string, wasClean: boolean): void {

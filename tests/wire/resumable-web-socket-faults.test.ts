@@ -123,6 +123,45 @@ describe.each(LEVELS)("a client, %s", (_how, options) => {
     expect(attempts).toEqual([1, 1, 1]);
   });
 
+  it("opens sessions anew ever more slowly where none lasts", async () => {
+    const delays: unknown[] = [];
+    const how = { onLost: "reopen", minDelayMs: 2, maxDelayMs: 10, stableMs: 3_600_000, random: () => 0.5 } as const;
+    const { socket, until, told } = await opened({ ...options, ...how });
+    const opens = () => told.filter((what) => what === "open").length;
+    let isLost = false;
+    socket.addEventListener("lost", () => {
+      isLost = true;
+    });
+    socket.addEventListener("reconnecting", ({ detail }) => {
+      if (isLost) delays.push(detail);
+      isLost = false;
+    });
+    for (let n = 1; n <= 4; n += 1) {
+      relay.sessions[0]?.crash();
+      await until(() => opens() === n + 1);
+    }
+    expect(delays).toEqual([
+      { attempt: 1, delayMs: 1 },
+      { attempt: 2, delayMs: 2 },
+      { attempt: 3, delayMs: 4 },
+      { attempt: 4, delayMs: 5 },
+    ]);
+  });
+
+  it("opens none anew that is closed meanwhile, and one at once that is to connect", async () => {
+    const how = { onLost: "reopen", minDelayMs: 3_600_000, maxDelayMs: 3_600_000, random: () => 0.5 } as const;
+    const { socket, until, told } = await opened({ ...options, ...how });
+    const lost = next(socket, "lost");
+    socket.addEventListener("reconnecting", () => setTimeout(() => socket.reconnect(), 0));
+    relay.sessions[0]?.crash();
+    await lost;
+    await until(() => told.filter((what) => what === "open").length === 2);
+    socket.addEventListener("lost", () => setTimeout(() => socket.close(), 0));
+    relay.sessions[0]?.crash();
+    expect(await next(socket, "close")).toMatchObject({ code: 1006, wasClean: false });
+    expect([socket.readyState, relay.sessions]).toEqual([ResumableWebSocket.CLOSED, []]);
+  });
+
   it("says also of the message for which there is no room that it may not have come", async () => {
     const { socket, session, until, told } = await opened({ ...options, copies: { messages: 2, bytes: 100 } });
     const lost = new Promise((resolve) => socket.addEventListener("lost", ({ detail }) => resolve(detail)));
