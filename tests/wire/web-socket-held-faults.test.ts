@@ -202,6 +202,27 @@ describe("connections that were taken over and are not closed", () => {
     before.destroy();
   });
 
+  it("are dropped when their session has ended, though it is opened anew at once", async () => {
+    const { sid, client, upstream } = await open("held");
+    const back = await resume("held", sid, 0);
+    back.behave().close(4000, "enough");
+    await upstream.behave().ended();
+    await back.ended();
+    const path = `/held/held?mark=${sid}.&_ws_session=${sid}`;
+    const again = await shakeHands(relayed.gateway.url, { path });
+    expect([again.status, again.kind === "refused" && JSON.parse(again.body)]).toMatchObject([
+      429,
+      { code: "too-many-connections" },
+    ]);
+    expect((await client.ended()).code).toBe(4409);
+    const next = await eventually("another session", async () => {
+      const made = await shakeHands(relayed.gateway.url, { path });
+      return made.kind === "open" ? made.peer : undefined;
+    });
+    (await relayed.origin.accept(`${sid}.`)).destroy();
+    next.destroy();
+  });
+
   it("are not read for ever: who floods one loses the session", async () => {
     const { sid, client, upstream } = await open("held");
     const back = await resume("held", sid, 0);

@@ -61,6 +61,8 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
   /** What the upstream is dialled with: the latest handshake, for whom it was. */
   let asked: Request | undefined;
   let isOpening = false;
+  /** The latest that has ended. */
+  let before: HeldSession | undefined;
   let store: HeldStore | undefined;
 
   function storeOf({ durable, owner }: HeldTerms): HeldStore | undefined {
@@ -163,6 +165,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
           const keptMs = last !== undefined ? held.holdMs : mayAsk ? opening.closeMs : 0;
           host.ended(opening.session, places, keptMs);
           if (keptMs === 0) known = undefined;
+          before = session;
           if (keptMs > 0 || session.client.leaving > 0) setTimeout(forget, keptMs || opening.closeMs, session);
         },
       },
@@ -193,6 +196,8 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       if (held.isStatus) return status(held, Date.now());
       if (isOpening) return turnAway(request, opening, IN_USE);
       if (known !== undefined) return comeBack(request, opening, held);
+      // They go with the object, which another session would keep.
+      if (held.recv === null && before !== undefined && before.client.leaving > 0) return refused(TOO_MANY_LEFT);
       isOpening = true;
       try {
         return await open(request, opening, held);
