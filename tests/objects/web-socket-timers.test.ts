@@ -83,3 +83,27 @@ it("a held session clears no timers for a client that comes back again and again
   }
   expect(cleared).toBeLessThan(TIMES / 2);
 });
+
+it("a held session that its client has closed is not asked to come back by an order that was given before", async () => {
+  const upstreams: WebSocket[] = [];
+  vi.mocked(fetch).mockImplementation(async () => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    inner.accept({ allowHalfOpen: true });
+    upstreams.push(inner);
+    return new Response(null, { status: 101, webSocket: outer });
+  });
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  const { webSocket } = await relay.fetch(handshake({ mode: "held", held: HELD }));
+  webSocket?.accept();
+  await runInDurableObject(relay, (object) => {
+    object.closeSessions({ sessions: [{ id: "one", afterMs: 100 }], code: 1012, reason: "" });
+  });
+  const heard = new Promise((resolve) => webSocket?.addEventListener("close", ({ code }) => resolve(code)));
+  webSocket?.close(1000);
+  await runInDurableObject(relay, async (object) => {
+    await vi.waitFor(() => expect(object.describeSession("one")?.state).toBe("closing"));
+    await vi.advanceTimersByTimeAsync(100);
+    upstreams[0]?.close(1000);
+  });
+  expect(await heard).toBe(1000);
+});

@@ -234,7 +234,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
     tell,
     sendAway(reason) {
       const line = current;
-      if (held.owner === null || last !== undefined) return false;
+      if (held.owner === null || last !== undefined || isOver) return false;
       if (line === undefined) return true;
       lost(line, resume.connection, LOST, "");
       part(line, { code: COME_BACK, reason });
