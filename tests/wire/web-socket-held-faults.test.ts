@@ -22,6 +22,7 @@ let relayed: Relayed;
 beforeAll(async () => {
   const routes = {
     held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
+    patient: { mode: "held", ...ANY_RATE },
     again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
     "told-false": TOLD,
     "told-true": TOLD,
@@ -81,7 +82,7 @@ it.each([false, true])(
   "what the origin says before it closes comes all, and then its close (control frames: %s)",
   async (control) => {
     const mark = `mark=all-${control}.`;
-    const client = await openHeld(`${relayed.gateway.url}/held/held?${mark}`, { control });
+    const client = await openHeld(`${relayed.gateway.url}/patient/held?${mark}`, { control });
     const upstream = await relayed.origin.accept(mark);
     for (let n = 1; n <= 3_000; n += 1) upstream.text(`s${n}`);
     upstream.behave().close(4000, "that was all");
