@@ -345,6 +345,8 @@ it.each(["/kept", "/plain"])("gives nobody under %s after a POST what was asked 
   origin.on(path, ({ method }, nth) => ({ headers: FRESH, body: `${method} ${nth}` }));
   const before = await get(gateway.url, path);
   await get(gateway.url, path, { method: "POST", body: "x" });
+  // What is asked for in the very millisecond of a POST counts as from before it, which costs one request more.
+  await new Promise((resolve) => setTimeout(resolve, 5));
   const after = await Promise.all([0, 1, 2].map(() => get(gateway.url, path)));
   expect([before, ...after].map(({ body }) => body.toString())).toEqual(["GET 1", "GET 3", "GET 3", "GET 3"]);
 });
