@@ -28,6 +28,8 @@ export interface SessionParts {
 export interface HeldLines {
   readonly client: Line;
   readonly upstream: Line & { cut(): void };
+  /** When the session began, perhaps in an object that has crashed since. */
+  readonly openedAt: number;
   /** Where its client came from last. */
   readonly address: string;
   state(): SessionState;
@@ -78,12 +80,13 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   const { cut, target } = parts.dialled;
   const { session: id, mode, maxLifetimeMs, idleMs } = opening;
   let { validUntil } = opening;
-  const openedAt = Date.now();
+  const beganAt = Date.now();
+  const openedAt = lines?.openedAt ?? beganAt;
   const splice = mode === "splice" ? keepSplice() : undefined;
   const tally = tallyOf(opening.route);
   let joined: Bridge | undefined;
   let isOver = false;
-  let renewAt = openedAt + RENEW_MS;
+  let renewAt = beganAt + RENEW_MS;
   let timer: ReturnType<typeof setTimeout> | null = null;
   let wakeAt = 0;
   let tapping: SessionTap | undefined;
@@ -197,7 +200,7 @@ export function openSession(parts: SessionParts, host: SessionHost): OpenedSessi
   // Not the fields that they are of: those are 3 KiB.
   const protocol = listedText(parts.dialled.headers.get("sec-websocket-protocol"));
   const extensions = listedText(parts.dialled.headers.get("sec-websocket-extensions"));
-  plan(openedAt);
+  plan(beganAt);
   return {
     session: {
       describe,

@@ -50,6 +50,7 @@ describe("the store of a session", () => {
       expect(stored).toEqual({
         epoch: "e",
         owner: "o",
+        openedAt: START,
         recv: 1,
         restarts: 0,
         restoredTo: null,
@@ -63,6 +64,15 @@ describe("the store of a session", () => {
       });
       const restored = stored && restoreResumeSession(stored, RULES, START);
       expect(restored?.attach({ owner: "o", recv: 3 }, START)).toMatchObject({ replay: [{ data: "next" }] });
+    });
+  });
+
+  it("reads what an older version wrote, which did not say when it was opened", async () => {
+    await withStorage((storage) => {
+      const store = openSessionStore(storage);
+      write(store, open());
+      storage.sql.exec("UPDATE resume_session SET record = json_remove(record, '$.openedAt')");
+      expect(store.load()).toMatchObject({ epoch: "e", openedAt: null, savedAt: START });
     });
   });
 

@@ -3,7 +3,9 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import type { HeldTerms } from "../../objects/web-socket-relay/held/held-terms.ts";
 import type { SharedTerms } from "../../objects/web-socket-relay/mode-terms.ts";
-import type { Opening } from "../../objects/web-socket-relay/opening.ts";
+import { openHeldStore } from "../../objects/web-socket-relay/held/held-store.ts";
+import { REFUSAL, type Opening } from "../../objects/web-socket-relay/opening.ts";
+import { createResumeSession } from "../../objects/web-socket-relay/resume/session.ts";
 import { handshake, serveChat } from "./opening.ts";
 
 const SHARED: SharedTerms = {
@@ -82,6 +84,31 @@ it("a held session clears no timers for a client that comes back again and again
     expect(webSocket?.readyState).toBe(1);
   }
   expect(cleared).toBeLessThan(TIMES / 2);
+});
+
+it.each([
+  ["goes on until it is too old", 100, 1012],
+  ["is gone when it is too old already", 0, 4410],
+])("a stored session that was opened an hour ago %s", async (_what, leftMs, code) => {
+  const maxLifetimeMs = 3_600_000;
+  const openedAt = Date.now() - maxLifetimeMs + leftMs;
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  const { holdMs, ring, control } = HELD;
+  const rules = { holdMs, ring, control, stored: true };
+  await runInDurableObject(relay, (_object, { storage }) => {
+    const flush = createResumeSession({ epoch: "e", owner: "somebody", rules }, openedAt).flush(Date.now());
+    if (flush !== undefined) openHeldStore(storage).write(flush, []);
+  });
+  const held = { ...HELD, durable: true, recv: 0 };
+  const asked = await relay.fetch(handshake({ mode: "held", maxLifetimeMs, held: { ...held, isStatus: true } }));
+  await asked.text();
+  expect(asked.headers.has(REFUSAL)).toBe(leftMs === 0);
+  const { webSocket } = await relay.fetch(handshake({ mode: "held", maxLifetimeMs, held }));
+  const heard = new Promise((resolve) => webSocket?.addEventListener("close", (event) => resolve(event.code)));
+  webSocket?.accept();
+  await runInDurableObject(relay, () => vi.advanceTimersByTimeAsync(leftMs));
+  expect(await heard).toBe(code);
+  expect(fetch).toHaveBeenCalledTimes(leftMs === 0 ? 0 : 1);
 });
 
 it("a held session that its client has closed is not asked to come back by an order that was given before", async () => {

@@ -5,8 +5,9 @@ import type { Opening, Refusal } from "../opening.ts";
 import type { Places } from "../places.ts";
 import { notOpened, refused } from "../refused.ts";
 import { SUPERSEDED, type ResumeRules } from "../resume/resume-rules.ts";
-import type { Attached, Refused } from "../resume/resume-session.ts";
+import type { Attached, Refused, ResumeSession } from "../resume/resume-session.ts";
 import { createResumeSession, NO_SUCH_SESSION, restoreResumeSession } from "../resume/session.ts";
+import type { StoredSession } from "../resume/stored-session.ts";
 import { openHeldSession, type HeldSession } from "./held-session.ts";
 import { openHeldStore, type HeldStore } from "./held-store.ts";
 import { countResume } from "../told-counts.ts";
@@ -70,7 +71,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     return store;
   }
 
-  function status(held: HeldTerms, now: number): Response {
+  function status({ maxLifetimeMs }: Opening, held: HeldTerms, now: number): Response {
     if (known !== undefined) {
       const { session } = known;
       if (known.held.owner !== held.owner) return refused(NOT_YOURS);
@@ -85,7 +86,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     const stored = storeOf(held)?.load()?.session;
     if (stored === undefined) return refused(UNKNOWN);
     if (stored.owner !== held.owner) return refused(NOT_YOURS);
-    const resume = restoreResumeSession(stored, rulesOf(held), now);
+    const resume = restore(stored, { held, maxLifetimeMs }, now);
     return resume === undefined ? refused(UNKNOWN) : document(resume.status());
   }
 
@@ -122,11 +123,11 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     const now = Date.now();
     if (stored === undefined && held.recv !== null) return turnAway(request, opening, NO_SUCH_SESSION);
     if (stored !== undefined && stored.session.owner !== held.owner) return refused(NOT_YOURS);
-    const rules = rulesOf(held);
+    const { maxLifetimeMs } = opening;
     const resume =
       stored === undefined
-        ? createResumeSession({ epoch: crypto.randomUUID(), owner: held.owner ?? "", rules }, now)
-        : restoreResumeSession(stored.session, rules, now);
+        ? createResumeSession({ epoch: crypto.randomUUID(), owner: held.owner ?? "", rules: rulesOf(held) }, now)
+        : restore(stored.session, { held, maxLifetimeMs }, now);
     if (resume === undefined) {
       await store?.erase();
       return turnAway(request, opening, NO_SUCH_SESSION);
@@ -193,7 +194,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
 
   return {
     async fetch(request, opening, held) {
-      if (held.isStatus) return status(held, Date.now());
+      if (held.isStatus) return status(opening, held, Date.now());
       if (isOpening) return turnAway(request, opening, IN_USE);
       if (known !== undefined) return comeBack(request, opening, held);
       // They go with the object, which another session would keep.
@@ -206,6 +207,16 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
       }
     },
   };
+}
+
+/** Undefined: it is gone. Its lifetime goes on while there is no object of it. */
+function restore(
+  stored: StoredSession,
+  { held, maxLifetimeMs }: Pick<Opening, "maxLifetimeMs"> & { readonly held: HeldTerms },
+  now: number,
+): ResumeSession | undefined {
+  const resume = restoreResumeSession(stored, rulesOf(held), now);
+  return resume !== undefined && now < resume.openedAt + maxLifetimeMs ? resume : undefined;
 }
 
 function rulesOf({ holdMs, ring, control, durable }: HeldTerms): ResumeRules {

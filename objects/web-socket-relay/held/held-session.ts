@@ -136,6 +136,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   const lines = {
     client,
     upstream,
+    openedAt: resume.openedAt,
     state: () => (resume.state === "held" ? "held" : upstream.isAway ? "reconnecting" : "open"),
     get resumes() {
       return resumes;

@@ -10,6 +10,8 @@ export interface ResumeSession {
   readonly state: "live" | "held" | "over";
   /** Which connection counts; those of before do not any more. */
   readonly connection: number;
+  /** When it was opened first, and not restored; as a clock that was set back since says, at the latest. */
+  readonly openedAt: number;
   /** Counts a message of the client; false: it came on a connection that does not count. */
   fromClient(connection: number, now: number): boolean;
   /** Counts and keeps a message for the client. `overflow`: it has ended the session, whose client will be told 4413. */

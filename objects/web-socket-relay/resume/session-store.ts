@@ -85,9 +85,10 @@ function messagesFrom(first: number, rows: readonly BatchRow[]): readonly Passed
 function recordOf(text: string | undefined): SessionRecord | undefined {
   const record: unknown = text === undefined ? undefined : parsePacked(text);
   if (typeof record !== "object" || record === null) return undefined;
-  const { epoch, owner, recv, restarts, restoredTo, first, savedAt }: { [Field in keyof SessionRecord]?: unknown } =
-    record;
+  const fields: { [Field in keyof SessionRecord]?: unknown } = record;
+  const { epoch, owner, openedAt = null, recv, restarts, restoredTo, first, savedAt } = fields;
   if (typeof epoch !== "string" || typeof owner !== "string" || !isCount(recv) || !isCount(restarts)) return undefined;
   if (!isCount(first) || !isCount(savedAt) || !(restoredTo === null || isCount(restoredTo))) return undefined;
-  return { epoch, owner, recv, restarts, restoredTo, first, savedAt };
+  if (!(openedAt === null || isCount(openedAt))) return undefined;
+  return { epoch, owner, openedAt, recv, restarts, restoredTo, first, savedAt };
 }

@@ -35,8 +35,8 @@ export function endsSession(code: number, options: { readonly resumeOn1001: bool
  * the output gate holds the answer until the write is durable.
  */
 export function createResumeSession({ epoch, owner, rules }: ResumeOptions, now: number): ResumeSession {
-  const stored = { epoch, owner, recv: 0, restarts: 0, restoredTo: null, first: 1, savedAt: now, messages: [] };
-  return sessionOf(stored, rules, { heldSince: null, now });
+  const nothing = { recv: 0, restarts: 0, restoredTo: null, first: 1, savedAt: now, messages: [] };
+  return sessionOf({ epoch, owner, openedAt: now, ...nothing }, rules, { heldSince: null, now });
 }
 
 /** The session that a crashed object had stored. Undefined: its client was waited for long enough. */
@@ -56,6 +56,7 @@ function sessionOf(
   begin: { readonly heldSince: number | null; readonly now: number },
 ): ResumeSession {
   const { epoch, owner, restarts } = stored;
+  const openedAt = Math.min(stored.openedAt ?? begin.now, begin.now);
   const ring = createRing(rules.ring, stored.first - 1);
   for (const message of stored.messages) ring.push(message);
   const acks = rules.control ? createAcks(stored.recv) : undefined;
@@ -113,7 +114,7 @@ function sessionOf(
   }
 
   function flush(now: number): Flush | undefined {
-    const batch = ledger?.take({ epoch, owner, recv: come(), restarts, restoredTo }, ring, now);
+    const batch = ledger?.take({ epoch, owner, openedAt, recv: come(), restarts, restoredTo }, ring, now);
     if (batch === undefined) return undefined;
     savedAt = now;
     // At once: it has waited for the batch.
@@ -129,6 +130,7 @@ function sessionOf(
     get connection() {
       return connection;
     },
+    openedAt,
     fromClient(from, now) {
       if (from !== connection || heldSince !== null || over !== undefined) return false;
       recv += 1;

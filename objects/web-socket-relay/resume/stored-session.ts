@@ -5,6 +5,8 @@ import { FLUSH_BYTES, FLUSH_MS } from "./resume-rules.ts";
 export interface SessionRecord {
   readonly epoch: string;
   readonly owner: string;
+  /** When it was opened first, in ms since 1970; null: whoever wrote it did not say. */
+  readonly openedAt: number | null;
   /** Messages of the client that have come. */
   readonly recv: number;
   readonly restarts: number;

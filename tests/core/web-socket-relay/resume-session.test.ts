@@ -161,7 +161,16 @@ describe("a stored session", () => {
     expect([session.takeFlush(START + 249), session.nextAt()]).toEqual([undefined, START + 250]);
     feed(session, "c", 65_536);
     expect(session.takeFlush(START + 249)).toEqual({
-      record: { epoch: "e", owner: OWNER, recv: 1, restarts: 0, restoredTo: null, first: 1, savedAt: START + 249 },
+      record: {
+        epoch: "e",
+        owner: OWNER,
+        openedAt: START,
+        recv: 1,
+        restarts: 0,
+        restoredTo: null,
+        first: 1,
+        savedAt: START + 249,
+      },
       isAnew: false,
       from: 1,
       messages: [
@@ -183,6 +192,16 @@ describe("a stored session", () => {
     expect(session.takeFlush(START + 30_000)).toMatchObject({ record: { savedAt: START + 30_000 } });
     expect(restoreResumeSession(stored, rules, START + 60_000)?.state).toBe("held");
     expect(restoreResumeSession(stored, rules, START + 60_001)).toBeUndefined();
+  });
+
+  it.each([
+    ["a minute later", START, START + 60_000, START],
+    ["with a clock that was set back", START, START - 1, START - 1],
+    ["as an older version wrote it", null, START + 60_000, START + 60_000],
+  ])("knows after a restart when it was opened: %s", (_what, openedAt, now, since) => {
+    const stored = { ...written(open(rules)), openedAt };
+    const session = restoreResumeSession(stored, rules, now);
+    expect([session?.openedAt, session?.flush(now)?.record.openedAt]).toEqual([since, since]);
   });
 
   it("acknowledges only what was written", () => {
