@@ -1,5 +1,6 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { HealthAnswer, HealthQuestion } from "../objects/circuit-breaker/health-messages.ts";
+import { EVENT } from "../objects/web-socket-relay/callback/event-reply.ts";
 import { isOutdated } from "../objects/config-version.ts";
 import { answerFlight } from "./cache/flow/answer-flight.ts";
 import { parseCanonical } from "./canonical.ts";
@@ -33,12 +34,14 @@ export class Origin extends WorkerEntrypoint<Env, OriginProps> {
   override async fetch(request: Request): Promise<Response> {
     const { env, ctx } = this;
     const { props } = ctx;
+    let exchange: Exchange | undefined;
     try {
-      const exchange = await exchangeFor(request, props, { env, ctx });
+      exchange = await exchangeFor(request, props, { env, ctx });
       const { tail } = exchange.route;
       return await (props.flight === undefined ? tail(exchange) : answerFlight(exchange, tail));
     } catch (error) {
-      return problemResponse(error, props.requestId);
+      const isLost = props.event !== undefined && exchange?.notes.isSent === true;
+      return problemResponse(error, props.requestId, isLost ? [[EVENT.lost, "1"]] : []);
     }
   }
 

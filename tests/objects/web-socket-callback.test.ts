@@ -1,7 +1,7 @@
 import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import type { Opening } from "../../objects/web-socket-relay/opening.ts";
+import { REFUSAL, type Opening } from "../../objects/web-socket-relay/opening.ts";
 import { handshake, serveChat } from "./opening.ts";
 
 interface Event {
@@ -13,7 +13,7 @@ interface Event {
 }
 
 let events: Event[] = [];
-let answer: (event: Event) => Response = () => new Response(null, { status: 204 });
+let answer: (event: Event) => Response | Promise<Response> = () => new Response(null, { status: 204 });
 
 beforeAll(() => serveChat({ callback: {} }));
 
@@ -39,13 +39,18 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
+const TERMS = {
+  mode: "callback",
+  idleMs: 60_000,
+  callback: { batch: 1, onFailure: "close", ping: null, pong: "pong" },
+} as const;
+
 type Owner = Awaited<ReturnType<typeof open>>["owner"];
 
 async function open(places: Opening["places"] = [], validUntil: number | null = null) {
   const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId(), { retry: { maxRetries: 0 } });
   const id = owner.id.toString();
-  const callback = { batch: 1, onFailure: "close", ping: null, pong: "pong" } as const;
-  const terms = { mode: "callback", session: id, idleMs: 60_000, callback, places, validUntil } as const;
+  const terms = { ...TERMS, session: id, places, validUntil };
   const response = await owner.fetch(handshake(terms));
   const socket = response.webSocket;
   if (socket === null) throw new Error(`no session: ${response.status}`);
@@ -172,6 +177,32 @@ it("nothing is kept of a session that the backend refused", async () => {
   answer = () => new Response("no", { status: 401 });
   await expect(open()).rejects.toThrow("no session: 401");
 });
+
+const LATE_REFUSAL = { code: "upstream-timeout", detail: "The backend did not answer in time.", retryAfter: null };
+
+it.each([
+  ["answers too late", () => scheduler.wait(60_000), 503, LATE_REFUSAL],
+  ["is lost before it answers", () => Promise.reject(new Error("Network connection lost.")), 502, null],
+])(
+  "a backend that %s is told, once, of the end of what it may have taken",
+  async (_what, connecting, status, refusal) => {
+    const gate = Promise.withResolvers<void>();
+    answer = async ({ name }) => {
+      await (name === "connect" ? connecting() : gate.promise);
+      return new Response(null, { status: 500 });
+    };
+    const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+    const came = await owner.fetch(handshake({ ...TERMS, handshakeMs: 10, session: owner.id.toString() }));
+    await came.text();
+    const { headers } = came;
+    expect([came.status, headers.get("x-sluice-lost")]).toEqual([status, null]);
+    expect(JSON.parse(headers.get(REFUSAL) ?? "null")).toEqual(refusal);
+    await until(() => events.length === 2);
+    gate.resolve();
+    expect(events.at(-1)).toMatchObject({ name: "disconnect", sequence: "2", close: "1014", body: "upstream failed" });
+    expect(await kept(owner)).toEqual(["nothing", null]);
+  },
+);
 
 it("holds its place while it sleeps, and leaves it when it ends", async () => {
   const place = { owner: "owner of places", client: "client", policy: "web-socket:chat:ip", most: 1 };

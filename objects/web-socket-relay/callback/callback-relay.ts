@@ -14,7 +14,7 @@ import { readReply, type EventReply } from "./event-reply.ts";
 import { tapOnto } from "../session-tap.ts";
 import { tallyMessage, tallyRelayed } from "../tally.ts";
 import { createAskBackend } from "./ask-backend.ts";
-import { connectBackend } from "./connect-backend.ts";
+import { connectBackend, disown, NOT_TAKEN } from "./connect-backend.ts";
 import { describeCallback, wake, type LiveCallback } from "./live-callback.ts";
 import { callbackStore, noCounts, type Counts } from "./stored-callback.ts";
 import { encodeEvents, EVENTS_TYPE } from "./websocket-events.ts";
@@ -30,8 +30,6 @@ export interface CallbackRelay {
   closed(of: WebSocket, code: number, reason: string): Promise<void>;
   alarm(): Promise<void>;
 }
-
-const NOT_TAKEN = { code: 1014, reason: "upstream failed" } as const;
 
 /** A place lasts ten minutes without it, and so does the entry in the listing. */
 const RENEW_MS = 240_000;
@@ -61,7 +59,8 @@ export function createCallbackRelay({ ctx, env, registration }: RelayHost): Call
   async function open(request: Request, opening: Opening, { ping, pong }: CallbackTerms): Promise<Response> {
     const connected = await connectBackend(request, opening, post);
     const counts = { ...noCounts(), sequence: 1 };
-    if (connected.kind === "refused") return connected.answer;
+    if (connected.kind === "unanswered") ctx.waitUntil(disown(connected.stored, post));
+    if (connected.kind === "refused" || connected.kind === "unanswered") return connected.answer;
     if (connected.kind === "failed") {
       const { stored, refusal, error } = connected;
       warn(id, "web-socket-connect-not-read", { error });

@@ -18,6 +18,8 @@ export const EVENT = {
   sequence: "x-sluice-sequence",
   state: "x-sluice-state",
   close: "x-sluice-close",
+  /** In the gateway's own answer to an event that was sent: the backend may have heard it all the same. */
+  lost: "x-sluice-lost",
 } as const;
 
 /** With every event it travels in a field. */
