@@ -1,4 +1,4 @@
-import type { DrainedRoutes } from "./registry-messages.ts";
+import { MAX_DRAINED, type DrainedRoutes } from "./registry-messages.ts";
 
 /** Orders that let routes have no new sessions. They are stored, since the operator was told that they hold; before the first nothing is. */
 export interface DrainOrders {
@@ -6,15 +6,15 @@ export interface DrainOrders {
   readonly routes: DrainedRoutes | undefined;
   /**
    * Lets a route have no new sessions for so long; 0: it has them again. Nothing leaves the object before that is durable. Throws a
-   * TypeError where there are a thousand already.
+   * TypeError where there are a hundred more already than an operator may give.
    */
   give(route: string, now: number, forMs: number): void;
   /** Deletes what has run out; writes nothing where nothing has. */
   sweep(now: number): void;
 }
 
-/** All of them are in each reply to a report. */
-const MOST_ROUTES = 1_000;
+/** An order that only some shards have would be worse than none: who gives them counts, and those that cross each other all have room. */
+const MOST_ROUTES = MAX_DRAINED + 100;
 const NAME = "drained";
 
 /** Opens the storage of an object, and reads it. */

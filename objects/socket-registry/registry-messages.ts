@@ -122,6 +122,8 @@ export type OrderReply = { readonly v: 1; readonly matched: number; readonly nex
 export const MAX_REPORTED = 1_000;
 /** Of sessions on one page. */
 export const MAX_PAGE = 1_000;
+/** Routes at once that take no new sessions: all of them are in each reply to a report. */
+export const MAX_DRAINED = 1_000;
 /** Of any text of a session, in characters. */
 export const MAX_TEXT = 512;
 const VERSION_WANTED = "1; deploy the Worker and its objects together";

@@ -1,6 +1,8 @@
-import { createExecutionContext } from "cloudflare:test";
+import { createExecutionContext, evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { addresses } from "../../objects/address.ts";
+import { REGISTRY_SHARDS } from "../../objects/socket-registry/registry-shards.ts";
 import { createRegistration } from "../../objects/web-socket-relay/registration.ts";
 import type { SessionDescription } from "../../objects/web-socket-relay/session-control.ts";
 import { countEnd } from "../../objects/web-socket-relay/told-counts.ts";
@@ -14,11 +16,13 @@ import { description, objectId } from "../core/socket-registry/session-entry.ts"
 let route = "";
 let tests = 0;
 let logged: string[] = [];
+let known = env;
 
 beforeEach(() => {
   tests += 1;
   route = `route-${tests}`;
   logged = [];
+  known = { ...env, SLUICE_ADMIN_TOKEN: "token" };
   vi.spyOn(console, "log").mockImplementation((line: string) => void logged.push(line));
 });
 
@@ -35,7 +39,6 @@ async function ask(method: string, path: string, init: RequestInit = {}, setting
   headers.set("x-admin-key", "token");
   const request = new Request(url, { ...init, method, headers });
   const canonical = { method, scheme: "http", host: url.host, path: url.pathname, query: url.search.slice(1) } as const;
-  const known = { ...env, SLUICE_ADMIN_TOKEN: "token" };
   const answer = admin(request, canonical, known, active(settings), createExecutionContext());
   const response = await answer.catch((error: unknown) => problemResponse(error, "id"));
   return { status: response.status, body: await response.json() };
@@ -113,6 +116,12 @@ describe("the list of sessions", () => {
   });
 });
 
+async function shardsOf(secret: string) {
+  const indexes = Array.from({ length: REGISTRY_SHARDS }, (_, index) => index);
+  const names = await Promise.all(indexes.map((index) => addresses(secret).socketRegistry(index)));
+  return names.map(({ name }) => env.SOCKET_REGISTRY.getByName(name));
+}
+
 function isPage(body: unknown): body is { sessions: unknown[]; next: string | null } {
   return typeof body === "object" && body !== null && "sessions" in body && "next" in body;
 }
@@ -141,6 +150,35 @@ describe("the summary", () => {
     expect(takenBack).toEqual({ status: 200, body: NONE });
     expect((await ask("GET", "/admin/sockets?summary=true")).body).toMatchObject({ draining: {} });
     expect((await ask("GET", "/admin/sockets?summary=true")).body).not.toHaveProperty(["draining", route]);
+  });
+
+  it("lets a thousand routes have no new ones, and refuses one more in all shards alike", async () => {
+    // Which has shards of its own.
+    const secret = "secret of another gateway";
+    known = { ...known, NAMING_SECRET: secret };
+    const shards = await shardsOf(secret);
+    const until = Date.now() + 300_000;
+    // One of them knows already that an order was taken back.
+    const counts = [1_000, 999, 1_000, 1_000];
+    for (const [index, shard] of shards.entries()) {
+      const some = Array.from({ length: counts[index] ?? 0 }, (_, n) => [`r${n}`, { since: 0, until }] as const);
+      await runInDurableObject(shard, (_object, { storage }) => storage.kv.put("drained", new Map(some)));
+      await evictDurableObject(shard);
+    }
+    const held = () =>
+      Promise.all(shards.map(async (shard) => [...((await shard.summary()).drained?.keys() ?? [])].slice(998)));
+    const before = await held();
+    const detail =
+      "refuseNew: got it for one route more than the 1000 that take no new sessions already, wanted 1000 at most: take one back with refuseNew=0, or wait until one is over.";
+    expect(await ask("POST", `/admin/sockets/drain?route=${route}&refuseNew=1m`)).toMatchObject(problem(detail));
+    expect(recorded()).toMatchObject({ order: "drain", filter: { route }, result: "invalid-request" });
+    expect([before.map(({ length }) => length), await held()]).toEqual([[2, 1, 2, 2], before]);
+    await ask("POST", "/admin/sockets/drain?route=r7&refuseNew=0");
+    for (const time of ["1m", "2m"]) {
+      const { status } = await ask("POST", `/admin/sockets/drain?route=${route}&refuseNew=${time}`);
+      expect(status).toBe(200);
+    }
+    expect((await held()).map((routes) => routes.at(-1))).toEqual(shards.map(() => route));
   });
 
   it("lets an order be for a route that there is, but takes back that of one that has gone", async () => {

@@ -1,4 +1,8 @@
-import type { OrderMessage } from "../../../objects/socket-registry/registry-messages.ts";
+import {
+  MAX_DRAINED,
+  type OrderMessage,
+  type SessionSummary,
+} from "../../../objects/socket-registry/registry-messages.ts";
 import type { RelayStub } from "../../../objects/web-socket-relay/relay-stub.ts";
 import type { ControlReply } from "../../../objects/web-socket-relay/session-control.ts";
 import { quote } from "../../../schemas/document/describe-value.ts";
@@ -8,7 +12,7 @@ import type { AdminContext } from "../index.ts";
 import { json } from "../json.ts";
 import { closeOf, invalid, orderFilterOf, timeOf } from "./asked-sockets.ts";
 import { audited, sizeOfMessage, type SocketOrder } from "./audited.ts";
-import { findSession, noSession, orderShards } from "./registry-owners.ts";
+import { askShards, findSession, noSession, orderShards } from "./registry-owners.ts";
 
 /** What a client sends is bounded alike. */
 const MAX_MESSAGE_BYTES = 1_048_576;
@@ -81,6 +85,7 @@ async function orderOne(
 
 async function orderAll(env: Env, told: SocketOrder, message: OrderMessage): Promise<Response> {
   const carryOut = async () => {
+    await insistOnRoom(env, message);
     const replies = await orderShards(env, message);
     const totals = { matched: 0, done: 0, gone: 0, unsupported: 0, full: 0, failed: 0 };
     for (const reply of replies) {
@@ -89,6 +94,17 @@ async function orderAll(env: Env, told: SocketOrder, message: OrderMessage): Pro
     return totals;
   };
   return json(await audited(told, carryOut, (totals) => totals));
+}
+
+/** Before any shard is told: an order that only some of them have would be worse than none. */
+async function insistOnRoom(env: Env, { filter: { route }, order }: OrderMessage): Promise<void> {
+  if (order.kind !== "close" || (order.refuseNewMs ?? 0) === 0 || route === null) return;
+  const parts = await askShards<SessionSummary>(env, (shard) => shard.summary());
+  const { size } = new Set([route, ...parts.flatMap(({ drained }) => [...(drained?.keys() ?? [])])]);
+  if (size <= MAX_DRAINED || parts.some(({ drained }) => drained?.has(route))) return;
+  throw invalid(
+    `refuseNew: got it for one route more than the ${size - 1} that take no new sessions already, wanted ${MAX_DRAINED} at most: take one back with refuseNew=0, or wait until one is over`,
+  );
 }
 
 const FIELDS = ["matched", "done", "gone", "unsupported", "full", "failed"] as const;
