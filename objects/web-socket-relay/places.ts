@@ -34,6 +34,7 @@ export function placesOf(
 ): Places {
   let seq = 0;
   let askedAt = isHeld ? 0 : Date.now();
+  let isRefused = false;
   const held = new Map<Place, number>(isHeld ? places.map((place) => [place, 1]) : []);
 
   async function ask(place: Place, keep: number, want: number): Promise<PermitMessageReply["items"][number]["reply"]> {
@@ -50,8 +51,8 @@ export function placesOf(
       items: [{ policy, ...terms, ask: { id, seq, keep, want } }],
     };
     const stub = env.RATE_LIMITER.get(env.RATE_LIMITER.idFromName(owner), ONE_TRY);
-    const reply = await Promise.race([stub.permits(message), scheduler.wait(CALL_MS)]);
-    return reply?.items[0]?.reply ?? null;
+    const { items } = await stub.permits(message);
+    return items[0]?.reply ?? null;
   }
 
   async function askAll(list: readonly Place[], isLast: boolean): Promise<Refusal | undefined> {
@@ -60,8 +61,13 @@ export function placesOf(
     const asked = list.map(async (place): Promise<Refusal | undefined> => {
       try {
         const kept = isLast ? 0 : (held.get(place) ?? 0);
-        const reply = await ask(place, kept, isLast ? 0 : 1 - kept);
-        if (reply === null || isLast) return undefined;
+        const asking = ask(place, kept, isLast ? 0 : 1 - kept);
+        const reply = await Promise.race([asking, scheduler.wait(CALL_MS)]);
+        // What it grants when nobody waits for it any more is for nothing without the others, and would be kept for a lease.
+        if (reply === undefined && !isLast) {
+          void asking.then(() => (isRefused ? askAll([place], true) : undefined)).catch(() => undefined);
+        }
+        if (reply === null || reply === undefined || isLast) return undefined;
         held.set(place, Math.min(1, reply.counted));
         return reply.counted > 0 ? undefined : refusal(place);
       } catch {
@@ -74,7 +80,8 @@ export function placesOf(
   return {
     async take() {
       const refused = await askAll(places, false);
-      if (refused !== undefined) await askAll([...held.keys()], true);
+      isRefused = refused !== undefined;
+      if (isRefused) await askAll([...held.keys()], true);
       return refused;
     },
     async keep(now) {

@@ -12,7 +12,8 @@ const LIMITS: FlowLimits = {
   maxBuffered: 1_000,
 };
 
-const BRIDGE: Opening = {
+/** A bridge of session `one` on route `chat`, without any places. */
+export const BRIDGE: Opening = {
   v: 1,
   mode: "bridge",
   session: "one",
