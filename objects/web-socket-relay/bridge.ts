@@ -157,6 +157,7 @@ export function bridge(terms: BridgeTerms): Bridge {
       say(to, next);
     }
     if (from.last !== undefined) tell(to, from.last, true);
+    finishIfOver();
   }
 
   function refuse(from: Leg, violator: Close, peer: Close, why?: BridgeEnd["why"]): void {
