@@ -15,7 +15,7 @@ export function sendableOf(data: Sendable | ArrayBufferView): Sendable {
 /** Bytes of a message. */
 export function sizeOf(message: Sendable): number {
   if (typeof message === "string") return utf8Length(message);
-  return message instanceof ArrayBuffer ? message.byteLength : message.size;
+  return isBuffer(message) ? message.byteLength : message.size;
 }
 
 /** Of any frame of a page, whose `ArrayBuffer` is another one. */
