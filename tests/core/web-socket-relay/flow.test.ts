@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { admit, newFlow, release, waitMs, type FlowLimits } from "../../../objects/web-socket-relay/flow.ts";
+import { admit, costOf, newFlow, release, waitMs, type FlowLimits } from "../../../objects/web-socket-relay/flow.ts";
 
 const LIMITS: FlowLimits = {
   maxMessage: 1_000,
@@ -25,6 +25,15 @@ describe("what becomes of a message", () => {
     expect(at(0, 20)).toEqual(Array.from({ length: 20 }, () => "send"));
     expect(at(0, 1)).toEqual(["too-many"]);
     expect(at(100, 2)).toEqual(["send", "too-many"]);
+    // 1,999 ms later, and after a long silence.
+    expect(at(2_099, 20).filter((verdict) => verdict === "send")).toHaveLength(19);
+    expect(at(10_000_000, 21).filter((verdict) => verdict === "send")).toHaveLength(20);
+  });
+
+  it("whatever comes is counted, and all that waits", () => {
+    const flow = newFlow({ ...LIMITS, byteBurst: 1, maxBuffered: 1_000 }, 0);
+    expect([1_000, 300, 400].map((bytes) => admit(flow, bytes, 0))).toEqual(["send", "wait", "wait"]);
+    expect([flow.messages, flow.bytes, flow.buffered]).toEqual([3, 1_700, 700]);
   });
 
   it("over the budget of bytes messages wait, then there are too many of them", () => {
@@ -39,6 +48,7 @@ describe("what becomes of a message", () => {
     const verdicts = Array.from({ length: 10 }, () => admit(flow, 0, 0));
     expect(verdicts).toEqual([...Array.from({ length: 8 }, () => "send"), "wait", "too-much"]);
     expect([flow.bytes, release(flow, 0, 1_000), flow.buffered]).toEqual([0, true, 0]);
+    expect([0, 255, 256, 257].map(costOf)).toEqual([256, 256, 256, 257]);
   });
 
   it("what waits goes in its turn, when the budget has recovered", () => {
@@ -48,6 +58,16 @@ describe("what becomes of a message", () => {
     const later = waitMs(flow);
     expect(release(flow, 300, later)).toBe(true);
     expect([flow.buffered, admit(flow, 1, later)]).toEqual([0, "wait"]);
+  });
+
+  it.each([
+    [1_000, -300, 301],
+    [1_000, -0.5, 2],
+    [4_000, -300, 76],
+    [1_000, 5, 1],
+    [null, -300, 0],
+  ])("what waits is looked at when it may go: of %s a second there are %d", (bytesPerSecond, byteTokens, ms) => {
+    expect(waitMs({ ...newFlow({ ...LIMITS, bytesPerSecond }, 0), byteTokens })).toBe(ms);
   });
 
   it("nothing overtakes what waits", () => {
