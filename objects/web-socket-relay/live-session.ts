@@ -28,8 +28,8 @@ export interface SessionParts {
 export interface HeldLines {
   readonly client: Line;
   readonly upstream: Line & { cut(): void };
-  /** When the session began, perhaps in an object that has crashed since. */
-  readonly openedAt: number;
+  /** When the session began in an object that has crashed since; null: it begins now. */
+  readonly openedAt: number | null;
   /** Where its client came from last. */
   readonly address: string;
   state(): SessionState;

@@ -111,6 +111,21 @@ it.each([
   expect(fetch).toHaveBeenCalledTimes(leftMs === 0 ? 0 : 1);
 });
 
+// Else one that was dialled while its route was drained would be one from before that.
+it("a held session is as old as its origin's answer", async () => {
+  const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
+  const answeredAt = Date.now() + 3_000;
+  vi.mocked(fetch).mockImplementation(async () => {
+    const { 0: outer, 1: inner } = new WebSocketPair();
+    inner.accept();
+    vi.setSystemTime(answeredAt);
+    return new Response(null, { status: 101, webSocket: outer });
+  });
+  const { webSocket } = await relay.fetch(handshake({ mode: "held", held: HELD }));
+  webSocket?.accept();
+  expect(await relay.describeSession("one")).toMatchObject({ openedAt: answeredAt });
+});
+
 it("a held session that its client has closed is not asked to come back by an order that was given before", async () => {
   const upstreams: WebSocket[] = [];
   vi.mocked(fetch).mockImplementation(async () => {

@@ -136,7 +136,7 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
   const lines = {
     client,
     upstream,
-    openedAt: resume.openedAt,
+    openedAt: resumes > 0 ? resume.openedAt : null,
     state: () => (resume.state === "held" ? "held" : upstream.isAway ? "reconnecting" : "open"),
     get resumes() {
       return resumes;
