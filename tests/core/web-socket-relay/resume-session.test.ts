@@ -1,41 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { resumeRequest, withoutResume } from "../../../objects/web-socket-relay/resume/resume-request.ts";
-import type { ResumeRules } from "../../../objects/web-socket-relay/resume/resume-rules.ts";
-import type { ResumeSession } from "../../../objects/web-socket-relay/resume/resume-session.ts";
-import type { PassedMessage } from "../../../objects/web-socket-relay/resume/ring.ts";
-import {
-  createResumeSession,
-  endsSession,
-  restoreResumeSession,
-} from "../../../objects/web-socket-relay/resume/session.ts";
-import type { StoredSession } from "../../../objects/web-socket-relay/resume/stored-session.ts";
-
-const START = 1_790_000_000_000;
-const OWNER = "route and principal";
-const RULES: ResumeRules = { holdMs: 30_000, ring: { messages: 4, bytes: 100 }, control: false, stored: false };
-const GONE = { kind: "refused", code: 4410 };
-
-function open(changes: Partial<ResumeRules> = {}): ResumeSession {
-  return createResumeSession({ epoch: "e", owner: OWNER, rules: { ...RULES, ...changes } }, START);
-}
-
-/** Messages for the client, each of `bytes`; what becomes of them. */
-function feed(session: ResumeSession, messages: string, bytes = 1): string[] {
-  return messages.split("").map((data) => session.toClient({ data, bytes }, START));
-}
-
-function replayed(session: ResumeSession, recv: number, now = START): string | object {
-  const reply = session.attach({ owner: OWNER, recv }, now);
-  return reply.kind === "attached" ? reply.replay.map(textOf).join("") : reply;
-}
-
-function textOf({ data }: PassedMessage): string {
-  return typeof data === "string" ? data : "binary";
-}
-
-function sends(session: ResumeSession, count: number, now = START): void {
-  for (let sent = 0; sent < count; sent += 1) session.fromClient(session.connection, now);
-}
+import { endsSession } from "../../../objects/web-socket-relay/resume/session.ts";
+import { feed, GONE, open, OWNER, replayed, sends, START } from "./resume-steps.ts";
 
 describe("a client that comes back", () => {
   it("gets what it has not received, and hears what has come", () => {
@@ -112,6 +77,44 @@ describe("a client that comes back", () => {
   });
 });
 
+describe("a session", () => {
+  it("that is held counts nothing of the connection that is lost, and waits no longer for losing it again", () => {
+    const session = open();
+    expect(feed(session, "a")).toEqual(["send"]);
+    session.detach(1, START);
+    session.detach(1, START + 10_000);
+    expect([session.fromClient(1, START), session.status().live, session.takeAck(START + 1_000)]).toEqual([
+      false,
+      false,
+      undefined,
+    ]);
+    expect([session.isExpired(START + 29_999), session.isExpired(START + 30_000)]).toEqual([false, true]);
+  });
+
+  it("that has ended counts, keeps and writes nothing any more", () => {
+    const session = open({ stored: true });
+    session.end();
+    session.detach(1, START);
+    expect([session.fromClient(1, START), feed(session, "a"), session.takeFlush(START + 1_000)]).toEqual([
+      false,
+      ["over"],
+      undefined,
+    ]);
+    expect([session.status(), session.state]).toEqual([
+      { epoch: "e", recv: 0, sent: 0, oldest: 1, live: false, restarts: 0 },
+      "over",
+    ]);
+  });
+
+  it("that came to be too full stays so, whatever comes after that", () => {
+    const session = open();
+    session.detach(1, START);
+    expect(feed(session, "abcde").at(-1)).toBe("overflow");
+    session.end();
+    expect(replayed(session, 0, START + 90_000)).toMatchObject({ code: 4413 });
+  });
+});
+
 describe("a Close frame", () => {
   it.each([
     [1000, true],
@@ -142,162 +145,37 @@ describe("acks", () => {
     expect(session.isWindowFull).toBe(false);
     feed(session, "c");
     expect(session.isWindowFull).toBe(true);
-    session.acked(2);
-    session.acked(99);
+    // More than were sent, as before, less than before.
+    expect([2, 99, 2, 1].map((count) => session.acked(count))).toEqual([true, false, false, false]);
     expect([session.isWindowFull, session.status().oldest]).toEqual([false, 3]);
+    expect([session.acked(3), session.status().oldest]).toEqual([true, 4]);
+    feed(session, "d", 50);
+    expect(session.isWindowFull).toBe(false);
+    feed(session, "e");
+    expect(session.isWindowFull).toBe(true);
+    session.detach(1, START);
+    expect(session.isWindowFull).toBe(false);
   });
-});
 
-describe("a stored session", () => {
-  const rules = { ...RULES, stored: true, ring: { messages: 100, bytes: 1_000_000 } };
+  it("are neither waited for nor due where they were not asked for", () => {
+    const session = open();
+    feed(session, "abcd", 25);
+    sends(session, 64);
+    expect([session.isWindowFull, session.takeAck(START + 1_000), session.nextAt()]).toEqual([false, undefined, null]);
+  });
 
-  it("writes what has changed 250 ms after it did, or at 64 KiB", () => {
-    const session = open(rules);
-    expect(session.takeFlush(START + 249)).toBeUndefined();
-    expect(session.takeFlush(START + 250)).toMatchObject({ record: { recv: 0, first: 1 }, messages: [] });
-    expect(session.nextAt()).toBe(START + 30_250);
-    feed(session, "ab");
+  it("begin with the first message", () => {
+    const session = open({ control: true });
+    feed(session, "a");
+    expect([session.acked(0), session.acked(1)]).toEqual([false, true]);
+  });
+
+  it("are for who is there alone", () => {
+    const session = open({ control: true });
     sends(session, 1);
-    expect([session.takeFlush(START + 249), session.nextAt()]).toEqual([undefined, START + 250]);
-    feed(session, "c", 65_536);
-    expect(session.takeFlush(START + 249)).toEqual({
-      record: {
-        epoch: "e",
-        owner: OWNER,
-        openedAt: START,
-        recv: 1,
-        restarts: 0,
-        restoredTo: null,
-        first: 1,
-        savedAt: START + 249,
-      },
-      isAnew: false,
-      from: 1,
-      messages: [
-        { data: "a", bytes: 1 },
-        { data: "b", bytes: 1 },
-        { data: "c", bytes: 65_536 },
-      ],
-    });
-    session.acked(2);
-    feed(session, "d");
-    expect(session.flush(START + 300)).toMatchObject({ record: { first: 3 }, from: 4, messages: [{ data: "d" }] });
-    expect(session.flush(START + 300)).toBeUndefined();
-  });
-
-  it("says that it lives once a hold, so that a restart knows whether it was waited for long enough", () => {
-    const session = open(rules);
-    const stored = written(session);
-    expect(session.takeFlush(START + 29_999)).toBeUndefined();
-    expect(session.takeFlush(START + 30_000)).toMatchObject({ record: { savedAt: START + 30_000 } });
-    expect(restoreResumeSession(stored, rules, START + 60_000)?.state).toBe("held");
-    expect(restoreResumeSession(stored, rules, START + 60_001)).toBeUndefined();
-  });
-
-  it.each([
-    ["a minute later", START, START + 60_000, START],
-    ["with a clock that was set back", START, START - 1, START - 1],
-    ["as an older version wrote it", null, START + 60_000, START + 60_000],
-  ])("knows after a restart when it was opened: %s", (_what, openedAt, now, since) => {
-    const stored = { ...written(open(rules)), openedAt };
-    const session = restoreResumeSession(stored, rules, now);
-    expect([session?.openedAt, session?.flush(now)?.record.openedAt]).toEqual([since, since]);
-  });
-
-  it("acknowledges only what was written", () => {
-    const session = open({ ...rules, control: true });
-    session.flush(START);
-    sends(session, 100);
+    session.detach(1, START);
     expect(session.takeAck(START + 1_000)).toBeUndefined();
-    session.takeFlush(START + 1_000);
-    expect(session.takeAck(START + 1_000)).toBe(100);
-  });
-
-  it("asks for what waits for its upstream again, since a crash would lose it", () => {
-    const session = open(rules);
-    sends(session, 5);
-    session.setWaiting(2, START);
-    expect(session.status().recv).toBe(3);
-    expect(session.attach({ owner: OWNER, recv: 0 }, START)).toMatchObject({ recv: 3 });
-    sends(session, 2);
-    expect(session.status().recv).toBe(5);
-  });
-
-  /** Of `abcd` all were sent and `ab` written. */
-  function crashed(): ResumeSession {
-    const session = open(rules);
-    feed(session, "ab");
-    const stored = written(session);
-    feed(session, "cd");
-    return restored(stored);
-  }
-
-  function written(session: ResumeSession): StoredSession {
-    const flush = session.flush(START);
-    if (flush === undefined) throw new Error("there was nothing to write");
-    return { ...flush.record, messages: flush.messages };
-  }
-
-  function restored(stored: StoredSession): ResumeSession {
-    const session = restoreResumeSession(stored, rules, START);
-    if (session === undefined) throw new Error("it was waited for long enough");
-    return session;
-  }
-
-  it.each([
-    [1, "bxy", 4],
-    [2, "xy", 4],
-    [4, "xy", 6],
-  ])("goes on after a crash where its client says that it was: %i messages", (recv, replay, sent) => {
-    const session = crashed();
-    expect(feed(session, "xy")).toEqual(["held", "held"]);
-    expect(replayed(session, recv)).toBe(replay);
-    expect(session.status()).toEqual({ epoch: "e", recv: 0, sent, oldest: recv + 1, live: true, restarts: 1 });
-  });
-
-  it("knows that still after a second crash before its client is back, and writes all anew then", () => {
-    const session = crashed();
-    feed(session, "xy");
-    const stored = written(session);
-    expect(stored).toMatchObject({ restoredTo: 2, messages: [{ data: "x" }, { data: "y" }] });
-    const again = restored({ ...stored, messages: ["a", "b", "x", "y"].map((data) => ({ data, bytes: 1 })) });
-    expect(replayed(again, 4)).toBe("xy");
-    expect(again.flush(START)).toMatchObject({
-      isAnew: true,
-      from: 5,
-      messages: [{ data: "x" }, { data: "y" }],
-      record: { first: 5, restarts: 2, restoredTo: null },
-    });
-    expect(replayed(again, 7)).toEqual({ ...GONE, reason: "more was received than was sent" });
-  });
-});
-
-describe("what a request says of a session", () => {
-  const id = "abcdefghijklmnopqrstu_";
-  it.each([
-    ["", undefined],
-    [`_ws_session=${id}`, { session: id, recv: undefined, control: false }],
-    [`_ws_session=${id}&_ws_recv=0&_ws_ctl=1`, { session: id, recv: 0, control: true }],
-    [`_ws_session=${id}&_ws_ctl=yes`, { session: id, recv: undefined, control: false }],
-    [
-      "_ws_session=short",
-      "_ws_session: got 5 characters, wanted 22 to 128 letters, digits, - or _, and at least 128 random bits",
-    ],
-    [`_ws_session=${"a".repeat(129)}`, expect.stringMatching(/^_ws_session: got/)],
-    [`_ws_session=${id}%00`, expect.stringMatching(/^_ws_session: got/)],
-    [`_ws_session=${id}&_ws_recv=-1`, '_ws_recv: got "-1", wanted how many messages were received, a whole number'],
-    [`_ws_session=${id}&_ws_recv=1e3`, expect.stringMatching(/^_ws_recv: got/)],
-    [`_ws_session=${id}&_ws_recv=9999999999999999`, expect.stringMatching(/^_ws_recv: got/)],
-    ["_ws_recv=3", expect.stringMatching(/^_ws_recv: got a count without/)],
-    [`_ws_session=${id}&_ws_session=${id}`, "_ws_session: got it twice, wanted it once"],
-    [`_ws_session=${id}&_ws_recv=1&_ws%5frecv=2`, "_ws_recv: got it twice, wanted it once"],
-  ])("%s", (query, said) => {
-    expect(resumeRequest(new URLSearchParams(query), new Headers())).toEqual(said);
-  });
-
-  it("may be in a header too, and none of it reaches the upstream", () => {
-    const headers = new Headers({ "x-ws-session": id });
-    expect(resumeRequest(new URLSearchParams("_ws_recv=7"), headers)).toEqual({ session: id, recv: 7, control: false });
-    expect(withoutResume(`a=1&_ws_session=${id}&b=%20&_ws_recv=1&_ws_ctl=1`)).toBe("a=1&b=%20");
+    session.attach({ owner: OWNER, recv: 0 }, START);
+    expect(session.takeAck(START + 1_000)).toBe(1);
   });
 });
