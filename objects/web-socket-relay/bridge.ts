@@ -169,7 +169,6 @@ export function bridge(terms: BridgeTerms): Bridge {
     for (const leg of [client, upstream]) stopWaiting(leg);
     tell(client, toClient);
     tell(upstream, toUpstream);
-    finishIfOver();
   }
 
   function over(from: Leg, to: Leg, code: number, reason: string): void {

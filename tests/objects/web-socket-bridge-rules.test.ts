@@ -1,6 +1,4 @@
-import fc from "fast-check";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
-import { IN_FLIGHT, sizeOf } from "../../objects/web-socket-relay/bridge.ts";
 import type { Close } from "../../objects/web-socket-relay/close-codes.ts";
 import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
 import { ANY, CLOSE_MS, join, orderly } from "./bridge-sides.ts";
@@ -11,9 +9,14 @@ const AWAY = { code: 1001, reason: "closed by the gateway" };
 const SLOW: FlowLimits = { ...ANY, bytesPerSecond: 1_000, byteBurst: 1_000, maxBuffered: 3_000 };
 const KILO = "k".repeat(1_000);
 const MIB = 2 ** 20;
+/** What may be on its way. */
+const IN_FLIGHT = 8 * MIB;
 
 beforeEach(() => void vi.useFakeTimers({ now: START }));
-afterEach(() => void vi.useRealTimers());
+afterEach(() => {
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+});
 
 describe("messages", () => {
   it("pass as they are, each way, and are counted and seen", () => {
@@ -130,6 +133,7 @@ describe("a side that closes", () => {
   it("in a way in which nobody may is told so at once", () => {
     const { client, upstream, ends } = join();
     client.end(1015);
+    upstream.say("unheard");
     expect([client.told, upstream.told]).toEqual([[{ code: 1002 }], [orderly({ code: 1002 })]]);
     upstream.end(1002);
     expect(ends).toEqual([{ by: "client", code: 1015 }]);
@@ -151,6 +155,15 @@ describe("a side that closes", () => {
     expect([client.told, vi.getTimerCount()]).toEqual([[{ code: 1000, reason: "" }], 0]);
   });
 
+  it("is heard once", () => {
+    const { client, upstream } = join({ fromClient: SLOW });
+    for (const _ of "12") client.say(KILO);
+    client.end(4000);
+    client.end(1006);
+    vi.advanceTimersByTime(1);
+    expect(upstream.told).toEqual([KILO, KILO, orderly({ code: 4000, reason: "" })]);
+  });
+
   it("second has all delivered too that it has said, and the session is over then", () => {
     const { client, upstream, ends } = join({ fromUpstream: SLOW });
     client.end(1000);
@@ -161,6 +174,19 @@ describe("a side that closes", () => {
     vi.advanceTimersByTime(1);
     expect(client.told).toEqual([KILO, KILO, KILO, orderly({ code: 4000, reason: "" })]);
     expect([ends, vi.getTimerCount()]).toEqual([[{ by: "client", code: 1000 }], 0]);
+  });
+
+  it("second, whose last words cannot be told, ends the session all the same", () => {
+    const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
+    const { client, upstream, ends } = join({ fromUpstream: SLOW });
+    client.end(1000);
+    for (const _ of "12") upstream.say(KILO);
+    upstream.end(4000);
+    client.send = () => {
+      throw new Error("it is gone");
+    };
+    vi.advanceTimersByTime(1);
+    expect([ends, vi.getTimerCount(), logged.mock.calls.length]).toEqual([[{ by: "client", code: 1000 }], 0, 1]);
   });
 
   it("while what it said waits loses that when the time is over", () => {
@@ -188,6 +214,15 @@ describe("a session that is closed from the middle", () => {
     joined.close({ code: 4000 });
     vi.advanceTimersByTime(CLOSE_MS);
     expect([ends.length, client.told.length, upstream.told.length]).toEqual([1, 2, 2]);
+  });
+
+  it("tells its upstream after half a second though its client has not answered", () => {
+    const { upstream, joined } = join();
+    joined.close({ code: 4000 });
+    vi.advanceTimersByTime(499);
+    expect(upstream.told).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(upstream.told).toEqual([{ code: 4000 }]);
   });
 
   it("without a code is one without a code", () => {
@@ -242,58 +277,4 @@ describe("who goes on speaking to a closed session", () => {
     client.say(new ArrayBuffer(1));
     expect(ends[0]).toBe("drop client");
   });
-});
-
-describe("what operators say to a client", () => {
-  it("stands among what its upstream says, in order, and is counted with it", () => {
-    const { client, upstream, joined, seen, relayed } = join({ fromUpstream: SLOW });
-    expect(joined.sendToClient("first")).toBe("done");
-    upstream.say(KILO);
-    expect([joined.sendToClient("ü"), joined.sendToClient("y".repeat(3_000))]).toEqual(["done", "full"]);
-    vi.advanceTimersByTime(10_000);
-    expect(client.told).toEqual(["first", KILO, "ü"]);
-    expect(seen).toContainEqual(["upstream", { data: "ü", bytes: 2 }, START]);
-    expect([joined.fromUpstream.messages, relayed.length, joined.lastFrom("upstream")]).toEqual([4, 3, START]);
-  });
-
-  it.each<[string, FlowLimits]>([
-    ["too large", { ...ANY, maxMessage: 1 }],
-    ["one too many", { ...ANY, messagesPerSecond: 1, messageBurst: 0 }],
-  ])("is not sent when it is %s, which ends nothing", (_, fromUpstream) => {
-    const { client, joined } = join({ fromUpstream });
-    expect([joined.sendToClient("ab"), client.told, joined.isClosing()]).toEqual(["full", [], false]);
-  });
-
-  it("reaches nobody who has been told that it is over, or has closed", () => {
-    const [told, over] = [join(), join()];
-    told.upstream.end(1000);
-    over.client.end(1000);
-    expect([told.joined.sendToClient("x"), over.joined.sendToClient("x")]).toEqual(["gone", "gone"]);
-  });
-});
-
-it("a message has as many bytes as on the wire", () => {
-  expect([sizeOf(new ArrayBuffer(5)), sizeOf("")]).toEqual([5, 0]);
-  // The bounds of each length, and of what takes two units.
-  for (const text of [
-    "\u007f",
-    "\u0080",
-    "\u07ff",
-    "\u0800",
-    "\ud7ff",
-    "\ue000",
-    "\uffff",
-    "\u{10000}",
-    "\u{10ffff}",
-  ]) {
-    for (const many of [1, 128, 129, 256, 257]) {
-      expect(sizeOf(text.repeat(many))).toBe(new TextEncoder().encode(text).byteLength * many);
-    }
-  }
-  fc.assert(
-    fc.property(fc.string({ unit: "binary", maxLength: 400, size: "max" }), (text) => {
-      const sent = text.toWellFormed();
-      expect(sizeOf(sent)).toBe(new TextEncoder().encode(sent).byteLength);
-    }),
-  );
 });

@@ -85,7 +85,8 @@ describe("a bridge", () => {
     client.say("hello");
     const failed = { code: 1011, reason: "the gateway failed" };
     expect([client.told, upstream.told, joined.closeCode()]).toEqual([[failed], [failed], 1011]);
-    expect(logged).toHaveBeenCalledOnce();
+    const line = { level: "error", message: "web-socket-send", error: "Error: it is gone" };
+    expect(logged.mock.calls).toEqual([[JSON.stringify(line)]]);
     client.end(1011);
     upstream.end(1011);
     expect(ends).toEqual([{ by: "gateway", code: 1011 }]);
