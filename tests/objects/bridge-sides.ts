@@ -56,7 +56,9 @@ export interface Joined {
   readonly relayed: number[];
 }
 
-export function join(changes: Partial<Pick<BridgeTerms, "fromClient" | "fromUpstream" | "closeMs">> = {}): Joined {
+export function join(
+  changes: Partial<Pick<BridgeTerms, "fromClient" | "fromUpstream" | "closeMs" | "drop">> = {},
+): Joined {
   const [client, upstream] = [side(), side()];
   const [ends, seen, relayed]: [unknown[], unknown[], number[]] = [[], [], []];
   const joined = bridge({

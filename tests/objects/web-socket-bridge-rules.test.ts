@@ -176,6 +176,15 @@ describe("a side that closes", () => {
     expect([ends, vi.getTimerCount()]).toEqual([[{ by: "client", code: 1000 }], 0]);
   });
 
+  it("while each has something to say waits for both", () => {
+    const { client, upstream, ends } = join({ fromClient: SLOW, fromUpstream: SLOW });
+    for (const side of [client, upstream]) for (const _ of "12") side.say(KILO);
+    for (const side of [client, upstream]) side.end(1000);
+    expect(ends).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect([client.told.length, upstream.told.length, ends]).toEqual([3, 3, [{ by: "client", code: 1000 }]]);
+  });
+
   it("second, whose last words cannot be told, ends the session all the same", () => {
     const logged = vi.spyOn(console, "error").mockImplementation(() => undefined);
     const { client, upstream, ends } = join({ fromUpstream: SLOW });
@@ -240,6 +249,13 @@ describe("a session that is closed from the middle", () => {
     expect(upstream.told).toEqual([{ code: 4000 }]);
     vi.advanceTimersByTime(1);
     expect([ends, vi.getTimerCount()]).toEqual([["drop client", "drop upstream", { by: "gateway", code: 4000 }], 0]);
+  });
+
+  it("has ended once though those who are dropped say at once that they are gone", () => {
+    const sides = join({ drop: (which) => sides[which].end(1006) });
+    sides.joined.close({ code: 4000 });
+    vi.advanceTimersByTime(CLOSE_MS);
+    expect(sides.ends).toEqual([{ by: "gateway", code: 4000 }]);
   });
 
   it("changes nothing of one that a side has closed", () => {

@@ -55,6 +55,7 @@ it("what passed is said, and how often a side was away where one was", () => {
   for (const away of [
     { resumes: 1, replayed: 5, reconnects: 0 },
     { resumes: 0, replayed: 0, reconnects: 2 },
+    { resumes: 1, replayed: 0, reconnects: 1 },
   ]) {
     expect(countsOf(description("a", { ...passed, ...away }))).toEqual({ ...passed, ...away });
   }

@@ -20,6 +20,8 @@ function watching(answer: RouteAnswer | undefined) {
   const closed: Record<string, Close> = {};
   const watch = createRouteWatch(async (route) => {
     asked.push(route);
+    // It is another object that is asked: the answer takes its time.
+    for (const _ of "12345") await Promise.resolve();
     if (answer === undefined) throw new Error("unreachable");
     return answer;
   });
