@@ -34,8 +34,14 @@ const BANNED = Array.from({ length: ISOLATES }, () => "abnormal-usage-detected")
 
 describe("a fleet of isolates", () => {
   it("shuts a client out that attempts five times its limit over all of them, and nobody else", async () => {
+    const began = performance.now();
     const patient = await fleet.send("patient", THRESHOLD - 10);
-    expect(patient).toEqual({ 200: 20, "quota-exceeded": THRESHOLD - 30 });
+    // One comes back every three seconds.
+    const most = 20 + Math.floor((performance.now() - began) / 3_000);
+    const { 200: passed = 0 } = patient;
+    expect(passed).toBeGreaterThanOrEqual(20);
+    expect(passed).toBeLessThanOrEqual(most);
+    expect(patient).toEqual({ 200: passed, "quota-exceeded": THRESHOLD - 10 - passed });
     await fleet.send("abuser", THRESHOLD);
     await expect.poll(() => everywhere("abuser"), { timeout: 20_000 }).toEqual(BANNED);
     const refusal = await fleet.ask("abuser");
@@ -44,7 +50,7 @@ describe("a fleet of isolates", () => {
       "https://iana.org/assignments/http-problem-types#abnormal-usage-detected",
     ]);
     expect(Number(refusal.headers.get("retry-after"))).toBeGreaterThan(86_300);
-    expect(await everywhere("patient")).toEqual(BANNED.map(() => "quota-exceeded"));
+    expect(await everywhere("patient")).not.toContain("abnormal-usage-detected");
   });
 
   it("lists bans with their reason, and ends one by an operator's order", async () => {
@@ -57,7 +63,9 @@ describe("a fleet of isolates", () => {
     await expect.poll(() => everywhere("loud"), { timeout: 20_000 }).toEqual(BANNED);
     expect((await fleet.admin("POST", `/clients/${id}/unban`)).body).toEqual({ client: id, wasBanned: true });
     await expect.poll(() => everywhere("loud"), { timeout: 20_000 }).not.toContain("abnormal-usage-detected");
-    await expect.poll(async () => (await fleet.admin("GET", `/bans?filter=${id}`)).body["bans"]).toEqual([]);
+    await expect
+      .poll(async () => (await fleet.admin("GET", `/bans?filter=${id}`)).body["bans"], { timeout: 20_000 })
+      .toEqual([]);
   });
 
   it("keeps a ban through kill -9, by whoever it was made", async () => {

@@ -8,7 +8,7 @@ import { mostIn, startQuotaUpstream, type QuotaUpstream } from "../support/quota
 const FAULTS = ["hang", "throw", "abort", "overloaded"] as const;
 /** An owner that is restarted while requests wait for it. */
 const RESTARTED = "abort-restarted";
-const WINDOW_MS = 1_500;
+const WINDOW_MS = 3_000;
 
 let upstream: QuotaUpstream;
 let gateway: Gateway;

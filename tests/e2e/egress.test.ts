@@ -10,22 +10,22 @@ import { mostIn, startQuotaUpstream, unfairness, type QuotaUpstream } from "../s
 
 const ISOLATES = 4;
 /** Preset 1 in small, so that a test sees several windows; without its spacing, which costs a busy machine most of its slots. */
-const SMALL = { requests: 6, window: "2s", burst: 3, maxWait: "29s" };
+const SMALL = { requests: 6, window: "3s", burst: 3, maxWait: "29s" };
 /** By so much less than the quota's window may requests lie that are seen late here; the gate looks at milliseconds. */
-const WINDOW_MS = 2_000 - 500;
+const WINDOW_MS = 3_000 - 1_500;
+/** The gateway counts whole milliseconds, and may take one for over that has just begun. */
+const CLOCK_MS = 2;
 /** Long enough for all to have come before it is over. */
 const PAUSE_S = 4;
 const CLIENTS = ["a", "b", "c", "d", "e"];
 const HOUR = { window: "1h" };
 /** As their names say; what each waits for is over before its next token comes. */
 const PRESETS = [
-  { preset: "30-per-minute", requests: 30, burst: 10, spacingMs: 100, maxWait: "1500ms" },
+  { preset: "30-per-minute", requests: 30, burst: 10, spacingMs: 100, maxWait: "2500ms" },
   { preset: "10-per-minute", requests: 10, burst: 3, spacingMs: 1_000, maxWait: "3s" },
   { preset: "5-per-minute", requests: 5, burst: 2, spacingMs: 2_000, maxWait: "3s" },
   { preset: "60-per-minute", requests: 60, burst: 60, spacingMs: 50, maxWait: "4s" },
 ];
-/** How much earlier than it was meant to a request may seem to come at a busy machine, against the one before it. */
-const LATE_MS = 500;
 
 let upstream: QuotaUpstream;
 let gateway: Gateway;
@@ -152,7 +152,7 @@ describe.concurrent("over 4 isolates, each test with a quota of its own", () => 
     await eventually("all to wait", async () => JSON.stringify(await statusOf("small")).includes('"length":20'));
     expect((await answers).map(({ status }) => status)).toEqual(Array(20).fill(200));
     const [throttled, ...arrivals] = upstream.arrivals("small");
-    expect((arrivals[0]?.at ?? 0) - (throttled?.at ?? 0)).toBeGreaterThanOrEqual(PAUSE_S * 1_000);
+    expect((arrivals[0]?.at ?? 0) - (throttled?.at ?? 0)).toBeGreaterThanOrEqual(PAUSE_S * 1_000 - CLOCK_MS);
     expect(arrivals.length).toBe(20);
     expect(mostIn(arrivals, WINDOW_MS)).toBeLessThanOrEqual(SMALL.requests);
     // A slot that an isolate was too busy for costs its client a turn.
@@ -240,20 +240,21 @@ describe.concurrent("over 4 isolates, each test with a quota of its own", () => 
     await eventually("the owner to know", async () => (await statusOf("told"))?.["pause"] !== null);
     expect((await ask("told", 1)).status).toBe(200);
     const [first, second] = upstream.arrivals("told");
-    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_000);
+    expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(2_000 - CLOCK_MS);
   });
 
   it.each(PRESETS)("keeps to what the preset $preset says", async ({ preset, requests, burst, spacingMs }) => {
+    const began = performance.now();
     const answers = await Promise.all(
-      Array.from({ length: burst + 2 }, (_, index) => ask(preset, index % ISOLATES, "a")),
+      Array.from({ length: burst + 3 }, (_, index) => ask(preset, index % ISOLATES, "a")),
     );
     const refused = answers.filter(({ status }) => status !== 200);
     expect(refused.length).toBeGreaterThanOrEqual(2);
     expect(new Set(refused.map(({ code }) => code))).toEqual(new Set(["egress-queue-full"]));
     const arrivals = upstream.arrivals(preset);
     expect(arrivals.length).toBe(answers.length - refused.length);
-    const [first, last] = [arrivals[0]?.at ?? 0, arrivals.at(-1)?.at ?? 0];
-    expect(last - first).toBeGreaterThanOrEqual((arrivals.length - 1) * spacingMs - LATE_MS);
+    // From before the first was asked for: when that came is seen late where this machine is busy.
+    expect((arrivals.at(-1)?.at ?? 0) - began).toBeGreaterThanOrEqual((arrivals.length - 1) * spacingMs - CLOCK_MS);
     expect(arrivals.length).toBeGreaterThanOrEqual(2);
     expect((await statusOf(preset))?.["policy"]).toMatchObject({ requests, windowMs: 60_000, burst, spacingMs });
   });
@@ -274,7 +275,7 @@ it("shows each quota at /admin/egress and /admin/status, used or not", async () 
     "told",
     ...PRESETS.map(({ preset }) => preset),
   ]);
-  expect(quotas[1]).toMatchObject({ owner: "unused", policy: { requests: 6, windowMs: 2_000 } });
+  expect(quotas[1]).toMatchObject({ owner: "unused", policy: { requests: 6, windowMs: 3_000 } });
   expect((await admin("/admin/status")).length).toBe(quotas.length);
 });
 

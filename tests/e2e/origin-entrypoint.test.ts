@@ -17,7 +17,7 @@ beforeAll(async () => {
     entry: "tests/support/origin-entry.ts",
     config: {
       allowPrivateTargets: true,
-      rateLimit: { requestsPerWindow: 1, windowSeconds: 3600 },
+      rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, onError: "closed", deadline: "20s" },
       routes: [{ id: "api", prefix: "/api", target: `http://127.0.0.1:${address.port}/v1` }],
     },
   });

@@ -97,7 +97,7 @@ describe.concurrent("requests in flight", () => {
     const entry = fileURLToPath(new URL("../support/faulty-entry.ts", import.meta.url));
     const policies = ["closed", "local", "open"];
     const routes = (origin: Origin) =>
-      policies.map((onError) => route(`hang-${onError}`, origin, { onError, deadline: "150ms" }));
+      policies.map((onError) => route(`hang-${onError}`, origin, { onError, deadline: "2s" }));
     const scene = await stage(routes, { isolates: 1, entry });
     cleanups.push(() => scene.gateway.stop());
     const { url } = scene.gateway;

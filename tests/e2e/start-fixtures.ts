@@ -77,9 +77,10 @@ export function unlimited(target: string): Record<string, unknown> {
   return { allowPrivateTargets: true, routes: [{ id: "all", prefix: "/", target }] };
 }
 
-/** The same, with so many requests in an hour and client. */
+/** The same, with so many requests in an hour and client. Only the owner decides, however busy the machine is. */
 export function limited(requestsPerWindow: number, target: string): Record<string, unknown> {
-  return { ...unlimited(target), rateLimit: { requestsPerWindow, windowSeconds: 3600 } };
+  const rateLimit = { requestsPerWindow, windowSeconds: 3600, onError: "closed", deadline: "20s" };
+  return { ...unlimited(target), rateLimit };
 }
 
 export function portOf(gateway: Gateway): number {

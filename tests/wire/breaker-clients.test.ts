@@ -49,7 +49,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
-      timeouts: { headers: "400ms", requestBody: "800ms", idle: "800ms" },
+      timeouts: { headers: "1500ms", requestBody: "3s", idle: "3s" },
       circuitBreaker: { failureThreshold: 1 },
       routes: NAMES.map((_, index) => ({ prefix: `/${index}`, target: `${origin.url}/${index}` })),
     },
@@ -61,7 +61,8 @@ afterAll(async () => {
   await origin?.stop();
 });
 
-it.each(NAMES.map((name, index) => ({ name, index })))(
+// At once, as most of them wait for a deadline.
+it.concurrent.each(NAMES.map((name, index) => ({ name, index })))(
   "a client that $name is no failure of the target",
   async ({ name, index }) => {
     const act = ACTS[name];
@@ -80,9 +81,9 @@ async function perform({ head, part = "", next }: Act, target: string): Promise<
       `${[`${method} ${target} HTTP/1.1`, "Host: gateway.test", ...lines].join("\r\n")}\r\n\r\n${part}`,
     );
     if (next === "breaks off") {
-      await origin.until("the request", ({ busy }) => busy > 0);
+      await origin.until("the request", ({ seen }) => seen.some((one) => one.target === target));
       client.reset();
-      return await origin.until("the end of the request", ({ busy }) => busy === 0);
+      return await origin.until("the end of each request", ({ busy }) => busy === 0);
     }
     if (next === "ends") client.finish();
     await client.answer({ method });

@@ -46,7 +46,7 @@ beforeAll(async () => {
   gateway = await startGateway({
     config: {
       allowPrivateTargets: true,
-      timeouts: { headers: "600ms" },
+      timeouts: { headers: "2s" },
       circuitBreaker: { failureThreshold: 1, timeout: 500, maxTimeout: 500, halfOpenRequests: 1, jitter: 0 },
       backends: Object.fromEntries(targets),
       routes: NAMES.map((_, index) => ({ prefix: `/way-${index}`, backend: `way-${index}` })),

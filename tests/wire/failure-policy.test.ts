@@ -35,13 +35,13 @@ beforeAll(async () => {
       routes: [
         ...failing,
         // One owner for both: what one route does to it, the other finds.
-        { id: "sound", prefix: "/sound", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
+        { id: "sound", prefix: "/sound", target: origin.url, rateLimit: { ...rateLimit, by: "all", deadline: "20s" } },
         { id: "abort-shared", prefix: "/abort-shared", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
         ...["throw", "overloaded"].map((fault) => ({
           id: `${fault}-once`,
           prefix: `/${fault}-once`,
           target: origin.url,
-          rateLimit: { ...rateLimit, by: "route", mode: "strict", onError: "closed" },
+          rateLimit: { ...rateLimit, by: "route", mode: "strict", onError: "closed", deadline: "20s" },
         })),
         { id: "hang-shared", prefix: "/hang-shared", target: origin.url, rateLimit: { ...rateLimit, by: "all" } },
       ],

@@ -16,8 +16,11 @@ export interface FaultRow {
   readonly fault: string;
   /** How the origin does it: a script of tests/support/origin/faults.ts, or an address that is no working origin. */
   readonly by: FaultName | "refuse" | "accept-and-close";
-  /** `hasty`: the route whose deadlines are 500 ms, for faults that are about time. Default `patient`. */
-  readonly route?: "hasty";
+  /**
+   * For faults that are about time, a route with deadlines. `hasty`: of 500 ms; `hasty-body`: of as much between two parts of a body
+   * alone; `steady`: of 1.5 s between them. Default `patient`.
+   */
+  readonly route?: "hasty" | "hasty-body" | "steady";
   readonly answer: DefinedAnswer;
 }
 
@@ -42,8 +45,8 @@ export const faultRows: readonly FaultRow[] = [
   { fault: "hangs before the head", by: "hang-before-head", route: "hasty", answer: timeout },
   { fault: "hangs in the head", by: "hang-in-head", route: "hasty", answer: timeout },
   { fault: "hangs in a body of up to 64 KiB", by: "hang-in-small-body", route: "hasty", answer: timeout },
-  { fault: "hangs in a larger body", by: "hang-in-large-body", route: "hasty", answer: cut },
-  { fault: "hangs in a chunked body", by: "hang-in-chunked-body", route: "hasty", answer: cut },
+  { fault: "hangs in a larger body", by: "hang-in-large-body", route: "hasty-body", answer: cut },
+  { fault: "hangs in a chunked body", by: "hang-in-chunked-body", route: "hasty-body", answer: cut },
   { fault: "head one byte at a time, done in time", by: "head-byte-by-byte", answer: whole },
   {
     fault: "head one byte at a time, past the deadline",
@@ -61,7 +64,7 @@ export const faultRows: readonly FaultRow[] = [
   {
     fault: "chunked body one byte at a time, never silent for long",
     by: "chunked-body-byte-by-byte",
-    route: "hasty",
+    route: "steady",
     answer: whole,
   },
 

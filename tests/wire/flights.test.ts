@@ -176,7 +176,7 @@ it("shares again what can be shared again", async () => {
     "sluice;fwd=uri-miss;collapsed=?0;detail=hit-for-miss",
   ]);
   const again = async () => (await get(gateway.url, path)).headers["cache-status"];
-  await expect.poll(again).toBe("sluice;fwd=uri-miss;collapsed");
+  await expect.poll(again, { timeout: 20_000 }).toBe("sluice;fwd=uri-miss;collapsed");
 });
 
 it("asks once though the client leaves that was first", async () => {
@@ -284,7 +284,7 @@ it("refreshes what is stale once, whichever isolates give it", async () => {
   expect(tally(stale.map(({ cache, body }) => `${cache} ${body.toString()}`))).toEqual({ "STALE made 1": 40 });
   head.open();
   const fresh = async () => (await get(gateway.url, path)).body.toString();
-  await expect.poll(fresh).toBe("made 2");
+  await expect.poll(fresh, { timeout: 20_000 }).toBe("made 2");
   expect(origin.asked(path).length).toBe(2);
 });
 

@@ -30,7 +30,8 @@ it("sends everything, and names in the log what would not have been", async () =
     gateway.logs().flatMap((line) => (line["path"] === path ? [JSON.stringify(line["shadowed"] ?? [])] : []));
   const first = await post(path, "k", "a");
   // What came of it is told behind the answer.
-  await expect.poll(async () => (await post(path, "k", "a"), shadowed())).toContain('["idempotency-replayed"]');
+  const again = async () => (await post(path, "k", "a"), shadowed());
+  await expect.poll(again, { timeout: 20_000 }).toContain('["idempotency-replayed"]');
   const others = [await post(path, "k", "b"), await post(path, undefined, "a")];
   expect([first, ...others].map(({ status, headers }) => [status, headers["idempotent-replayed"]])).toEqual([
     [201, undefined],
@@ -38,7 +39,7 @@ it("sends everything, and names in the log what would not have been", async () =
     [200, undefined],
   ]);
   await expect
-    .poll(shadowed)
+    .poll(shadowed, { timeout: 20_000 })
     .toEqual(expect.arrayContaining(["[]", '["idempotency-key-reused"]', '["idempotency-key-missing"]']));
 });
 

@@ -46,9 +46,9 @@ function config(): unknown {
     again: { idempotency: { onUnknown: "retry" } },
     small: { idempotency: { maxBodySize: 10, maxAnswerSize: 10 } },
     named: { idempotency: { header: "X-Order-Id", by: "header:x-account", methods: ["PUT"] } },
-    hasty: { timeouts: { total: 600 } },
+    hasty: { timeouts: { total: 2_000 } },
     permits: { rateLimit: { algorithm: "concurrency", maxConcurrent: 5 } },
-    limited: { rateLimit: { requestsPerWindow: 1, windowSeconds: 3600 } },
+    limited: { rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, deadline: "20s" } },
     retried: { backend: "retried" },
     "retried-again": { backend: "retried", idempotency: { onUnknown: "retry" } },
     guarded: { backend: "guarded" },
@@ -306,7 +306,8 @@ describe("a request", () => {
     await origin.until("it is at the origin", () => timesSeen(target) === 1);
     client.reset();
     // The gateway sees that before it sees the next connection.
-    await vi.waitFor(async () => expect((await fetch(`${gateway.url}/healthz`)).status).toBe(200));
+    const health = async () => (await fetch(`${gateway.url}/healthz`)).status;
+    await vi.waitFor(async () => expect(await health()).toBe(200), { timeout: 15_000 });
     origin.release();
     await vi.waitFor(async () => expect(isReplayed(await post({ target, key }))).toBe(true), { timeout: 15_000 });
     expect(timesSeen(target)).toBe(1);

@@ -30,7 +30,7 @@ beforeAll(async () => {
         { prefix: "/low", backend: "five", priority: "low" },
         { prefix: "/shadowed", backend: "shadowed" },
         { prefix: "/said", backend: "said", priority: { default: "low", header: "X-Class" } },
-        { prefix: "/one", backend: "one", timeouts: { headers: "500ms" } },
+        { prefix: "/one", backend: "one", timeouts: { headers: "2s" } },
         { prefix: "/patient", backend: "one" },
         { prefix: "/again", backend: "again" },
         { prefix: "/kept", backend: "one", cache: { ttl: "1s", staleIfError: "1h" } },
@@ -221,7 +221,7 @@ describe("a limit", () => {
 
   it("is asked again by a retry, which ends with the failure where there is no room", async () => {
     const { opened, open } = latch();
-    origin.on("/fails", { status: 503, headers: { "retry-after": "1" }, body: "failed" });
+    origin.on("/fails", { status: 503, headers: { "retry-after": "3" }, body: "failed" });
     origin.on("/in-between", { after: opened });
     const failing = ask("/again/fails");
     await origin.until("/fails", 1);

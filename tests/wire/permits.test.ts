@@ -45,7 +45,7 @@ function config(): unknown {
         prefix: "/failing",
         target: origin.url,
         rateLimits: [one],
-        timeouts: { headers: 300, idle: 300 },
+        timeouts: { headers: 2_000, idle: 300 },
       },
       { id: "both", prefix: "/both", target: origin.url, rateLimits: [one, hourly] },
       { id: "shadowed", prefix: "/shadowed", target: origin.url, rateLimits: [{ ...one, shadow: true }] },

@@ -17,7 +17,12 @@ beforeAll(async () => {
       allowPrivateTargets: true,
       routes: [
         { prefix: "/bare", target: origin.url },
-        { prefix: "/limited", target: origin.url, rateLimit: { requestsPerWindow: 2, windowSeconds: 3600 } },
+        {
+          prefix: "/limited",
+          target: origin.url,
+          // Only the owner decides, however busy the machine is.
+          rateLimit: { requestsPerWindow: 2, windowSeconds: 3600, onError: "closed", deadline: "20s" },
+        },
       ],
     },
   });

@@ -34,7 +34,8 @@ afterAll(async () => {
 });
 
 const OK = [send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")];
-const LATER = [send("HTTP/1.1 503 Busy\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n")];
+/** Long enough for a client to leave meanwhile, however busy the machine is. */
+const LATER = [send("HTTP/1.1 503 Busy\r\nRetry-After: 3\r\nContent-Length: 0\r\n\r\n")];
 
 async function leaveDuring(path: string, isThere: () => boolean): Promise<void> {
   const client = await RawClient.open(gateway.url);

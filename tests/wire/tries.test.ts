@@ -29,7 +29,7 @@ function config(): unknown {
   const pair = (name: string) => ({ targets: [target(`${name}/a`), target(`${name}/b`)], balance: "round-robin" });
   const backends = {
     retried: { targets: [target("retried")], retry },
-    "per-try": { targets: [target("per-try")], retry: { ...retry, perTryTimeout: 200 }, timeouts: { total: 5_000 } },
+    "per-try": { targets: [target("per-try")], retry: { ...retry, perTryTimeout: 1_500 }, timeouts: { total: 10_000 } },
     patient: { targets: [target("patient")], retry, timeouts: { total: 5_000 } },
     poor: { targets: [target("poor")], retry: { ...retry, budget: { ratio: 0, perSecond: 0.001 } } },
     several: { ...pair("several"), retry },
@@ -57,9 +57,9 @@ function config(): unknown {
       ...pair("hedged-probe"),
       hedge: { after: 20, budget: 1 },
       circuitBreaker: { ...circuitBreaker, timeout: 1_000, maxTimeout: 1_000 },
-      timeouts: { headers: 300 },
+      timeouts: { headers: 2_000 },
     },
-    "hedged-once": { ...pair("hedged-once"), hedge: { after: 20, budget: 0.001 }, timeouts: { headers: 500 } },
+    "hedged-once": { ...pair("hedged-once"), hedge: { after: 20, budget: 0.001 }, timeouts: { headers: 2_000 } },
   };
   const routes = Object.keys(backends).map((id) => ({ id, prefix: `/${id}`, backend: id }));
   return { allowPrivateTargets: true, backends, routes };

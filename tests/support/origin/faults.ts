@@ -32,7 +32,7 @@ export const faults = {
   "small-body-byte-by-byte": [send(`${OK}Content-Length: 5\r\n\r\n`), trickle("hello", 150)],
   "chunked-body-byte-by-byte": [
     send(`${OK}Transfer-Encoding: chunked\r\n\r\n`),
-    trickle("5\r\nhello\r\n0\r\n\r\n", 50),
+    trickle("5\r\nhello\r\n0\r\n\r\n", 120),
   ],
   "truncated-small-length": [send(`${OK}Content-Length: 10\r\n\r\nhello`), close],
   "truncated-large-length": [send(`${OK}Content-Length: ${LARGE}\r\n\r\n${PART_OF_LARGE}`), close],

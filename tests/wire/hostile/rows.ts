@@ -42,11 +42,15 @@ export function hostileConfig(originUrl: string): unknown {
       {
         prefix: "/keyed",
         target: `${originUrl}/via-keyed`,
-        rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, by: "header:x-key" },
+        rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, by: "header:x-key", deadline: "20s" },
       },
       { prefix: "/caf%c3%a9%20menu", target: `${originUrl}/via-escaped` },
       { prefix: "/caf%c3%a9%20menu", hosts: ["catch.test"], target: `${originUrl}/via-escaped` },
-      { prefix: "/once", target: `${originUrl}/via-once`, rateLimit: { requestsPerWindow: 1, windowSeconds: 3600 } },
+      {
+        prefix: "/once",
+        target: `${originUrl}/via-once`,
+        rateLimit: { requestsPerWindow: 1, windowSeconds: 3600, deadline: "20s" },
+      },
     ],
   };
 }
