@@ -89,7 +89,7 @@ beforeAll(async () => {
     ...failing,
     own: { targets: [{ url: own.url }] },
     other: { targets: [{ url: other.url }] },
-    lonely: { targets: [{ url: `${own.url}/lonely` }], circuitBreaker: { failureThreshold: 1, timeout: "1s" } },
+    lonely: { targets: [{ url: `${own.url}/lonely` }], circuitBreaker: { failureThreshold: 1, timeout: "3s" } },
     spread: { targets: [{ url: `${own.url}/a` }, { url: `${own.url}/b` }], balance: "round-robin" },
     ...Object.fromEntries(
       MODES.map((mode) => [

@@ -15,13 +15,14 @@ const TOLD = {
   ...ANY_RATE,
 };
 const BEHIND_A_PROXY = { header: "x-real-ip", trustedProxies: ["127.0.0.0/8"] };
-const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "400ms" };
+const QUICK = { minDelay: "20ms", maxDelay: "5s", giveUp: "3s" };
 
 let relayed: Relayed;
 
 beforeAll(async () => {
   const routes = {
     held: { mode: "held", closeTimeout: "600ms", ...ANY_RATE },
+    dropped: { mode: "held", closeTimeout: "2s", ...ANY_RATE },
     patient: { mode: "held", ...ANY_RATE },
     again: { held: { upstreamReconnect: QUICK }, ...ANY_RATE },
     "told-false": TOLD,
@@ -166,10 +167,10 @@ it("messages that are all but empty are not kept without end for a client that a
 
 describe("connections that were taken over and are not closed", () => {
   it("hold no more of what was sent again than a few rings, whoever takes over again and again", async () => {
-    const { sid, client, upstream } = await open("held");
+    const { sid, client, upstream } = await open("patient");
     upstream.binary(Buffer.alloc(1_000_000));
     await client.receive(1_000_000);
-    const path = `/held/held?_ws_session=${sid}&_ws_recv=0`;
+    const path = `/patient/held?_ws_session=${sid}&_ws_recv=0`;
     const left: Peer[] = [client];
     for (;;) {
       const made = await shakeHands(relayed.gateway.url, { path });
@@ -182,7 +183,7 @@ describe("connections that were taken over and are not closed", () => {
     }
     expect(left.length).toBe(11);
     for (const peer of left) peer.destroy();
-    const back = await eventually("a place", () => resume("held", sid, 1).catch(() => undefined));
+    const back = await eventually("a place", () => resume("patient", sid, 1).catch(() => undefined));
     upstream.text("still here");
     expect(await back.hear()).toEqual({ kind: "text", text: "still here" });
     back.destroy();
@@ -204,12 +205,12 @@ describe("connections that were taken over and are not closed", () => {
   });
 
   it("are dropped when their session has ended, though it is opened anew at once", async () => {
-    const { sid, client, upstream } = await open("held");
-    const back = await resume("held", sid, 0);
+    const { sid, client, upstream } = await open("dropped");
+    const back = await resume("dropped", sid, 0);
     back.behave().close(4000, "enough");
     await upstream.behave().ended();
     await back.ended();
-    const path = `/held/held?mark=${sid}.&_ws_session=${sid}`;
+    const path = `/dropped/held?mark=${sid}.&_ws_session=${sid}`;
     const again = await shakeHands(relayed.gateway.url, { path });
     expect([again.status, again.kind === "refused" && JSON.parse(again.body)]).toMatchObject([
       429,
@@ -225,12 +226,12 @@ describe("connections that were taken over and are not closed", () => {
   });
 
   it("are not read for ever: who floods one loses the session", async () => {
-    const { sid, client, upstream } = await open("held");
-    const back = await resume("held", sid, 0);
+    const { sid, client, upstream } = await open("patient");
+    const back = await resume("patient", sid, 0);
     void client.flood(64 * 2 ** 20, 65_536);
     expect(await back.ended()).toMatchObject({ code: 1006 });
     expect(await upstream.ended()).toMatchObject({ code: 1006 });
-    expect((await (await resume("held", sid, 0)).behave().ended()).code).toBe(4410);
+    expect((await (await resume("patient", sid, 0)).behave().ended()).code).toBe(4410);
     client.destroy();
   });
 });
@@ -350,7 +351,7 @@ describe("credentials", () => {
     });
 
   it("that end while nobody is connected end the session, as whoever comes back is told", async () => {
-    const { sid, client, upstream } = await open("again", { "X-Test-Valid-Ms": "300" });
+    const { sid, client, upstream } = await open("again", { "X-Test-Valid-Ms": "1500" });
     client.reset();
     expect((await upstream.behave().ended()).code).toBe(4401);
     const back = await as({}, sid);
@@ -362,7 +363,7 @@ describe("credentials", () => {
       "X-Test-Valid-Ms": "3600000",
       Authorization: "Bearer old",
     });
-    const back = await as({ "X-Test-Valid-Ms": "600", Authorization: "Bearer new" }, sid);
+    const back = await as({ "X-Test-Valid-Ms": "2000", Authorization: "Bearer new" }, sid);
     upstream.reset();
     const next = await relayed.origin.accept(`${sid}.`);
     const fields = relayed.origin.seen.at(-1)?.headers.filter(([name]) => name.toLowerCase() === "authorization");

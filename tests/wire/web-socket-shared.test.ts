@@ -10,14 +10,14 @@ let made = 0;
 beforeAll(async () => {
   const free = { sessionsPerAddress: false, closeTimeout: "600ms" };
   relayed = await startRelayed({
-    fan: { ...free, shared: { between: "anyone", linger: "100ms" } },
+    fan: { ...free, shared: { between: "anyone", linger: "2s" } },
     own: { ...free, shared: { linger: 0 } },
     few: { ...free, shared: { maxClients: 2, clientMessages: "drop", linger: 0 } },
     window: { ...free, maxBuffered: "4KiB", shared: { window: "8KiB", linger: 0 } },
     newest: { ...free, maxBuffered: "4KiB", shared: { window: "8KiB", overflow: "drop-oldest", linger: 0 } },
     small: { ...free, fromClient: { maxMessage: 10 }, shared: { linger: 0 } },
     back: { ...free, fromClient: { messagesPerSecond: false }, shared: { reconnect: true, linger: 0 } },
-    slow: { ...free, handshakeTimeout: "800ms", shared: { linger: 0 } },
+    slow: { ...free, handshakeTimeout: "2s", shared: { linger: 0 } },
     two: { sessionsPerAddress: 2, shared: { linger: 0 } },
     idle: { ...free, idle: "400ms", shared: { linger: 0 } },
   });

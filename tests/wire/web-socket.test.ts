@@ -23,7 +23,7 @@ beforeAll(async () => {
       },
       held: { mode: "held" },
       patient: { mode: "bridge", closeTimeout: "30s" },
-      waiting: { mode: "bridge", handshakeTimeout: "1500ms" },
+      waiting: { mode: "bridge", handshakeTimeout: "3s" },
       shared: { shared: { linger: "100ms" } },
       idle: { idle: "400ms" },
       short: { mode: "bridge", maxLifetime: "400ms" },
@@ -124,7 +124,7 @@ describe("how long a session may last", () => {
     // It may have other clients.
     ["shared", 1001],
   ])("until the credentials of its client end, also when something passes: %s", async (route, upstreams) => {
-    const { client, upstream } = await relayed.open(route, { headers: { "X-Test-Valid-Ms": "500" } });
+    const { client, upstream } = await relayed.open(route, { headers: { "X-Test-Valid-Ms": "2000" } });
     client.behave().text("in time");
     expect(await upstream.behave().hear()).toEqual({ kind: "text", text: "in time" });
     expect([await client.ended(), await upstream.ended()]).toMatchObject([
@@ -135,7 +135,7 @@ describe("how long a session may last", () => {
 
   it.each([
     ["cut", {}],
-    ["splice", { "X-Test-Valid-Ms": "400" }],
+    ["splice", { "X-Test-Valid-Ms": "1500" }],
   ])("a splice is cut, without a Close frame: %s", async (route, headers) => {
     const { client, upstream } = await relayed.open(route, { headers });
     expect([(await client.ended()).code, (await upstream.ended()).code]).toEqual([1006, 1006]);
