@@ -7,7 +7,13 @@ export default defineConfig({
     projects: [
       {
         // Properties run thousands of cases; a loaded machine must not turn that into a failure.
-        test: { name: "core", include: ["tests/core/**/*.test.ts"], environment: "node", testTimeout: 60_000 },
+        test: {
+          name: "core",
+          include: ["tests/core/**/*.test.ts"],
+          environment: "node",
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         // Seeded and on a virtual clock; slow only because it runs hours of it.
@@ -32,7 +38,12 @@ export default defineConfig({
             },
           }),
         ],
-        test: { name: "workerd", include: ["tests/objects/**/*.test.ts", "tests/worker/**/*.test.ts"] },
+        test: {
+          name: "workerd",
+          include: ["tests/objects/**/*.test.ts", "tests/worker/**/*.test.ts"],
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
       },
       {
         test: {
