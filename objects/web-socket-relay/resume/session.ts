@@ -60,7 +60,7 @@ function sessionOf(
   const ring = createRing(rules.ring, stored.first - 1);
   for (const message of stored.messages) ring.push(message);
   const acks = rules.control ? createAcks(stored.recv) : undefined;
-  const ledger = rules.stored ? createLedger(ring.last, stored.recv) : undefined;
+  const ledger = rules.stored ? createLedger(ring.last) : undefined;
   let { recv } = stored;
   let { heldSince } = begin;
   let savedAt = begin.now;

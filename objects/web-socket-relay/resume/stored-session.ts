@@ -39,18 +39,15 @@ export interface Ledger {
   changed(bytes: number, now: number): void;
   /** The numbers of messages have changed. */
   renumbered(now: number): void;
-  /** How many messages of the client are known to storage. */
-  readonly recv: number;
   isDue(now: number): boolean;
   nextAt(): number | null;
   /** What to write, as if it were written with that; undefined: nothing has changed. */
   take(record: Omit<SessionRecord, "first" | "savedAt">, ring: Ring, now: number): Flush | undefined;
 }
 
-/** Makes the ledger of a session of which storage knows messages up to `last` and `recv` of the client. */
-export function createLedger(last: number, recv: number): Ledger {
+/** Makes the ledger of a session of which storage knows messages up to `last`. */
+export function createLedger(last: number): Ledger {
   let writtenTo = last;
-  let knownRecv = recv;
   let since: number | null = null;
   let waiting = 0;
   let isAnew = false;
@@ -66,9 +63,6 @@ export function createLedger(last: number, recv: number): Ledger {
       isAnew = true;
       changed(0, now);
     },
-    get recv() {
-      return knownRecv;
-    },
     isDue(now) {
       return since !== null && (waiting >= FLUSH_BYTES || now - since >= FLUSH_MS);
     },
@@ -81,7 +75,6 @@ export function createLedger(last: number, recv: number): Ledger {
       const from = isAnew ? first : Math.max(writtenTo + 1, first);
       const flush = { record: { ...record, first, savedAt: now }, isAnew, from, messages: ring.after(from - 1) };
       writtenTo = ring.last;
-      knownRecv = record.recv;
       since = null;
       waiting = 0;
       isAnew = false;

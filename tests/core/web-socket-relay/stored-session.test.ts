@@ -41,6 +41,29 @@ describe("a stored session", () => {
     expect(session.flush(START + 300)).toBeUndefined();
   });
 
+  it("writes at 64 KiB, whatever they are made of, and waits no longer for more that comes", () => {
+    const session = open(rules);
+    session.flush(START);
+    feed(session, "ab", 32_767);
+    feed(session, "c");
+    expect(session.takeFlush(START)).toBeUndefined();
+    feed(session, "d");
+    expect(session.takeFlush(START)).toMatchObject({ messages: [{}, {}, {}, {}] });
+    feed(session, "e");
+    sends(session, 1, START + 200);
+    expect(session.takeFlush(START + 249)).toBeUndefined();
+    expect(session.takeFlush(START + 250)).toMatchObject({ from: 5, record: { recv: 1 } });
+  });
+
+  it("writes what its ring still has of what came since the last batch", () => {
+    const session = open({ ...rules, ring: { messages: 4, bytes: 100 } });
+    feed(session, "a");
+    session.flush(START);
+    feed(session, "bcdefg");
+    const messages = ["d", "e", "f", "g"].map((data) => ({ data, bytes: 1 }));
+    expect(session.flush(START)).toMatchObject({ from: 4, messages, record: { first: 4 } });
+  });
+
   it("says that it lives once a hold, so that a restart knows whether it was waited for long enough", () => {
     const session = open(rules);
     const stored = written(session);
@@ -158,6 +181,17 @@ describe("a stored session", () => {
     const stored = { ...written(open(small)), restoredTo: 2, messages };
     const session = restoreResumeSession(stored, small, START);
     expect(session && feed(session, "zwv")).toEqual(["held", "held", "overflow"]);
+  });
+
+  it("writes all anew that has another number now, once", () => {
+    const session = crashed();
+    feed(session, "uvwxyz");
+    session.flush(START);
+    expect(replayed(session, 3)).toBe("uvwxyz");
+    const messages = ["u", "v", "w", "x", "y", "z"].map((data) => ({ data, bytes: 1 }));
+    expect(session.flush(START)).toMatchObject({ isAnew: true, from: 4, messages });
+    feed(session, "!");
+    expect(session.flush(START)).toMatchObject({ isAnew: false, from: 10, messages: [{ data: "!" }] });
   });
 
   it("knows that still after a second crash before its client is back, and writes all anew then", () => {
