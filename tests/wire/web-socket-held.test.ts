@@ -204,7 +204,7 @@ it("a handshake that hangs up while the origin is dialled leaves no session", as
   const sid = newSession();
   const knock = await beginHandshake(relayed.gateway.url, { path: `/patient/hang?_ws_session=${sid}` });
   await eventually("the dial", () => Promise.resolve(relayed.origin.hanging > 0 || undefined));
-  knock.destroy();
+  knock.resetAndDestroy();
   await eventually("its end", () => Promise.resolve(relayed.origin.hanging === 0 || undefined));
   expect((await status("patient", sid)).status).toBe(404);
 });
