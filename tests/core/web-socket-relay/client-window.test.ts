@@ -11,7 +11,16 @@ it("without a window everything goes at once", () => {
     "send",
     "send",
   ]);
-  expect(state).toEqual(newWindow());
+  expect([state, renewWindow(state, null)]).toEqual([newWindow(), []]);
+});
+
+it("a window is open until all of it is used", () => {
+  const state = newWindow();
+  const wide = { ...TERMS, maxBuffered: 100 };
+  const offered = (...sizes: number[]) => sizes.map((bytes) => offer(state, String(bytes), bytes, wide));
+  expect(offered(9, 1, 5, 4, 1, 7)).toEqual(["send", "send", "wait", "wait", "wait", "wait"]);
+  expect([renewWindow(state, 10), state.buffered]).toEqual([["5", "4", "1"], 7]);
+  expect([renewWindow(state, 10), offered(2, 1, 1)]).toEqual([["7"], ["send", "send", "wait"]]);
 });
 
 it("a silent client is sent a window, then messages wait, then there are too many of them", () => {

@@ -2,11 +2,12 @@ import { describe, expect, it } from "vitest";
 import { fittingReason, isSendable, relayClose } from "../../../objects/web-socket-relay/close-codes.ts";
 
 describe("what both sides are told of the end of one", () => {
-  const LONG = "r".repeat(124);
+  const [FULL, LONG] = ["r".repeat(123), "r".repeat(124)];
   it.each([
     // What may be sent is passed on as it is.
     ["client", 1000, "bye", { code: 1000, reason: "bye" }, undefined],
     ["upstream", 4999, "", { code: 4999, reason: "" }, undefined],
+    ["client", 1000, FULL, { code: 1000, reason: FULL }, undefined],
     // An empty Close stays empty.
     ["client", 1005, "", {}, undefined],
     ["upstream", 1005, "", {}, undefined],
@@ -31,7 +32,7 @@ it("no code that is reserved may ever be sent", () => {
 });
 
 it("a reason is cut between characters, at 123 bytes", () => {
-  expect(fittingReason("short")).toBe("short");
+  expect(["short", "r".repeat(123)].map(fittingReason)).toEqual(["short", "r".repeat(123)]);
   expect(fittingReason("r".repeat(200))).toBe("r".repeat(123));
   // 61 letters of two bytes and half of another; then 30 of four.
   expect(fittingReason("ü".repeat(70))).toBe("ü".repeat(61));

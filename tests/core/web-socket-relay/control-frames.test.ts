@@ -24,6 +24,11 @@ describe("control frames", () => {
     },
   );
 
+  it("leave data alone that is no such, and are short", () => {
+    expect(["data", "fg:ack", "x\u0000fg:"].map(escapeText)).toEqual(["data", "fg:ack", "x\u0000fg:"]);
+    expect(readText(`\u0000fg:ack{"n":1,"x":"${"x".repeat(239)}"}`)).toEqual({ frame: { kind: "ack", n: 1 } });
+  });
+
   it.each([
     "\u0000fg:",
     "\u0000fg:ack",
@@ -34,7 +39,12 @@ describe("control frames", () => {
     "\u0000fg:ack{",
     '\u0000fg:hello{"epoch":"e"}',
     '\u0000fg:bye{"n":1}',
-    `\u0000fg:ack{"n":1,"x":"${"x".repeat(300)}"}`,
+    '\u0000fg:hello{"epoch":1,"recv":0,"restarts":0}',
+    '\u0000fg:hello{"epoch":"e","recv":-1,"restarts":0}',
+    '\u0000fg:hello{"epoch":"e","recv":0,"restarts":0.5}',
+    '\u0000fg:drain{"inMs":"1"}',
+    // 257 characters.
+    `\u0000fg:ack{"n":1,"x":"${"x".repeat(240)}"}`,
   ])("are refused when they are none: %j", (text) => {
     expect(readText(text)).toBeUndefined();
   });

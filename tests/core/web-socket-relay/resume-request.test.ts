@@ -15,6 +15,10 @@ describe("what a request says of a session", () => {
     [`_ws_session=${"a".repeat(129)}`, expect.stringMatching(/^_ws_session: got/)],
     [`_ws_session=${id}%00`, expect.stringMatching(/^_ws_session: got/)],
     [`_ws_session=${id}&_ws_recv=-1`, '_ws_recv: got "-1", wanted how many messages were received, a whole number'],
+    [
+      `_ws_session=${id}&_ws_recv=${"x".repeat(50)}`,
+      `_ws_recv: got "${"x".repeat(40)}", wanted how many messages were received, a whole number`,
+    ],
     [`_ws_session=${id}&_ws_recv=1e3`, expect.stringMatching(/^_ws_recv: got/)],
     [`_ws_session=${id}&_ws_recv=9999999999999999`, expect.stringMatching(/^_ws_recv: got/)],
     ["_ws_recv=3", expect.stringMatching(/^_ws_recv: got a count without/)],
@@ -28,5 +32,6 @@ describe("what a request says of a session", () => {
     const headers = new Headers({ "x-ws-session": id });
     expect(resumeRequest(new URLSearchParams("_ws_recv=7"), headers)).toEqual({ session: id, recv: 7, control: false });
     expect(withoutResume(`a=1&_ws_session=${id}&b=%20&_ws_recv=1&_ws_ctl=1`)).toBe("a=1&b=%20");
+    expect(withoutResume("a&&_ws_=1&=&%5Fws%5frecv=3")).toBe("a&&=");
   });
 });

@@ -137,6 +137,9 @@ describe("acks", () => {
     expect([session.takeAck(START + 250), session.nextAt()]).toEqual([63, null]);
     sends(session, 64, START + 300);
     expect([session.takeAck(START + 300), session.takeAck(START + 1_000)]).toEqual([127, undefined]);
+    sends(session, 1, START + 1_000);
+    sends(session, 1, START + 1_200);
+    expect([session.takeAck(START + 1_249), session.takeAck(START + 1_250)]).toEqual([undefined, 129]);
   });
 
   it("of the client empty the ring, and show when too much is under way", () => {
