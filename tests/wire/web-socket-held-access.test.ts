@@ -89,6 +89,7 @@ describe("who is let in to a session", () => {
 describe("what operators do with a session", () => {
   it("show what passes", async () => {
     const { id, client, upstream } = await open("held");
+    await inState(id, "open");
     const stop = new AbortController();
     const url = `${relayed.gateway.url}/admin/sockets/${id}/tap`;
     const headers = { authorization: `Bearer ${relayed.gateway.adminToken}` };
