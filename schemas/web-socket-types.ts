@@ -85,7 +85,7 @@ export interface HeldSettings {
 
 /** How an origin that is lost is dialled again while its client stays. */
 export interface ReconnectSettings {
-  /** After these close codes; 1006 is none. Default 1001, 1006, 1012, 1013. */
+  /** After these close codes; 1006 stands for a connection that is lost without any. Default 1001, 1006, 1012, 1013. */
   readonly on: readonly number[];
   /** Before the first try, at most; doubled with each. Default 100 ms. */
   readonly minDelayMs: number;

@@ -1,7 +1,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeAll, beforeEach, expect, it, vi } from "vitest";
-import { handshake, serveChat } from "./opening.ts";
+import { handshake, HELD, serveChat } from "./opening.ts";
 
 beforeAll(() => serveChat({ held: { durable: true } }));
 
@@ -22,17 +22,7 @@ it("what cannot be written is not acknowledged: the session dies with its object
   const owner = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.idFromName("written in vain"), {
     retry: { maxRetries: 0 },
   });
-  const held = {
-    isStatus: false,
-    owner: "o",
-    recv: null,
-    control: true,
-    holdMs: 30_000,
-    ring: { messages: 100, bytes: 10_000 },
-    resumeOn1001: false,
-    durable: true,
-    reconnect: null,
-  };
+  const held = { ...HELD, control: true, durable: true };
   const { webSocket: socket } = await owner.fetch(handshake({ mode: "held", held }));
   if (socket === null) throw new Error("no session");
   const heard: string[] = [];

@@ -1,5 +1,7 @@
 import { env } from "cloudflare:workers";
 import type { FlowLimits } from "../../objects/web-socket-relay/flow.ts";
+import type { HeldTerms } from "../../objects/web-socket-relay/held/held-terms.ts";
+import type { SharedTerms } from "../../objects/web-socket-relay/mode-terms.ts";
 import { OPENING, toField, type Opening } from "../../objects/web-socket-relay/opening.ts";
 import { activeConfig } from "../../worker/config/active.ts";
 
@@ -30,6 +32,30 @@ export const BRIDGE: Opening = {
   fromClient: LIMITS,
   fromUpstream: LIMITS,
   places: [],
+};
+
+/** A session that its client can come back to. */
+export const HELD: HeldTerms = {
+  isStatus: false,
+  owner: "somebody",
+  recv: null,
+  control: false,
+  holdMs: 30_000,
+  ring: { messages: 10, bytes: 1_000 },
+  resumeOn1001: false,
+  durable: false,
+  reconnect: null,
+};
+
+/** A connection that is shared by those who come with the same credentials, and hear what is said. */
+export const SHARED: SharedTerms = {
+  isForAnyone: false,
+  clientMessages: "drop",
+  maxClients: 10,
+  lingerMs: 0,
+  window: null,
+  overflow: "close",
+  reconnect: false,
 };
 
 /** The handshake by which a Worker asks a relay for session `one` of route `chat`: a bridge, but for what is given. */

@@ -5,7 +5,7 @@ import { REFUSAL, type Opening } from "../../objects/web-socket-relay/opening.ts
 import { parseConfig } from "../../schemas/index.ts";
 import { activeConfig } from "../../worker/config/active.ts";
 import { routeMark } from "../../worker/web-socket/route-mark.ts";
-import { handshake } from "./opening.ts";
+import { handshake, HELD, SHARED } from "./opening.ts";
 
 const { SLUICE_CONFIG: _text, SLUICE_CONFIG_VERSION: _version, ...kv } = env;
 let clock = Date.now();
@@ -71,16 +71,6 @@ it("says that it is the gateway that refuses a session whose route has just vani
   });
 });
 
-const SHARED = {
-  isForAnyone: false,
-  clientMessages: "drop",
-  maxClients: 10,
-  lingerMs: 0,
-  window: null,
-  overflow: "close",
-  reconnect: false,
-} as const;
-
 it.each([
   ["let in by a new configuration and dialled by an old one", 0, 3, {}],
   ["that, though the clock was set back since then", 3_600_000, 8, {}],
@@ -128,19 +118,8 @@ it.each([
   const ends: Promise<number>[] = [];
   takeAll(ends);
   const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
-  const held = {
-    isStatus: false,
-    owner,
-    recv: null,
-    control: false,
-    holdMs: 30_000,
-    ring: { messages: 10, bytes: 1_000 },
-    resumeOn1001: false,
-    durable: false,
-    reconnect: null,
-  };
   await runInDurableObject(relay, async (object) => {
-    const answer = await object.fetch(handshake({ mode: "held", held }));
+    const answer = await object.fetch(handshake({ mode: "held", held: { ...HELD, owner } }));
     expect([answer.status, object.describeSession("one")?.state]).toEqual([101, "open"]);
     await vi.advanceTimersByTimeAsync(10_000);
     await vi.waitFor(() => expect(object.describeSession("one")?.state ?? null).toBe(state));

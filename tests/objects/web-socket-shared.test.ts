@@ -2,7 +2,7 @@ import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, expect, it, vi } from "vitest";
 import { takeCounts } from "../../objects/web-socket-relay/told-counts.ts";
-import { handshake, serveChat } from "./opening.ts";
+import { handshake, serveChat, SHARED } from "./opening.ts";
 
 afterEach(() => void vi.restoreAllMocks());
 
@@ -17,16 +17,7 @@ it("counts a client that has left while its connection was dialled as nobody's f
     left.abort();
     return new Response(null, { status: 101, webSocket: dialled });
   });
-  const shared = {
-    isForAnyone: false,
-    clientMessages: "forward",
-    maxClients: 10,
-    lingerMs: 0,
-    window: null,
-    overflow: "close",
-    reconnect: false,
-  } as const;
-  const asked = new Request(handshake({ mode: "shared", shared }), { signal: left.signal });
+  const asked = new Request(handshake({ mode: "shared", shared: SHARED }), { signal: left.signal });
   const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
   await runInDurableObject(relay, (object) => object.fetch(asked));
   expect(takeCounts()?.get("chat")).toEqual(new Map([["handshakes.client-left", 1]]));

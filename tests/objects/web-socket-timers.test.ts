@@ -1,33 +1,11 @@
 import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import type { HeldTerms } from "../../objects/web-socket-relay/held/held-terms.ts";
-import type { SharedTerms } from "../../objects/web-socket-relay/mode-terms.ts";
 import { openHeldStore } from "../../objects/web-socket-relay/held/held-store.ts";
 import { REFUSAL, type Opening } from "../../objects/web-socket-relay/opening.ts";
 import { createResumeSession } from "../../objects/web-socket-relay/resume/session.ts";
-import { handshake, serveChat } from "./opening.ts";
+import { handshake, HELD, serveChat, SHARED } from "./opening.ts";
 
-const SHARED: SharedTerms = {
-  isForAnyone: false,
-  clientMessages: "drop",
-  maxClients: 10,
-  lingerMs: 5_000,
-  window: null,
-  overflow: "close",
-  reconnect: false,
-};
-const HELD: HeldTerms = {
-  isStatus: false,
-  owner: "somebody",
-  recv: null,
-  control: false,
-  holdMs: 30_000,
-  ring: { messages: 10, bytes: 1_000 },
-  resumeOn1001: false,
-  durable: false,
-  reconnect: null,
-};
 const TIMES = 20;
 
 let cleared = 0;
@@ -61,7 +39,7 @@ it.each([
 ])("a shared connection clears no timers %s", async (_what, isKept) => {
   const relay = env.WEB_SOCKET_RELAY.get(env.WEB_SOCKET_RELAY.newUniqueId());
   const join = async (session: string): Promise<WebSocket> => {
-    const how: Partial<Opening> = { mode: "shared", session, shared: SHARED };
+    const how: Partial<Opening> = { mode: "shared", session, shared: { ...SHARED, lingerMs: 5_000 } };
     const { webSocket } = await relay.fetch(handshake(how));
     if (webSocket === null) throw new Error("no socket");
     webSocket.accept();
