@@ -21,3 +21,11 @@ it.each([0, 0.5, 0.999])("tries last when the time is over, and gives up then: c
   }
   expect(awayMs).toBe(RULES.giveUpMs);
 });
+
+it.each([
+  [29_999, 1],
+  [30_000, null],
+  [30_001, null],
+])("%d ms after it was lost it is dialled again in %s ms", (awayMs, delayMs) => {
+  expect(redialDelay(RULES, { attempt: 9, awayMs, chance: 0 })).toBe(delayMs);
+});
