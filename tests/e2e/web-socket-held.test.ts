@@ -12,6 +12,8 @@ import { graphqlPeer } from "../support/web-socket-peers/graphql.ts";
 import { mqttPeer } from "../support/web-socket-peers/mqtt.ts";
 import type { Peer } from "../support/web-socket-peers/peer.ts";
 
+/** However busy the machine is. */
+const BEGIN_MS = 30_000;
 const RECONNECT = { upstreamReconnect: { replayFirst: 1, maxDelay: "200ms" } };
 
 describe("a backend that is killed and comes back", () => {
@@ -21,7 +23,7 @@ describe("a backend that is killed and comes back", () => {
 
   beforeAll(async () => {
     echo = await WebSocketOrigin.start();
-    peers["graphql"] = await graphqlPeer();
+    peers["graphql"] = await graphqlPeer(0, BEGIN_MS);
     peers["mqtt"] = await mqttPeer();
     const targets = { graphql: peers["graphql"].port, mqtt: peers["mqtt"].port, echo: Number(new URL(echo.url).port) };
     gateway = await startGateway({
@@ -79,7 +81,7 @@ describe("a backend that is killed and comes back", () => {
     const lived = await graphqlLivesOn(`${gateway.url.replace("http", "ws")}/graphql`, async () => {
       const port = peers["graphql"]?.port ?? 0;
       await peers["graphql"]?.stop();
-      peers["graphql"] = await graphqlPeer(port);
+      peers["graphql"] = await graphqlPeer(port, BEGIN_MS);
     });
     expect(lived).toEqual({ closes: 0, got: GRAPHQL_GETS });
   });

@@ -66,7 +66,7 @@ it("breaks off nobody for being slower than the origin alone", async () => {
   });
   const answer = key(() => stream).join(MESSAGE);
   // More than is kept whole.
-  await expect.poll(() => given).toBeGreaterThan(8);
+  await expect.poll(() => given, { timeout: 20_000 }).toBeGreaterThan(8);
   expect(await read(answer)).toBe(MANY * 2 ** 20);
 });
 

@@ -68,7 +68,7 @@ function names(): unknown[] {
 
 /** Not `vi.waitFor`, which would move the time on. */
 async function until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
-  const last = performance.now() + 4_000;
+  const last = performance.now() + 20_000;
   while (!(await isTrue())) {
     if (performance.now() > last) throw new Error(`waited in vain: ${JSON.stringify(names())}`);
     await scheduler.wait(5);

@@ -122,7 +122,8 @@ it.each([
     const answer = await object.fetch(handshake({ mode: "held", held: { ...HELD, owner } }));
     expect([answer.status, object.describeSession("one")?.state]).toEqual([101, "open"]);
     await vi.advanceTimersByTimeAsync(10_000);
-    await vi.waitFor(() => expect(object.describeSession("one")?.state ?? null).toBe(state));
+    const isSo = () => expect(object.describeSession("one")?.state ?? null).toBe(state);
+    await vi.waitFor(isSo, { timeout: 20_000 });
     if (state !== null) await vi.advanceTimersByTimeAsync(30_000);
     expect(await ends[0]).toBe(1001);
   });

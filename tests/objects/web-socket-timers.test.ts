@@ -48,7 +48,9 @@ it.each([
   if (isKept) await join("kept");
   for (let n = 0; n < TIMES; n += 1) {
     (await join(`s${n}`)).close(1000);
-    await runInDurableObject(relay, (object) => vi.waitFor(() => expect(object.describeSession(`s${n}`)).toBeNull()));
+    await runInDurableObject(relay, (object) =>
+      vi.waitFor(() => expect(object.describeSession(`s${n}`)).toBeNull(), { timeout: 20_000 }),
+    );
   }
   expect(cleared).toBeLessThan(TIMES / 2);
 });
@@ -121,7 +123,7 @@ it("a held session that its client has closed is not asked to come back by an or
   const heard = new Promise((resolve) => webSocket?.addEventListener("close", ({ code }) => resolve(code)));
   webSocket?.close(1000);
   await runInDurableObject(relay, async (object) => {
-    await vi.waitFor(() => expect(object.describeSession("one")?.state).toBe("closing"));
+    await vi.waitFor(() => expect(object.describeSession("one")?.state).toBe("closing"), { timeout: 20_000 });
     await vi.advanceTimersByTimeAsync(100);
     upstreams[0]?.close(1000);
   });

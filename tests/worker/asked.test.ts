@@ -73,7 +73,7 @@ it("asks again once it has told what a reserved request has cost", async () => {
   for (const claim of committed) {
     claim.finish?.({ response: new Response(null, { status: 200 }), error: undefined, body: undefined });
   }
-  await vi.waitUntil(() => methods(counted).includes("settle"), { interval: 1 });
+  await vi.waitUntil(() => methods(counted).includes("settle"), { interval: 1, timeout: 20_000 });
   await counted.settled();
   expect(await counted.decide()).toMatchObject({ verdicts: [{ allowed: true }] });
   expect(methods(counted)).toEqual(["take", "take", "settle", "take"]);

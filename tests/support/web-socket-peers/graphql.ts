@@ -31,8 +31,8 @@ const subscription = new GraphQLObjectType({
   },
 });
 
-/** Counts for whoever subscribes; refuses the token `wrong`, and whoever does not begin within 300 ms. */
-export async function graphqlPeer(wanted = 0): Promise<Peer> {
+/** Counts for whoever subscribes; refuses the token `wrong`, and whoever does not begin in time. */
+export async function graphqlPeer(wanted = 0, beginMs = 1_000): Promise<Peer> {
   const http = createServer();
   const server = new WebSocketServer({ server: http });
   const graphql = useServer(
@@ -43,7 +43,7 @@ export async function graphqlPeer(wanted = 0): Promise<Peer> {
       subscribe,
       parse,
       validate,
-      connectionInitWaitTimeout: 300,
+      connectionInitWaitTimeout: beginMs,
       onConnect: ({ connectionParams }) => connectionParams?.["token"] !== "wrong",
     },
     server,
