@@ -35,13 +35,17 @@ const { open, comeBack, resume, status, inState, counted } = heldSessions(() => 
 
 describe("a session whose connection is lost", () => {
   it.each([
-    ["held", false, 1],
-    ["held", true, 2],
-    ["stored", true, 3],
-    ["stored", false, 4],
-  ] as const)("%s (control frames: %s): goes on through resets and take-overs", async (route, control, seed) => {
+    ["held", "greeted", 1],
+    ["held", "with control frames", 2],
+    ["stored", "with control frames", 3],
+    ["stored", "greeted", 4],
+    ["held", "asked by plain GETs", 5],
+    ["stored", "asked by plain GETs", 6],
+  ] as const)("%s, %s: goes on through resets and take-overs", async (route, how, seed) => {
     const total = 900;
-    const end = await storm(relayed, route, { messages: total, resets: 20, takeovers: 10, seed, control });
+    const control = how === "with control frames";
+    const asks = how === "asked by plain GETs";
+    const end = await storm(relayed, route, { messages: total, resets: 20, takeovers: 10, seed, control, asks });
     expect(end.toOrigin).toEqual(numbered("c", total));
     expect(end.toClient).toEqual(numbered("s", total));
     expect(end.told.filter((what) => what !== "reconnecting" && what !== "resumed")).toEqual(["open", "close 1000 "]);
@@ -62,8 +66,8 @@ describe("a session whose connection is lost", () => {
       return JSON.stringify(found).includes('"sent":3') ? found : undefined;
     });
     const epoch: unknown = expect.stringMatching(/^[0-9a-f-]{36}$/);
-    const known = { epoch, recv: 1, sent: 3, oldest: 1, live: false, restarts: 0, connection: 1, over: false };
-    expect(told).toEqual({ status: 200, body: known });
+    const counts = { recv: 1, sent: 3, oldest: 1, live: false, restarts: 0, connection: 1 };
+    expect(told).toEqual({ status: 200, body: { epoch, ...counts, over: false, hello: true } });
     const made = await comeBack("held", sid, "&_ws_recv=1");
     expect([made.status, fieldOf(made, "x-ws-recv"), fieldOf(made, "x-ws-session")]).toEqual([101, "1", id]);
     expect(told.body).toMatchObject({ epoch: fieldOf(made, "x-ws-epoch") });
@@ -78,8 +82,34 @@ describe("a session whose connection is lost", () => {
     expect(line).toMatchObject({ closeCode: 4000, resumes: 1, replayed: 2, reconnects: 0 });
   });
 
+  it.each(["held", "stored"])(
+    "%s: greets who asks for that with what has come, and says all else as it is",
+    async (route) => {
+      const { sid, client, upstream } = await open(route);
+      client.text("one");
+      expect(await texts(upstream, 1)).toEqual(["one"]);
+      const controlLike = '\u0000fg:ack{"n":1}';
+      for (const text of ["A", controlLike]) upstream.text(text);
+      await texts(client, 2);
+      client.reset();
+      const made = await comeBack(route, sid, "&_ws_recv=1&_ws_hello=1");
+      if (made.kind !== "open") throw new Error("refused");
+      const epoch = fieldOf(made, "x-ws-epoch");
+      expect(await texts(made.peer, 2)).toEqual([
+        `\u0000fg:hello{"epoch":"${epoch}","recv":1,"restarts":0}`,
+        controlLike,
+      ]);
+      made.peer.text(controlLike);
+      expect(await texts(upstream, 1)).toEqual([controlLike]);
+      const again = await resume(route, sid, "&_ws_recv=2&_ws_hello=yes");
+      upstream.text("B");
+      expect(await texts(again, 1)).toEqual(["B"]);
+      upstream.destroy();
+    },
+  );
+
   it("shows the origin nothing of what is between client and gateway", async () => {
-    const { sid, id, upstream } = await open("held", "&_ws_ctl=1&%5fws_more=7");
+    const { sid, id, upstream } = await open("held", "&_ws_ctl=1&_ws_hello=1&%5fws_more=7");
     const seen = relayed.origin.seen.find(({ target }) => target.includes(`${sid}.`));
     expect(seen?.target).toBe(`/held?mark=${sid}.`);
     const fields = seen?.headers.filter(([name]) => name.toLowerCase().startsWith("x-ws-"));

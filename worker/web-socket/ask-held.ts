@@ -48,6 +48,7 @@ export async function askHeld(exchange: Exchange, settings: HeldSettings): Promi
     isStatus: !isUpgrade(exchange),
     recv: asked?.recv ?? null,
     control: asked?.control ?? false,
+    ...(asked?.hello === true ? { hello: true } : {}),
     holdMs,
     ring: { messages: ringMessages, bytes: ringBytes },
     resumeOn1001,

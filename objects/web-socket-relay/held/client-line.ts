@@ -5,14 +5,14 @@ import { socketLine, type Line } from "../line.ts";
 import { CONTROL_PREFIX, controlFrame, escapeText, readText, type ControlFrame } from "../resume/control-frames.ts";
 import { COME_BACK, SUPERSEDED } from "../resume/resume-rules.ts";
 import type { PassedMessage } from "../resume/ring.ts";
-import type { ResumeSession } from "../resume/resume-session.ts";
+import type { Attached, ResumeSession } from "../resume/resume-session.ts";
 import { endsSession } from "../resume/session.ts";
 import type { HeldTerms } from "./held-terms.ts";
 
 /** The client of a session that is held: one line over as many connections as it takes. */
 export interface ClientLine extends Line {
   /** Takes a connection in, in place of the one before, and sends what the client has missed. */
-  attach(socket: WebSocket, connection: number, replay: readonly PassedMessage[]): void;
+  attach(socket: WebSocket, attached: LineConnection): void;
   /** Says something that is no message, where client and gateway have agreed on that. */
   tell(frame: ControlFrame): void;
   /** Asks the client to come back, or waits for one that is away; false: it cannot come back. */
@@ -31,6 +31,12 @@ export interface ClientLine extends Line {
   readonly last: Close | undefined;
   /** Whether it has answered that. */
   readonly hasHeard: boolean;
+}
+
+/** A connection that counts from now on. */
+export interface LineConnection extends Pick<Attached, "connection" | "replay"> {
+  /** Whether `hello` comes first on it, as it does wherever there are control frames. */
+  readonly hello: boolean;
 }
 
 /** What a client's line needs of its session. */
@@ -210,7 +216,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       // As above, once whoever says so is done.
       queueMicrotask(() => end(close.code ?? NO_CODE, ""));
     },
-    attach(socket, connection, replay) {
+    attach(socket, { connection, replay, hello }) {
       const line = socketLine(socket);
       const before = current;
       line.open(
@@ -220,7 +226,7 @@ export function createClientLine(terms: ClientLineTerms): ClientLine {
       current = line;
       if (before !== undefined) part(before, { code: SUPERSEDED, reason: "another connection has taken over" });
       [replayed, vain] = [0, 0];
-      if (control) {
+      if (control || hello) {
         const { epoch, recv, restarts } = resume.status();
         tell({ kind: "hello", epoch, recv, restarts });
       }

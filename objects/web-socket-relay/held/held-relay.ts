@@ -5,9 +5,10 @@ import type { Opening, Refusal } from "../opening.ts";
 import type { Places } from "../places.ts";
 import { notOpened, refused } from "../refused.ts";
 import { SUPERSEDED, type ResumeRules } from "../resume/resume-rules.ts";
-import type { Attached, Refused, ResumeSession } from "../resume/resume-session.ts";
+import type { Refused, ResumeSession } from "../resume/resume-session.ts";
 import { createResumeSession, NO_SUCH_SESSION, restoreResumeSession } from "../resume/session.ts";
 import type { StoredSession } from "../resume/stored-session.ts";
+import type { LineConnection } from "./client-line.ts";
 import { openHeldSession, type HeldSession } from "./held-session.ts";
 import { openHeldStore, type HeldStore } from "./held-store.ts";
 import { countResume } from "../told-counts.ts";
@@ -105,10 +106,10 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     asked = new Request(request.url, { headers: request.headers });
     if (opened !== undefined) opened = { ...opened, client: opening.client };
     session.resumed(opening);
-    return admit(session, attached, new Headers(protocolOf(protocol)));
+    return admit(session, { ...attached, hello: held.hello === true }, new Headers(protocolOf(protocol)));
   }
 
-  function admit(session: HeldSession, attached: Pick<Attached, "connection" | "replay">, headers: Headers): Response {
+  function admit(session: HeldSession, attached: LineConnection, headers: Headers): Response {
     const { 0: outer, 1: inner } = new WebSocketPair();
     const { epoch, recv } = session.resume.status();
     headers.set("x-ws-session", session.session.describe().id);
@@ -176,7 +177,7 @@ export function createHeldRelay(host: HeldHost): HeldRelay {
     host.began(session.session);
     // Behind the 101, and not with the first batch: whoever is killed in its first moments is to be found again too.
     if (store !== undefined) setTimeout(() => session.save(Date.now()), 0);
-    return admit(session, first, dialled.headers);
+    return admit(session, { ...first, hello: held.hello === true }, dialled.headers);
   }
 
   function forget(session: HeldSession): void {
@@ -228,7 +229,8 @@ function claimOf({ owner, recv }: HeldTerms): { owner: string; recv: number | un
 }
 
 function document(body: object): Response {
-  return Response.json(body, { headers: { "cache-control": "no-store" } });
+  // Older gateways know no `_ws_hello`, and whoever asks for it has to know.
+  return Response.json({ ...body, hello: true }, { headers: { "cache-control": "no-store" } });
 }
 
 /** With a status, or with a code after the 101: browsers show a page the code alone. */

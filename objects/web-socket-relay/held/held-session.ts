@@ -5,10 +5,10 @@ import { openSession, type LiveSession } from "../live-session.ts";
 import type { Opening } from "../opening.ts";
 import { TOO_MUCH } from "../own-closes.ts";
 import { RENEW_MS } from "../registration.ts";
-import type { Attached, ResumeSession } from "../resume/resume-session.ts";
+import type { ResumeSession } from "../resume/resume-session.ts";
 import type { PassedMessage } from "../resume/ring.ts";
 import type { Flush } from "../resume/stored-session.ts";
-import { createClientLine, type ClientLine } from "./client-line.ts";
+import { createClientLine, type ClientLine, type LineConnection } from "./client-line.ts";
 import type { HeldStore } from "./held-store.ts";
 import { countBudgetClosed, countReconnect, countUnknown } from "../told-counts.ts";
 import { createWakeUp } from "../../wake-up.ts";
@@ -47,7 +47,7 @@ export interface HeldSession {
   /** Writes what has happened: before anybody is told of it. */
   save(now: number): void;
   /** The first client, or one that is back. */
-  attach(socket: WebSocket, attached: Pick<Attached, "connection" | "replay">): void;
+  attach(socket: WebSocket, attached: LineConnection): void;
   /** A client is back, perhaps to what has ended; what it sends again is forgotten. */
   resumed(opening: Opening): void;
 }
@@ -181,9 +181,9 @@ export function openHeldSession(parts: HeldParts, host: HeldSessionHost): HeldSe
     resume,
     client,
     save,
-    attach(socket, { connection, replay }) {
-      replayed += replay.length;
-      client.attach(socket, connection, replay);
+    attach(socket, attached) {
+      replayed += attached.replay.length;
+      client.attach(socket, attached);
       settle(Date.now());
     },
     resumed({ validUntil, client: { address: latest } }) {

@@ -10,6 +10,8 @@ export interface HeldTerms {
   readonly recv: number | null;
   /** Whether the client wants control frames. */
   readonly control: boolean;
+  /** Whether it wants `hello` alone, as the first message on this connection. Default false. */
+  readonly hello?: boolean;
   readonly holdMs: number;
   readonly ring: RingLimits;
   readonly resumeOn1001: boolean;

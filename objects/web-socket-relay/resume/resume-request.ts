@@ -6,6 +6,8 @@ export interface ResumeRequest {
   readonly recv: number | undefined;
   /** Whether it wants control frames, which is level 1. */
   readonly control: boolean;
+  /** Whether it wants `hello` alone, as the first message on this connection. Default false. */
+  readonly hello?: true;
 }
 
 const SESSION = /^[A-Za-z0-9_-]{22,128}$/;
@@ -13,7 +15,7 @@ const COUNT = /^\d{1,15}$/;
 const PREFIX = "_ws_";
 
 /**
- * Reads `_ws_session` (or the header `X-WS-Session`), `_ws_recv` and `_ws_ctl=1`. Undefined: the request does not ask for a
+ * Reads `_ws_session` (or the header `X-WS-Session`), `_ws_recv`, `_ws_ctl=1` and `_ws_hello=1`. Undefined: the request does not ask for a
  * session; a text: what is wrong with what it says, for a 400.
  */
 export function resumeRequest(query: URLSearchParams, headers: Headers): ResumeRequest | string | undefined {
@@ -28,7 +30,8 @@ export function resumeRequest(query: URLSearchParams, headers: Headers): ResumeR
   if (recv !== null && !COUNT.test(recv)) {
     return `_ws_recv: got ${JSON.stringify(recv.slice(0, 40))}, wanted how many messages were received, a whole number`;
   }
-  return { session, recv: recv === null ? undefined : Number(recv), control: query.get("_ws_ctl") === "1" };
+  const asked = { session, recv: recv === null ? undefined : Number(recv), control: query.get("_ws_ctl") === "1" };
+  return query.get("_ws_hello") === "1" ? { ...asked, hello: true } : asked;
 }
 
 /** A raw query (without `?`) without what is the gateway's own in it, for the upstream. */

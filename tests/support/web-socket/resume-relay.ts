@@ -43,6 +43,8 @@ export class ResumeRelay {
   answered = 0;
   /** While it is set, everything is refused with this status. */
   refuses: number | undefined;
+  /** Whether it says `hello` where that is asked for; false: an older gateway, which knows nothing of it. */
+  greets = true;
   /** Whether plain GETs are answered. */
   isKnown = true;
   /** What plain GETs alone get: a status, or nothing at all; undefined: what there is to say. */
@@ -91,7 +93,9 @@ export class ResumeRelay {
         response.writeHead(refuses ?? 404, headers).end("{}");
         return;
       }
-      response.writeHead(200, headers).end(JSON.stringify(session.resume.status()));
+      response
+        .writeHead(200, headers)
+        .end(JSON.stringify({ ...session.resume.status(), ...(this.greets ? { hello: true } : {}) }));
     });
     this.#server.on("upgrade", (request: IncomingMessage, raw: Socket, head: Buffer) => {
       this.#raw.add(raw);
@@ -204,9 +208,9 @@ export class ResumeRelay {
       sendControl,
     };
 
-    const attach = (socket: WebSocket, raw: Socket, connection: number): void => {
+    const attach = (socket: WebSocket, raw: Socket, connection: number, hello: boolean): void => {
       [live, liveRaw] = [socket, raw];
-      if (control)
+      if (control || (hello && this.greets))
         sendControl({ kind: "hello", epoch: resume.status().epoch, recv: resume.status().recv, restarts: 0 });
       socket.on("message", (payload: Buffer, isBinary: boolean) => {
         const data = isBinary ? new Uint8Array(payload).buffer : payload.toString();
@@ -230,19 +234,19 @@ export class ResumeRelay {
       });
     };
 
-    this.#held.set(id, ({ recv }, socket, raw) => {
+    this.#held.set(id, ({ recv, hello = false }, socket, raw) => {
       const before = live;
       const reply = resume.attach({ owner: "o", recv }, Date.now());
       if (reply.kind === "refused") {
         refuse(socket, reply);
         return;
       }
-      attach(socket, raw, reply.connection);
+      attach(socket, raw, reply.connection, hello);
       if (reply.supersedes) before?.close(4409, "another connection has taken over");
       for (const { data } of reply.replay) socket.send(wired(data, control));
     });
     this.sessions.push(session);
-    attach(first, firstRaw, resume.connection);
+    attach(first, firstRaw, resume.connection, false);
     this.onSession?.(session);
     this.#changed();
   }

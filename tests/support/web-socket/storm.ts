@@ -12,6 +12,8 @@ export interface StormOptions extends Pick<ResumableOptions, "control"> {
   readonly resets: number;
   readonly takeovers: number;
   readonly seed: number;
+  /** Whether the client has to ask by plain GETs what has come, as if the gateway were an older one. */
+  readonly asks?: boolean;
 }
 
 /** What came of it. */
@@ -27,12 +29,15 @@ const MOST_UNDER_WAY = 300;
 
 /** Sends numbered messages both ways through a session whose connection is reset and taken over at random. */
 export async function storm(relayed: Relayed, path: string, options: StormOptions): Promise<StormEnd> {
-  const { messages, resets, takeovers, seed, control = false } = options;
+  const { messages, resets, takeovers, seed, control = false, asks = false } = options;
   const random = createRandom(seed);
   const wire = await CutWire.start(Number(new URL(relayed.gateway.url).port));
   try {
     const mark = `storm=${seed}.`;
-    const client = await openHeld(`ws://127.0.0.1:${wire.port}/${path}/held?${mark}`, { control });
+    const client = await openHeld(`ws://127.0.0.1:${wire.port}/${path}/held?${mark}`, {
+      control,
+      ...(asks ? { fetch: withoutHello } : {}),
+    });
     const origin = listening(await relayed.origin.accept(mark));
     const blows = shuffled(
       [...Array<string>(resets).fill("reset"), ...Array<string>(takeovers).fill("takeover")],
@@ -69,6 +74,14 @@ export async function storm(relayed: Relayed, path: string, options: StormOption
   } finally {
     await wire.stop();
   }
+}
+
+/** Has a client believe that it will not be greeted. */
+async function withoutHello(...args: Parameters<typeof fetch>): Promise<Response> {
+  const response = await fetch(...args);
+  if (!response.ok) return response;
+  const document: Record<string, unknown> = JSON.parse(await response.text());
+  return Response.json({ ...document, hello: undefined });
 }
 
 /** An origin's side of a session: keeps texts, and answers as a sound endpoint does. */
