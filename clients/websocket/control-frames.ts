@@ -31,6 +31,17 @@ export function readText(text: string): { readonly data: string } | { readonly f
   return kind === "drain" && typeof inMs === "number" ? { frame: { kind, inMs } } : undefined;
 }
 
+/** What the gateway says of this session with the first message on a connection; undefined: that is something else. */
+export function helloIn(
+  data: unknown,
+  epoch: string | undefined,
+): Extract<ControlFrame, { kind: "hello" }> | undefined {
+  const read = typeof data === "string" ? readText(data) : undefined;
+  if (read === undefined || !("frame" in read) || read.frame.kind !== "hello") return undefined;
+  // A backend behind a gateway that says none could say it too, but for that.
+  return read.frame.epoch === epoch ? read.frame : undefined;
+}
+
 function parse(text: string): Record<string, unknown> {
   try {
     return JSON.parse(text);

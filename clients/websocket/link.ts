@@ -1,10 +1,11 @@
 import { createControlChannel } from "./control-channel.ts";
-import type { ControlFrame } from "./control-frames.ts";
+import { helloIn, type ControlFrame } from "./control-frames.ts";
 import { createCopies, type Sendable } from "./copies.ts";
 import { closeMeaning, GONE, HOLD_OVERFLOW, LOST } from "./close-codes.ts";
 import type { Link, LinkEvents } from "./link-events.ts";
 import type { Settings } from "./options.ts";
 import { newSessionId, whenOnline, type Socket } from "./platform.ts";
+import { NOBODY_KNOWS, RESUMES_NONE, resumptionOf } from "./resumption.ts";
 import { createRetries } from "./retries.ts";
 import { askStatus, isOfAnother, sessionUrl, type SessionStatus } from "./session-status.ts";
 import { createStatusQuestions } from "./status-questions.ts";
@@ -12,8 +13,6 @@ import { createStatusQuestions } from "./status-questions.ts";
 const [SOCKET_CONNECTING, SOCKET_OPEN] = [0, 1] as const;
 /** A gateway that holds the session says so together with its answer to the handshake; a lost packet takes less than this to come again. */
 const HELLO_MS = 1_000;
-const RESUMES_NONE = "the connection is lost, and this route resumes none";
-const NOBODY_KNOWS = "whoever answers here knows nothing of this session";
 
 /** Connects, and tells what comes of it. Nothing is told before it has returned. */
 export function createLink(url: URL, protocols: string | string[], settings: Settings, events: LinkEvents): Link {
@@ -34,6 +33,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   let isOpen = false;
   /** Whether the connection is known to be that session's, and the gateway has all that was sent before. */
   let isReady = false;
+  /** Whether the gateway was asked to say that with its first message on this connection, and none has come. */
+  let isGreeted = false;
   /** How this connection was closed, while it was not known to be the session's. */
   let hidden: { readonly code: number; readonly reason: string } | undefined;
   let early: { readonly data: unknown; readonly origin: string }[] = [];
@@ -44,16 +45,15 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   const timers: Partial<Record<"retry" | "drain", ReturnType<typeof setTimeout>>> = {};
 
   function address(): string {
-    return sessionUrl(url, { session, recv: isOpen ? copies.received : undefined, control });
+    return sessionUrl(url, { session, recv: isOpen ? copies.received : undefined, control, hello: isGreeted });
   }
 
   function connect(): void {
-    clearTimeout(timers.retry);
     leave();
     // What was never open is not resumed: nobody knows whether the gateway has it.
     if (!isOpen) session = newSessionId();
-    const asked = address();
-    const made = new settings.WebSocket(asked, protocols);
+    isGreeted = isOpen && !control && known?.hello === true;
+    const made = new settings.WebSocket(address(), protocols);
     made.binaryType = binaryType;
     socket = made;
     timers.retry = setTimeout(() => {
@@ -63,13 +63,11 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     }, settings.handshakeTimeoutMs);
     made.addEventListener("open", () => {
       if (socket !== made) return;
-      if (!control) {
-        if (isOpen) void resume(made, asked);
-        else open(made, undefined);
-      } else if (!isOpen) {
+      if (isGreeted || (control && !isOpen)) {
         clearTimeout(timers.retry);
-        timers.retry = setTimeout(open, HELLO_MS, made, "none");
-      }
+        timers.retry = setTimeout(() => (isOpen ? void resume(made) : open(made, "none")), HELLO_MS);
+      } else if (!isOpen) open(made, undefined);
+      else if (!control) void resume(made);
     });
     made.addEventListener("message", ({ data, origin }) => {
       if (socket === made) take(made, data, origin);
@@ -92,8 +90,8 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     socket = undefined;
     if (!isOpen) before?.close();
     else if (before !== undefined && before.readyState <= SOCKET_OPEN) left.add(before);
-    clearTimeout(timers.drain);
-    isReady = false;
+    for (const timer of [timers.retry, timers.drain]) clearTimeout(timer);
+    isReady = isGreeted = false;
     early = [];
     hidden = undefined;
     channel.stop();
@@ -116,9 +114,10 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     else if (status !== "retry") known ??= status;
   }
 
-  async function resume(made: Socket, asked: string): Promise<void> {
-    const status = await askStatus(asked, settings);
-    if (socket !== made) return;
+  /** Asks where the gateway does not say it by itself. */
+  async function resume(made: Socket): Promise<void> {
+    const status = await askStatus(address(), settings);
+    if (socket !== made || isReady) return;
     if (status === "retry" || (status !== "none" && isOfAnother(status, known, hidden !== undefined))) retry();
     else if (status === "none") lose(GONE, NOBODY_KNOWS);
     else verified(made, status);
@@ -126,19 +125,15 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
 
   function verified(made: Socket, status: SessionStatus): void {
     const before = known;
-    if (before !== undefined && before.epoch !== status.epoch) {
-      lose(GONE, "the gateway has another session under this name");
-      return;
-    }
-    const resumption = copies.resume(status.recv);
-    if (resumption.kind === "lost") {
-      lose(GONE, "what the gateway has not got is not kept any more");
+    const missing = resumptionOf(status, before, copies);
+    if (typeof missing === "string") {
+      lose(GONE, missing);
       return;
     }
     known = status;
     const waiting = early;
-    ready(made, resumption.messages);
-    events.resumed(resumption.messages.length);
+    ready(made, missing);
+    events.resumed(missing.length);
     if (before !== undefined && before.restarts < status.restarts) events.restarted(status.restarts);
     for (const { data, origin } of waiting) {
       // A listener may have connected anew, which brings the rest again.
@@ -158,6 +153,14 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
   }
 
   function take(made: Socket, data: unknown, origin: string): void {
+    if (isGreeted) {
+      isGreeted = false;
+      const hello = helloIn(data, known?.epoch);
+      // Who has asked meanwhile, since it took long, knows it already.
+      if (hello !== undefined && !isReady) verified(made, { ...known, ...hello });
+      if (hello !== undefined) return;
+      if (!isReady) void resume(made);
+    }
     const read = channel.read(data);
     if (read === undefined) return;
     if ("frame" in read) obey(made, read.frame);
@@ -198,7 +201,7 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     const meaning = closeMeaning(code, wasClean, isOpen && isResumable);
     if (meaning === "over" && isOpen && !isReady && closing === undefined) {
       // The end of the session, which is told with the rest, or of an attempt that the gateway refuses for now.
-      if (control) retry();
+      if (control || isGreeted) retry();
       else hidden = { code, reason };
       return;
     }
@@ -212,7 +215,6 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
 
   function retry(): void {
     leave();
-    clearTimeout(timers.retry);
     if (closing !== undefined) {
       end(LOST, "", false);
       return;
@@ -229,7 +231,6 @@ export function createLink(url: URL, protocols: string | string[], settings: Set
     isOver = true;
     if (socket !== undefined) left.add(socket);
     leave();
-    clearTimeout(timers.retry);
     // They may hold a session of ours that nobody will come back for.
     for (const one of left) one.close(code === LOST ? undefined : code);
     stopListening();

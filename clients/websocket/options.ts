@@ -16,8 +16,8 @@ export interface ResumableOptions {
   /** What to do once a session is lost: end with `close` (default), or open a new one, after the event `lost` has said so. */
   readonly onLost?: "close" | "reopen";
   /**
-   * Whether the gateway says on the session's own connection what has come, instead of being asked by a plain GET. Default true on a page
-   * of another origin than the gateway's, which may not read the answer to that GET; else false.
+   * Whether the gateway says on the session's own connection at all times what has come, and not only when the client is back, so that it is
+   * asked nothing by plain GETs. Default true on a page of another origin than the gateway's, which may not read their answers; else false.
    */
   readonly control?: boolean;
   /** Room for copies of what the gateway may not have. Default 1,000 messages and 1 MiB. */

@@ -10,6 +10,8 @@ export interface SessionStatus {
   readonly restarts: number;
   /** How many connections it has had since it was opened or restored; a `hello` comes on the latest. */
   readonly connection?: number;
+  /** Whether the gateway says `hello` on a connection whose URL asks for that. */
+  readonly hello?: boolean;
   /** Whether it has ended, and the client was told so. */
   readonly over?: boolean;
 }
@@ -47,15 +49,23 @@ function isStatus(value: unknown): value is SessionStatus {
   return typeof epoch === "string" && Number.isSafeInteger(recv) && Number.isSafeInteger(restarts);
 }
 
-/** The URL of a session. @param asked.recv how many messages have come; undefined: it is new. */
-export function sessionUrl(
-  url: URL,
-  asked: { readonly session: string; readonly recv: number | undefined; readonly control: boolean },
-): string {
+/** What the URL of a session says. */
+export interface SessionUrl {
+  readonly session: string;
+  /** How many messages have come; undefined: it is new. */
+  readonly recv: number | undefined;
+  readonly control: boolean;
+  /** Whether `hello` alone is wanted of all control frames. */
+  readonly hello: boolean;
+}
+
+/** The URL of a session. */
+export function sessionUrl(url: URL, asked: SessionUrl): string {
   const made = new URL(url);
   made.searchParams.set("_ws_session", asked.session);
   if (asked.recv !== undefined) made.searchParams.set("_ws_recv", String(asked.recv));
   if (asked.control) made.searchParams.set("_ws_ctl", "1");
+  if (asked.hello) made.searchParams.set("_ws_hello", "1");
   return made.href;
 }
 

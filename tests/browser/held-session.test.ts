@@ -16,7 +16,7 @@ describe.skipIf(!existsSync(CHROMIUM))("in Chromium, through the gateway", () =>
   afterAll(() => harness?.stop());
 
   it.each([
-    ["asked by plain GETs", false],
+    ["greeted", false],
     ["with control frames", true],
   ])(
     "a client %s loses, doubles and reorders nothing though its connection fails all the time",

@@ -106,39 +106,44 @@ describe.skipIf(!existsSync(CHROMIUM))("in Chromium, a client", () => {
   }
 
   it.each([
-    ["asked by plain GETs of another origin", { control: false }],
-    ["with control frames", { control: true }],
-  ])("loses, doubles and reorders nothing though its connection fails all the time, %s", async (_how, options) => {
-    await open(options);
-    const relayed = session();
-    const random = createRandom(11);
-    let failures = 0;
-    let sent = 0;
-    while (sent < TOTAL) {
-      const burst = Math.min(TOTAL - sent, random.integer(1, 40));
-      for (let index = 1; index <= burst; index += 1) relayed.send(`s${sent + index}`);
-      await page.evaluate(
-        ({ from, count }) => {
-          for (let index = 1; index <= count; index += 1) socket.send(`c${from + index}`);
-        },
-        { from: sent, count: burst },
-      );
-      sent += burst;
-      failures += 1;
-      if (random.next() < 0.7) relayed.reset();
-      else await page.evaluate(() => socket.reconnect());
-      // Of both sides: whoever lags by more than the ring holds has lost his session, and on a busy machine one does.
-      await page.waitForFunction((count) => got.length >= count || told.length > 0, sent - 30);
-      expect(await page.evaluate(() => told)).toEqual([]);
-      await relay.until(() => relayed.got.length >= sent - 30);
-    }
-    await relay.until(() => relayed.got.length >= TOTAL);
-    await page.waitForFunction((total) => got.length >= total, TOTAL);
-    const numbers = Array.from({ length: TOTAL }, (_, index) => index + 1);
-    expect(relayed.got).toEqual(numbers.map((number) => `c${number}`));
-    expect(await page.evaluate(() => got)).toEqual(numbers.map((number) => `s${number}`));
-    expect([failures > 50, relay.sessions.length]).toEqual([true, 1]);
-  });
+    ["greeted", { control: false }, true],
+    ["asked by plain GETs of another origin", { control: false }, false],
+    ["with control frames", { control: true }, true],
+  ])(
+    "loses, doubles and reorders nothing though its connection fails all the time, %s",
+    async (_how, options, greets) => {
+      relay.greets = greets;
+      await open(options);
+      const relayed = session();
+      const random = createRandom(11);
+      let failures = 0;
+      let sent = 0;
+      while (sent < TOTAL) {
+        const burst = Math.min(TOTAL - sent, random.integer(1, 40));
+        for (let index = 1; index <= burst; index += 1) relayed.send(`s${sent + index}`);
+        await page.evaluate(
+          ({ from, count }) => {
+            for (let index = 1; index <= count; index += 1) socket.send(`c${from + index}`);
+          },
+          { from: sent, count: burst },
+        );
+        sent += burst;
+        failures += 1;
+        if (random.next() < 0.7) relayed.reset();
+        else await page.evaluate(() => socket.reconnect());
+        // Of both sides: whoever lags by more than the ring holds has lost his session, and on a busy machine one does.
+        await page.waitForFunction((count) => got.length >= count || told.length > 0, sent - 30);
+        expect(await page.evaluate(() => told)).toEqual([]);
+        await relay.until(() => relayed.got.length >= sent - 30);
+      }
+      await relay.until(() => relayed.got.length >= TOTAL);
+      await page.waitForFunction((total) => got.length >= total, TOTAL);
+      const numbers = Array.from({ length: TOTAL }, (_, index) => index + 1);
+      expect(relayed.got).toEqual(numbers.map((number) => `c${number}`));
+      expect(await page.evaluate(() => got)).toEqual(numbers.map((number) => `s${number}`));
+      expect([failures > 50, relay.sessions.length]).toEqual([true, 1]);
+    },
+  );
 
   it("asks nothing by GET on a page of another origin, which may not read the answer", async () => {
     await open();

@@ -36,12 +36,14 @@ function next(client: ResumableWebSocket, type: string): Promise<Event> {
 }
 
 const LEVELS = [
-  ["asked by plain GETs", {}],
-  ["with control frames", { control: true }],
+  ["greeted", {}, true],
+  ["asked by plain GETs", {}, false],
+  ["with control frames", { control: true }, true],
 ] as const;
 
 describe("what a client leaves behind", () => {
   it("is no connection once it has given up, though nobody says what has come", async () => {
+    relay.greets = false;
     const { session, until, told } = await opened({ giveUpMs: 200 });
     await relay.until(() => relay.answered === 1);
     relay.statusIs = 503;
@@ -67,6 +69,7 @@ describe("what a client leaves behind", () => {
 
 describe("what a client asks", () => {
   it("is asked anew when no answer comes, and the question that hangs is withdrawn", async () => {
+    relay.greets = false;
     const { session, until, told } = await opened({ handshakeTimeoutMs: 200 });
     await relay.until(() => relay.answered === 1);
     relay.statusIs = "never";
@@ -100,7 +103,11 @@ describe("what a client asks", () => {
   });
 });
 
-describe.each(LEVELS)("a client, %s", (_how, options) => {
+describe.each(LEVELS)("a client, %s", (_how, options, greets) => {
+  beforeEach(() => {
+    relay.greets = greets;
+  });
+
   it("comes back ever more slowly to where no connection lasts", async () => {
     const attempts: number[] = [];
     const { socket, session, until, told } = await opened({ ...options, maxDelayMs: 5, stableMs: 3_600_000 });
@@ -198,6 +205,7 @@ it("a client shows nothing that comes after it was closed, as a WebSocket does",
     }
     return fetch(...args);
   };
+  relay.greets = false;
   const { socket, session, got, until, told } = await opened({ fetch: get });
   await relay.until(() => relay.answered === 1);
   session.reset();

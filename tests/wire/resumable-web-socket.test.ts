@@ -68,11 +68,16 @@ async function opened(options: ResumableOptions = {}) {
 }
 
 const LEVELS = [
-  ["asked by plain GETs", {}],
-  ["with control frames", { control: true }],
+  ["greeted", {}, true],
+  ["asked by plain GETs", {}, false],
+  ["with control frames", { control: true }, true],
 ] as const;
 
-describe.each(LEVELS)("a client, %s", (_how, options) => {
+describe.each(LEVELS)("a client, %s", (_how, options, greets) => {
+  beforeEach(() => {
+    relay.greets = greets;
+  });
+
   it("carries texts and binaries both ways, also those that look like control frames", async () => {
     const { client, got, session, until } = await opened(options);
     const texts = ["", "grüße", '\u0000fg:ack{"n":9}', "\u0000fg:=x"];

@@ -1,3 +1,4 @@
+import { helloIn } from "../../../clients/websocket/control-frames.ts";
 import { createCopies, type Copies } from "../../../clients/websocket/copies.ts";
 import { controlFrame, readText } from "../../../objects/web-socket-relay/resume/control-frames.ts";
 import type { ResumeRules } from "../../../objects/web-socket-relay/resume/resume-rules.ts";
@@ -17,13 +18,18 @@ export type Defect =
   | "trusts-an-old-status"
   | "forgets-on-detach"
   | "acks-before-writing"
-  | "keeps-what-waits";
+  | "keeps-what-waits"
+  | "greets-behind-the-replay"
+  | "counts-the-greeting"
+  | "obeys-a-late-greeting";
 
 export interface WorldOptions {
   readonly random: Random;
   readonly rules: ResumeRules;
   readonly copies: number;
   readonly steps: number;
+  /** Whether the client asks for `hello` on connections that resume, and most of the time gets it. */
+  readonly greets: boolean;
   readonly defect: Defect;
 }
 
@@ -32,6 +38,8 @@ interface Wire {
   readonly toRelay: string[];
   readonly toClient: string[];
   readonly connection: number;
+  /** Whether the client takes its first message for a `hello` if it is one. */
+  isGreeted: boolean;
 }
 
 /** What came of a world. */
@@ -84,7 +92,7 @@ export class ResumeWorld {
     this.#random = options.random;
     this.relay = createResumeSession({ epoch: "e", owner: OWNER, rules: options.rules }, this.now);
     this.client = createCopies({ messages: options.copies, bytes: 1_000_000 });
-    this.#wire = { toRelay: [], toClient: [], connection: this.relay.connection };
+    this.#wire = { toRelay: [], toClient: [], connection: this.relay.connection, isGreeted: false };
     if (options.rules.control) this.#hello(this.#wire, 0);
   }
 
@@ -159,8 +167,18 @@ export class ResumeWorld {
   }
 
   #clientGets(): void {
-    const text = this.#wire?.toClient.shift();
-    if (text === undefined) return;
+    const wire = this.#wire;
+    const text = wire?.toClient.shift();
+    if (wire === undefined || text === undefined) return;
+    const hello = wire.isGreeted ? helloIn(text, "e") : undefined;
+    wire.isGreeted = false;
+    if (hello !== undefined) {
+      const { defect } = this.#options;
+      if (defect === "counts-the-greeting") this.client.countReceived();
+      // It was asked for meanwhile, since it took long.
+      if (!this.#isReady || defect === "obeys-a-late-greeting") this.#resume(hello.recv);
+      return;
+    }
     const read = this.#options.rules.control ? readText(text) : { data: text };
     if (read === undefined) throw new Error(`the client cannot read ${text}`);
     if ("data" in read) {
@@ -231,8 +249,12 @@ export class ResumeWorld {
     this.#write(this.relay.flush(this.now));
     const replay = reply.replay.map(({ data }) => (typeof data === "string" ? data : "binary"));
     const again = defect === "replays-one-too-many" ? this.#down.got.slice(-1) : [];
-    const wire: Wire = { toRelay: [], toClient: [], connection: reply.connection };
-    if (this.#options.rules.control) this.#hello(wire, reply.recv);
+    const { greets, rules } = this.#options;
+    const wire: Wire = { toRelay: [], toClient: [], connection: reply.connection, isGreeted: greets };
+    const isLate = defect === "greets-behind-the-replay";
+    if (isLate) wire.toClient.push(...replay.splice(0));
+    // Any other gateway may take the client in.
+    if (rules.control || (greets && this.#random.next() < 0.9)) this.#hello(wire, reply.recv);
     wire.toClient.push(...again, ...replay);
     this.#wire = wire;
   }

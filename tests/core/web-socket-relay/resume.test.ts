@@ -6,17 +6,26 @@ import { ResumeWorld, type Defect, type Outcome } from "./resume-world.ts";
 const WIDE = { messages: 100_000, bytes: 10_000_000 };
 const RULES: ResumeRules = { holdMs: 30_000_000, ring: WIDE, control: false, stored: false };
 const LEVELS = [
-  ["level 0", RULES],
-  ["level 1", { ...RULES, control: true }],
-  ["level 2", { ...RULES, stored: true }],
-  ["levels 1 and 2", { ...RULES, control: true, stored: true }],
+  ["level 0", RULES, {}],
+  ["level 0, greeted", RULES, { greets: true }],
+  ["level 1", { ...RULES, control: true }, {}],
+  ["level 2", { ...RULES, stored: true }, {}],
+  ["level 2, greeted", { ...RULES, stored: true }, { greets: true }],
+  ["levels 1 and 2", { ...RULES, control: true, stored: true }, {}],
 ] as const;
 
 const NOTHING_WRITTEN = "crashed before anything was written";
 
-function worldOf(seed: number, rules: ResumeRules, changes: { defect?: Defect; copies?: number } = {}): Outcome {
-  const { defect = "none", copies = 100_000 } = changes;
-  return new ResumeWorld({ random: createRandom(seed), rules, copies, steps: 400, defect }).run();
+/** What is not as in most worlds. */
+interface Changes {
+  readonly defect?: Defect;
+  readonly copies?: number;
+  readonly greets?: boolean;
+}
+
+function worldOf(seed: number, rules: ResumeRules, changes: Changes = {}): Outcome {
+  const { defect = "none", copies = 100_000, greets = false } = changes;
+  return new ResumeWorld({ random: createRandom(seed), rules, copies, steps: 400, greets, defect }).run();
 }
 
 /** Each side's numbers as they should be: one after the other. */
@@ -50,7 +59,7 @@ function problemOfCrashed({ down, up, lost, told, crashes }: Outcome): string | 
     : undefined;
 }
 
-function problems(seeds: number, rules: ResumeRules, changes: { defect?: Defect; copies?: number } = {}): string[] {
+function problems(seeds: number, rules: ResumeRules, changes: Changes = {}): string[] {
   const { copies = 100_000 } = changes;
   const found: string[] = [];
   for (let seed = 1; seed <= seeds; seed += 1) {
@@ -64,8 +73,8 @@ function problems(seeds: number, rules: ResumeRules, changes: { defect?: Defect;
 }
 
 describe("a session whose network fails all the time", () => {
-  it.each(LEVELS)("loses, doubles and reorders nothing: %s", (_level, rules) => {
-    expect(problems(1_500, rules)).toEqual([]);
+  it.each(LEVELS)("loses, doubles and reorders nothing: %s", (_level, rules, changes) => {
+    expect(problems(1_500, rules, changes)).toEqual([]);
   });
 
   it("is reset often enough for that to mean something, and ends only where it says so", () => {
@@ -91,15 +100,18 @@ describe("a session whose network fails all the time", () => {
 
 describe("the check itself", () => {
   it.each([
-    ["counts-late-messages", RULES],
-    ["replays-one-too-few", RULES],
-    ["replays-one-too-many", RULES],
-    ["resends-all", RULES],
-    ["trusts-an-old-status", RULES],
-    ["forgets-on-detach", RULES],
-    ["acks-before-writing", { ...RULES, control: true, stored: true }],
-    ["keeps-what-waits", { ...RULES, stored: true }],
-  ] as const)("notices a relay or client that %s", (defect, rules) => {
-    expect(problems(300, rules, { defect }).length).toBeGreaterThan(0);
+    ["counts-late-messages", RULES, false],
+    ["replays-one-too-few", RULES, false],
+    ["replays-one-too-many", RULES, false],
+    ["resends-all", RULES, false],
+    ["trusts-an-old-status", RULES, false],
+    ["forgets-on-detach", RULES, false],
+    ["acks-before-writing", { ...RULES, control: true, stored: true }, false],
+    ["keeps-what-waits", { ...RULES, stored: true }, false],
+    ["greets-behind-the-replay", RULES, true],
+    ["counts-the-greeting", RULES, true],
+    ["obeys-a-late-greeting", RULES, true],
+  ] as const)("notices a relay or client that %s", (defect, rules, greets) => {
+    expect(problems(300, rules, { defect, greets }).length).toBeGreaterThan(0);
   });
 });

@@ -11,6 +11,7 @@ const STORMS = 3;
 const WEATHERS = [
   ["200 resets", "held", { resets: 200, takeovers: 0, seed: 1 }],
   ["100 take-overs", "held", { resets: 0, takeovers: 100, seed: 2 }],
+  ["200 resets, asked by plain GETs", "held", { resets: 200, takeovers: 0, seed: 6, asks: true }],
   ["200 resets, with control frames", "held", { resets: 200, takeovers: 0, seed: 3, control: true }],
   ["100 take-overs, with control frames", "held", { resets: 0, takeovers: 100, seed: 4, control: true }],
   ["200 resets, stored", "stored", { resets: 200, takeovers: 0, seed: 5, control: true }],
