@@ -87,6 +87,7 @@ describe("the registry", () => {
       description("d"),
     ]);
     expect(ids(registry, { limit: 2 })).toBe("a b");
+    expect(ids(registry, { limit: 2, after: { openedAt: START + 1, id: "b" } })).toBe("c d");
     registry.report({ v: 1, object: objectId("a"), sessions: [], closed: ["b"] }, START);
     tell(registry, [description("e", { openedAt: START + 9 })]);
     expect(ids(registry, { limit: 2, after: { openedAt: START + 1, id: "b" } })).toBe("c d");
@@ -128,6 +129,15 @@ describe("a lease", () => {
       "c",
       "",
     ]);
+  });
+
+  it("that is over makes room, and one that is there has its own", () => {
+    const registry = createRegistry(1);
+    tell(registry, [description("a")]);
+    tell(registry, [description("a", { messagesIn: 7 })], START + 1);
+    expect(registry.find("a", START + 1)?.messagesIn).toBe(7);
+    tell(registry, [description("b")], START + 60_001);
+    expect(ids(registry, {}, START + 60_001)).toBe("b");
   });
 
   it("is that of one that found no room too, of whom no more are known than have room", () => {

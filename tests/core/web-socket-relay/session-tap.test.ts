@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { TapOptions } from "../../../objects/web-socket-relay/session-control.ts";
-import { createSessionTap } from "../../../objects/web-socket-relay/session-tap.ts";
+import { createSessionTap, tapOnto, type SessionTap } from "../../../objects/web-socket-relay/session-tap.ts";
 
 const START = 1_790_000_000_000;
 const OPTIONS: TapOptions = { direction: "both", sample: 1, maxBytes: 40, redact: [] };
@@ -77,8 +77,28 @@ describe("a tap", () => {
     ["a=1&token=x&b=2", "a=1&token=[redacted]&b=2"],
     ["CONNECT\nlogin:me\nPassword:x y\n\n\0", "CONNECT\nlogin:me\nPassword:[redacted]\n\n\0"],
     ["a [note] on tokens", "a [note] on tokens"],
+    // A name is no pattern.
+    ["axb=1&a.b=2", "axb=1&a.b=[redacted]"],
   ])("hides what is not to be shown: %.30s", async (text, data) => {
-    expect(await shown(text, { redact: ["token", "password"] })).toMatchObject(["message", { data }]);
+    expect(await shown(text, { redact: ["token", "password", "a.b"] })).toMatchObject(["message", { data }]);
+  });
+
+  it("searches and shows 64 KiB of what is no JSON", async () => {
+    const text = `${"x".repeat(65_535)}yz`;
+    const data = `${"x".repeat(65_535)}y`;
+    expect(await shown(text, { redact: ["token"], maxBytes: 100_000 })).toMatchObject(["message", { data }]);
+    expect(await shown(text, { maxBytes: 100_000 })).toMatchObject(["message", { data: text }]);
+  });
+
+  it("adds nothing to what nobody reads", async () => {
+    const { tap, reader } = tapped({ maxBytes: 300_000 });
+    tap.note("in", "x".repeat(300_000), START);
+    tap.beat(START);
+    await reader.read();
+    tap.beat(START);
+    expect((await reader.read()).value).toBe(":\n\n");
+    await reader.cancel();
+    tap.beat(START);
   });
 
   it("leaves out what nobody reads, and says how much when somebody does", async () => {
@@ -111,4 +131,12 @@ describe("a tap", () => {
       expect(overs()).toBe(1);
     }
   });
+});
+
+it("whoever asks second while somebody looks is told so, and no longer", async () => {
+  const holder: { tap: SessionTap | undefined } = { tap: undefined };
+  const first = tapOnto(holder, OPTIONS);
+  expect([first.kind, tapOnto(holder, OPTIONS)]).toEqual(["tapped", { kind: "busy" }]);
+  if (first.kind === "tapped") await first.events.cancel();
+  expect([holder.tap, tapOnto(holder, OPTIONS).kind]).toEqual([undefined, "tapped"]);
 });
