@@ -131,6 +131,19 @@ describe("an order", () => {
     ]);
   });
 
+  it("has one part where there are 500 objects, however many sessions they have", () => {
+    const [some, one] = [alone(500), alone(501)];
+    expect([whole(some).next, whole(sessions("a".repeat(501))).next]).toEqual([null, null]);
+    const after = { openedAt: one[499]?.openedAt, id: "s0499" };
+    expect(whole(one)).toEqual({
+      entries: one.slice(0, 500),
+      given: 0,
+      of: 501,
+      elapsedMs: 0,
+      next: { after, given: 500, of: 501, since: START },
+    });
+  });
+
   it("fails for objects that do not answer in time, and for those alone", async () => {
     const { relayAt } = relays();
     const silent = {
