@@ -152,10 +152,25 @@ describe("an order", () => {
     };
     const at = (object: string) => (object === objectId("c") ? silent : relayAt(object));
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const given = giveOrder(whole(sessions("aca")), { kind: "send", message: "" }, at, late);
+    const given = giveOrder(whole(sessions("acab")), { kind: "send", message: "" }, at, late);
     await Promise.resolve();
     reject(new Error("late"));
-    expect(await given).toEqual({ ...NONE, matched: 3, done: 2, failed: 1 });
+    expect(await given).toEqual({ ...NONE, matched: 4, done: 2, failed: 2 });
+  });
+
+  it("is carried out at once where its time is over, and in whole milliseconds", async () => {
+    const order = { kind: "close", code: 1012, reason: "", spreadMs: 1_000 } as const;
+    const spread = async (now: number) => {
+      const { relayAt, closed } = relays();
+      const rest = { after: { openedAt: START, id: "" }, given: 0, of: 3, since: START };
+      await giveOrder(partOf(sessions("aaa"), rest, now), order, relayAt);
+      return closed.flatMap((one) => one.sessions.map(({ afterMs }) => afterMs));
+    };
+    expect([await spread(START), await spread(START + 500), await spread(START + 2_000)]).toEqual([
+      [0, 333, 667],
+      [0, 0, 167],
+      [0, 0, 0],
+    ]);
   });
 
   it("to nobody is one to nobody", async () => {

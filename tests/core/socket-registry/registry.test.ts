@@ -200,6 +200,11 @@ describe("a shard", () => {
   });
 });
 
+it("a shard is told by FNV-1a of the id, whose reference has these vectors", () => {
+  // 0x811c9dc5, 0xe70c2de5, 0x3f5076ef, 0x39aaa18a, 0xbf9cf968: the last two bits of each half, joined by xor.
+  expect(["", "b", "foob", "fooba", "foobar"].map(shardOfSession)).toEqual([1, 1, 3, 0, 0]);
+});
+
 describe("a malformed message", () => {
   const good = { v: 1, object: objectId("a"), sessions: [description("a")], closed: ["b"] };
   it.each<[object, string | undefined]>([
@@ -211,6 +216,7 @@ describe("a malformed message", () => {
     [{ closed: [["b"]] }, "closed: got a list, wanted ids of sessions"],
     [{ counts: {} }, "counts: got an object, wanted a map"],
     [{ counts: new Map(), sessions: [], closed: [] }, undefined],
+    [{ sessions: "ab" }, "sessions: got ab, wanted a list of at most 1000"],
     [{ sessions: [null] }, "sessions[0]: got null, wanted id, route, openedAt and texts of at most 512 characters"],
     [{ sessions: [7] }, "sessions[0]: got 7, wanted id, route, openedAt and texts of at most 512 characters"],
     [{ sessions: [{ ...description("x".repeat(64)), origin: "x".repeat(512), route: "x".repeat(512) }] }, undefined],
