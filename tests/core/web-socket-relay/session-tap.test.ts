@@ -117,7 +117,8 @@ describe("a tap", () => {
     const [late, silent, closed, left] = [tapped(), tapped(), tapped(), tapped()];
     silent.tap.beat(START + 600_000);
     expect(await silent.read()).toMatchObject(["over", { at: START + 600_000 }]);
-    late.tap.note("in", "x", START + 600_000);
+    for (const ms of [599_999, 600_000]) late.tap.note("in", "x", START + ms);
+    expect(await late.read()).toMatchObject(["message", { at: START + 599_999 }]);
     expect([await late.read(), await late.read()]).toEqual([
       ["over", { at: START + 600_000, why: "ten minutes are over" }],
       "end",
