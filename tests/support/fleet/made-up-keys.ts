@@ -83,6 +83,8 @@ function configFor(target: string, windowSeconds: number): unknown {
   return {
     allowPrivateTargets: true,
     logging: { enabled: false },
+    // However busy the machine is.
+    timeouts: { headers: "60s", total: "60s" },
     clientIp: { header: "X-Forwarded-For", trustedProxies: ["127.0.0.0/8"] },
     routes: [
       { id: "keys", prefix: "/keys", target, rateLimit: { ...limit, by: "header:x-client" } },

@@ -1,14 +1,20 @@
 import { type Gateway, startGateway } from "../gateway.ts";
-import { openSocket, type HandshakeOptions } from "./client.ts";
+import { shakeHands, type HandshakeOptions } from "./client.ts";
 import type { Ends } from "./conformance.ts";
 import { WebSocketOrigin } from "./origin.ts";
+
+/** A session that is open. */
+export interface OpenSession extends Ends {
+  /** By which operators know it. */
+  readonly id: string;
+}
 
 /** A gateway in front of an origin of WebSockets. */
 export interface Relayed {
   readonly origin: WebSocketOrigin;
   readonly gateway: Gateway;
   /** Opens a session on `path` whose both ends are the test's. */
-  open(path: string, options?: HandshakeOptions): Promise<Ends>;
+  open(path: string, options?: HandshakeOptions): Promise<OpenSession>;
   /** The first line of the log of this kind for which it holds; polls, as it comes from another process. */
   line(message: string, isIt: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>;
   /** Asks the admin API. */
@@ -50,11 +56,13 @@ export async function startRelayed(
     gateway,
     async open(path, options) {
       const session = `session=${(opened += 1)}.`;
-      const [client, upstream] = await Promise.all([
-        openSocket(gateway.url, { path: `/${path}/held?${session}`, ...options }),
-        origin.accept(session),
-      ]);
-      return { client, upstream };
+      const opening = shakeHands(gateway.url, { path: `/${path}/held?${session}`, ...options }).then((made) => {
+        if (made.kind === "open") return made;
+        throw new Error(`the handshake was answered ${made.status}: ${made.body}`);
+      });
+      const [{ peer, headers }, upstream] = await Promise.all([opening, origin.accept(session)]);
+      const [, id = ""] = headers.find(([name]) => name.toLowerCase() === "x-ws-session") ?? [];
+      return { client: peer, upstream, id };
     },
     line: (message, isIt) =>
       eventually(`a line ${message}`, () => {
