@@ -66,3 +66,10 @@ it.each(["idle", "closeTimeout", "maxBuffered", "sessionsPerPrincipal", "session
     expect(refused(field, 5, { mode: "splice" })).toEqual(["mode"]);
   },
 );
+
+it("an origin that is lost is not dialled again where that is switched off, whatever else is written", () => {
+  const upstreamReconnect = { enabled: false, replayFirst: 1 };
+  const webSocket = { held: { upstreamReconnect } };
+  const parsed = parseConfig({ routes: [{ prefix: "/", target: "https://a.test", webSocket }] });
+  expect(parsed.ok && parsed.config.routes[0]?.webSocket?.held?.reconnect).toBeUndefined();
+});
