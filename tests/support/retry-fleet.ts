@@ -7,6 +7,9 @@ export const ISOLATES = 4;
 /** What is promised of the requests that reach a backend: so many per request, and so many a second beside that. */
 export const BUDGET = { ratio: 0.2, perSecond: 10 };
 
+/** For targets that say nothing: what a machine that is busy may take for a sound answer, and no longer. */
+const HASTY = { timeouts: { headers: 1_000 } };
+
 /** Ways of a target to fail a request that it has seen. */
 export const FAILURES: readonly (readonly [string, Manner])[] = [
   ["answers 503", { kind: "answer", status: 503 }],
@@ -26,15 +29,15 @@ export function startRetryFleet(): Promise<BackendFleet> {
     document: (urls) => ({
       logging: { enabled: false },
       // Forwarded whole, so that a target can tell by the path what to do.
-      routes: ["retried", "failing"].map((name) => ({ id: name, path: `/${name}/*`, backend: name })),
-      backends: { retried: retriedOver(urls), failing: retriedOver(urls) },
+      routes: ["retried", "patient", "failing"].map((name) => ({ id: name, path: `/${name}/*`, backend: name })),
+      backends: { retried: retriedOver(urls, HASTY), patient: retriedOver(urls), failing: retriedOver(urls) },
     }),
   });
 }
 
-function retriedOver(urls: readonly string[]): unknown {
+function retriedOver(urls: readonly string[], terms: object = {}): unknown {
   const targets = urls.map((url) => ({ url }));
-  return { balance: "round-robin", targets, retry: { maxRetries: 2 }, timeouts: { headers: 300 } };
+  return { balance: "round-robin", targets, retry: { maxRetries: 2 }, ...terms };
 }
 
 /** Sends so many POSTs, every other one in chunks, each to a path of its own below this one. */
