@@ -73,3 +73,14 @@ it("an origin that is lost is not dialled again where that is switched off, what
   const parsed = parseConfig({ routes: [{ prefix: "/", target: "https://a.test", webSocket }] });
   expect(parsed.ok && parsed.config.routes[0]?.webSocket?.held?.reconnect).toBeUndefined();
 });
+
+it("what is left out of upstreamReconnect is what `true` means", () => {
+  const reconnectOf = (upstreamReconnect: unknown) => {
+    const webSocket = { held: { upstreamReconnect } };
+    const parsed = parseConfig({ routes: [{ prefix: "/", target: "https://a.test", webSocket }] });
+    return parsed.ok ? parsed.config.routes[0]?.webSocket?.held?.reconnect : parsed.problems;
+  };
+  const standard = reconnectOf(true);
+  expect(standard).toMatchObject({ minDelayMs: 100, replayFirst: 0 });
+  expect(reconnectOf({})).toEqual(standard);
+});
