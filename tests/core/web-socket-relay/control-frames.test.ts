@@ -37,6 +37,7 @@ describe("control frames", () => {
     '\u0000fg:ack{"n":1.5}',
     "\u0000fg:ack[1]",
     "\u0000fg:ack{",
+    "\u0000fg:ack{x}",
     '\u0000fg:hello{"epoch":"e"}',
     '\u0000fg:bye{"n":1}',
     '\u0000fg:hello{"epoch":1,"recv":0,"restarts":0}',
