@@ -83,7 +83,7 @@ export class WebSocketOrigin {
     const path = target.split("?")[0] ?? "";
     await this.gates.get(path);
     const answer = this.answers.get(path);
-    if (answer !== undefined) return void socket.resume().end(answer);
+    if (answer !== undefined) return void socket.resume().end(closing(answer));
     if (path.endsWith("/hang")) {
       this.#hanging.add(socket);
       socket.resume().on("end", () => socket.destroy());
@@ -92,7 +92,8 @@ export class WebSocketOrigin {
     }
     const field = (name: string) => headers.find(([one]) => one.toLowerCase() === name)?.[1];
     const key = field("sec-websocket-key");
-    if (key === undefined) return void socket.resume().end("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain");
+    if (key === undefined)
+      return void socket.resume().end(closing("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nplain"));
     const accept = createHash("sha1")
       .update(key + GUID)
       .digest("base64");
@@ -107,6 +108,11 @@ export class WebSocketOrigin {
     this.#peers.push({ target, peer });
     for (const waiter of this.#waiters.splice(0)) waiter();
   }
+}
+
+/** An answer that says what will become of its connection, on which another handshake would else be sent and lost now and then. */
+function closing(answer: string): string {
+  return /\r\nconnection:/i.test(answer) ? answer : answer.replace("\r\n", "\r\nConnection: close\r\n");
 }
 
 function echo(peer: Peer): void {
