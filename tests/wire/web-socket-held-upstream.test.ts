@@ -43,20 +43,25 @@ describe("an origin that is lost", () => {
     expect(line).toMatchObject({ resumes: 0, replayed: 0, reconnects: 2 });
   });
 
-  it("that does not come back is 1014 for the client, in the end", async () => {
-    const { client, upstream } = await open("given-up");
-    relayed.origin.answers.set("/held", "HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n");
+  it.each([
+    ["does not come back, in the end", "given-up", "503 Busy"],
+    ["does not want it any more, at once", "again", "403 No"],
+  ])("that %s is 1014 for the client", async (_what, route, status) => {
+    const { client, upstream } = await open(route);
+    relayed.origin.answers.set("/held", `HTTP/1.1 ${status}\r\nContent-Length: 0\r\n\r\n`);
     upstream.reset();
     expect((await client.behave().ended()).code).toBe(1014);
     relayed.origin.answers.delete("/held");
   });
 
-  it("that does not want it any more is 1014 at once, and so is one that says another protocol", async () => {
-    const { client, upstream } = await open("again");
-    relayed.origin.answers.set("/held", "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+  it("that speaks another protocol than before is 1014 for the client", async () => {
+    const { client, upstream, sid } = await open("again");
+    relayed.origin.fields = "Sec-WebSocket-Protocol: another\r\n";
     upstream.reset();
     expect((await client.behave().ended()).code).toBe(1014);
-    relayed.origin.answers.delete("/held");
+    relayed.origin.fields = "";
+    // It has let a session in that nobody has.
+    expect((await (await relayed.origin.accept(`${sid}.`)).ended()).code).toBe(1006);
   });
 
   it("is waited for with so many messages, and no more", async () => {
